@@ -1,0 +1,151 @@
+"""From samples to records: a batch is degraded, encoded and answered untuned once, then answered by each method."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from vqttt.degradations import degrade, image_seed
+from vqttt.errors import VQTTTError
+from vqttt.images import sha256
+from vqttt.methods import Method
+from vqttt.models.base import Generation, Inputs, Model
+from vqttt.scoring import score
+from vqttt.tasks import question_text
+from vqttt.types import Answer, Condition, Image, Record, Sample
+
+
+class Pictures:
+    """A task's undegraded pictures, loaded once while they fit into memory; a failure is kept like a picture."""
+
+    budget = 512 * 2**20
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._kept: dict[str, Image | VQTTTError] = {}
+        self._bytes = 0
+
+    def load(self, sample: Sample) -> Image:
+        kept = self._kept.get(sample.id)
+        if kept is None:
+            try:
+                kept = sample.load()
+            except VQTTTError as error:
+                kept = error
+            size = kept.nbytes if not isinstance(kept, VQTTTError) else 0
+            if self._bytes + size <= self.budget:
+                self._kept[sample.id] = kept
+                self._bytes += size
+        if isinstance(kept, VQTTTError):
+            raise kept
+        return kept
+
+    def degraded(self, sample: Sample, condition: Condition, seed: int) -> Image:
+        image = self.load(sample)
+        return degrade(image, condition.degradation, condition.severity, image_seed(seed, sample.id), condition.scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Some samples under one condition: degraded pictures, then inputs and untuned answers of those that are good."""
+
+    samples: Sequence[Sample]
+    images: dict[str, Image]
+    errors: dict[str, str]
+    answered: tuple[Inputs, Generation] | None
+    seconds: float
+
+    @classmethod
+    def prepare(
+        cls,
+        samples: Sequence[Sample],
+        pictures: Pictures,
+        condition: Condition,
+        model: Model,
+        *,
+        seed: int,
+        max_new_tokens: int,
+    ) -> "Batch":
+        """Degrade, encode and answer untuned; a sample that fails is set aside with the reason."""
+        images, errors = dict[str, Image](), dict[str, str]()
+        for sample in samples:
+            try:
+                images[sample.id] = pictures.degraded(sample, condition, seed)
+            except VQTTTError as error:
+                errors[sample.id] = str(error)
+        began = time.perf_counter()
+        answered = _answer_untuned([sample for sample in samples if sample.id in images], images, model, max_new_tokens)
+        if isinstance(answered, Exception):  # one of them is to blame: find out which
+            for sample in [sample for sample in samples if sample.id in images]:
+                alone = _answer_untuned([sample], images, model, max_new_tokens)
+                if isinstance(alone, Exception):
+                    errors[sample.id] = f"the model cannot answer this: {' '.join(str(alone).split())}"
+                    del images[sample.id]
+            answered = _answer_untuned(
+                [sample for sample in samples if sample.id in images], images, model, max_new_tokens
+            )
+        if isinstance(answered, Exception):
+            raise answered
+        seconds = (time.perf_counter() - began) / max(len(images), 1)
+        return cls(samples=samples, images=images, errors=errors, answered=answered, seconds=seconds)
+
+    def answered_by(self, method: Method) -> list[Record]:
+        """Answer by a method; one record for every sample, in order."""
+        answers = method.answer(*self.answered) if self.answered else []
+        good = dict(zip((sample.id for sample in self.samples if sample.id in self.images), answers, strict=True))
+        return [
+            self._record(sample, good[sample.id]) if sample.id in good else failed(sample, self.errors[sample.id])
+            for sample in self.samples
+        ]
+
+    def _record(self, sample: Sample, answer: Answer) -> Record:
+        return Record(
+            **describe(sample),
+            **asdict(replace(answer, seconds=round(answer.seconds + self.seconds, 6))),
+            image_sha256=sha256(self.images[sample.id]),
+            base_score=score(answer.base_answer, sample),
+            score=score(answer.answer, sample),
+        )
+
+
+def _answer_untuned(
+    samples: Sequence[Sample], images: dict[str, Image], model: Model, max_new_tokens: int
+) -> tuple[Inputs, Generation] | Exception | None:
+    """Encode samples and answer them untuned; returns what a model that chokes on them raised."""
+    if not samples:
+        return None
+    try:
+        inputs = model.encode([images[sample.id] for sample in samples], [question_text(sample) for sample in samples])
+        return inputs, model.generate(inputs, max_new_tokens)
+    except (ValueError, RuntimeError, IndexError, KeyError, TypeError) as error:
+        return error
+
+
+def describe(sample: Sample) -> dict[str, Any]:
+    """Return the columns of a record that a sample decides."""
+    return {
+        "sample_id": sample.id,
+        "category": sample.category,
+        "question_type": sample.question_type,
+        "question": sample.question,
+        "reference": sample.answers[0],
+    }
+
+
+def failed(sample: Sample, error: str) -> Record:
+    """Return the record of a sample that could not be answered."""
+    return Record(
+        **describe(sample),
+        image_sha256="",
+        base_score=0.0,
+        score=0.0,
+        base_confidence=0.0,
+        confidence=0.0,
+        base_answer="",
+        answer="",
+        entropy_before=0.0,
+        entropy_after=0.0,
+        steps=0,
+        rolled_back=False,
+        seconds=0.0,
+        error=error,
+    )

@@ -1,0 +1,95 @@
+"""Degradations: what cameras, weather and codecs do to a picture, by the five severities of ImageNet-C.
+
+Parameters follow D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", ICLR 2019, which fixed them on photographs of 224 x 224. Under the scale `relative` every length is
+multiplied by the short side / 224, so that a picture of any size suffers what the published one did; `absolute` takes
+lengths in pixels, as published. Amplitudes never change.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from vqttt.degradations.blur import gaussian_blur, motion_blur
+from vqttt.degradations.digital import jpeg_compression
+from vqttt.degradations.noise import gaussian_noise
+from vqttt.degradations.weather import fog, snow
+from vqttt.errors import InputError, UnknownNameError
+from vqttt.images import check_image
+from vqttt.registry import Registry
+from vqttt.types import Image
+
+__all__ = ["CLEAN", "DEGRADATIONS", "SCALES", "SEVERITIES", "Degradation", "degrade", "image_seed"]
+
+Degradation: TypeAlias = Callable[[Image, int, np.random.Generator, float], Image]
+"""`(image, severity, rng, unit) -> image`, where a published length of n pixels is n * `unit` pixels here.
+
+`image` has sides of at least `MIN_SIDE` pixels and must not be written to; `severity` is 1 to 5.
+"""
+
+CLEAN = "clean"
+"""The name of the undegraded condition, whose severity is 0."""
+
+SEVERITIES = (1, 2, 3, 4, 5)
+SCALES = ("relative", "absolute")
+
+REFERENCE_SIDE = 224
+"""The short side, in pixels, of the pictures that the published lengths were made for."""
+
+MIN_SIDE = 16
+"""A picture with a shorter side, in pixels, is padded to this while it is degraded."""
+
+DEGRADATIONS: Registry[Degradation] = Registry("degradation")
+DEGRADATIONS.add("gaussian_noise", gaussian_noise, "sensor noise in poor light: independent for each pixel and colour")
+DEGRADATIONS.add("motion_blur", motion_blur, "the camera moves during exposure: smear along a random direction")
+DEGRADATIONS.add("snow", snow, "falling snow: bright streaks before a whitened scene")
+DEGRADATIONS.add("fog", fog, "drifting fog: a bright, cloudy veil that takes contrast away")
+DEGRADATIONS.add("gaussian_blur", gaussian_blur, "out of focus: an even blur in all directions")
+DEGRADATIONS.add("jpeg_compression", jpeg_compression, "strong JPEG compression: 8-pixel blocks and colour bleeding")
+
+
+def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "relative") -> Image:
+    """Degrade a picture; the same arguments always give the same pixels.
+
+    Args:
+        image: uint8 RGB of shape (H, W, 3), any size; never modified.
+        kind: a name in `DEGRADATIONS`, or `clean`, which returns `image` itself.
+        severity: 1 (slight) to 5 (severe); 0 for `clean`.
+        seed: 0 or more; which noise, direction or clouds to draw (see `image_seed`).
+        scale: `relative` or `absolute` lengths (see the module).
+
+    Returns:
+        A uint8 array of the same shape.
+
+    Raises:
+        UnknownNameError: if `kind` or `scale` is not known.
+        InputError: if `image`, `severity` or `seed` is not as described.
+    """
+    check_image(image)
+    if kind != CLEAN and kind not in DEGRADATIONS:
+        raise UnknownNameError(DEGRADATIONS.kind, kind, [CLEAN, *DEGRADATIONS])
+    if scale not in SCALES:
+        raise UnknownNameError("scale", scale, SCALES)
+    if severity not in ([0] if kind == CLEAN else SEVERITIES):
+        raise InputError(f"severity {severity} of {kind} is out of range; {CLEAN} has 0, all others 1 to 5")
+    if seed < 0:
+        raise InputError(f"seed {seed} is negative; give 0 or more")
+    if kind == CLEAN:
+        return image
+
+    height, width = image.shape[:2]
+    padding = ((0, max(MIN_SIDE - height, 0)), (0, max(MIN_SIDE - width, 0)), (0, 0))
+    padded = np.pad(image, padding, mode="edge")
+    unit = min(padded.shape[:2]) / REFERENCE_SIDE if scale == "relative" else 1.0
+    # The kind is mixed in so that, say, noise and snow of one seed do not share their draws.
+    rng = np.random.default_rng([seed, zlib.crc32(kind.encode()), severity])
+    return np.ascontiguousarray(DEGRADATIONS[kind](padded, severity, rng, unit)[:height, :width])
+
+
+def image_seed(seed: int, sample_id: str) -> int:
+    """Return a seed (0 to 2**63 - 1) for one sample of a study whose own seed is `seed`; stable between runs."""
+    digest = hashlib.sha256(f"{seed}:{sample_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -1,0 +1,49 @@
+"""Every error that vqttt raises on purpose.
+
+VQTTTError                  anything below; the command line prints it as one line and exits with status 2
+├── InputError              a file or value that the user gave cannot be used
+│   ├── ImageError          an image that cannot be read, or is too small or too large
+│   └── UnknownNameError    a name that no registry holds; the nearest known ones are suggested
+├── ModelError              a folder or id that is not a supported model
+├── MissingExtraError       an optional part is not installed; the message names the install command
+└── RunFolderError          an output folder that holds another study, or cannot be written
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class VQTTTError(Exception):
+    """Base of all errors that are meant for the person at the keyboard."""
+
+
+class InputError(VQTTTError):
+    """A file or value that the user gave cannot be used."""
+
+
+class ImageError(InputError):
+    """An image that cannot be read, or whose size is out of bounds."""
+
+
+class UnknownNameError(InputError):
+    """A name that a registry does not hold."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """Compose the message for `name`, sought among the `known` names of a `kind` such as "degradation"."""
+        names = list(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        rest = [known_name for known_name in names if known_name not in near]
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        super().__init__(f"unknown {kind} {name!r}; {hint}known: {', '.join(near + rest)}")
+
+
+class ModelError(VQTTTError):
+    """A folder or id that is not a supported model."""
+
+
+class MissingExtraError(VQTTTError):
+    """An optional part of vqttt is not installed."""
+
+
+class RunFolderError(VQTTTError):
+    """A run folder that holds a different study, or that cannot be written."""

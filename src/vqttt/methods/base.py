@@ -1,0 +1,76 @@
+"""What a method is: something that turns an encoded batch, and the untuned answers to it, into answers."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vqttt.models.base import Generation, Inputs, Model
+from vqttt.objectives import confidence, mean_entropy
+from vqttt.types import Answer, Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Generated answers in plain numbers: texts, confidences in 0 to 1, entropies in nats, one each for a sample."""
+
+    texts: list[str]
+    confidences: list[float]
+    entropies: list[float]
+
+    @classmethod
+    def of(cls, generation: Generation) -> "Outcome":
+        """Summarise a generation."""
+        return cls(
+            texts=generation.texts,
+            confidences=confidence(generation.logits, generation.tokens, generation.mask).tolist(),
+            entropies=mean_entropy(generation.logits, generation.mask).tolist(),
+        )
+
+
+class Method(ABC):
+    """A way to answer. Created anew for every cell; `online` says whether what it learns outlives a batch."""
+
+    online: bool = False
+
+    def __init__(self, model: Model, *, max_new_tokens: int = 16, seed: int = 0) -> None:
+        """Store the parameters."""
+        self.model, self.max_new_tokens, self.seed = model, max_new_tokens, seed
+
+    @abstractmethod
+    def answer(self, inputs: Inputs, base: Generation) -> list[Answer]:
+        """Answer a batch whose untuned answers are `base`."""
+
+    def kernel(self) -> list[list[float]] | None:
+        """Return the learned kernel as it stands, if the method has one; for per-image sets, that of the last image."""
+        return None
+
+    def filtered(self, inputs: Inputs, base: Generation) -> Image:
+        """Return the one picture of a batch as the model sees it through the method."""
+        return self.model.to_image(self.model.pixels(inputs).pixels[0])
+
+
+def compose(
+    base: Outcome, final: Outcome, *, steps: list[int], rolled_back: list[bool], seconds: float
+) -> list[Answer]:
+    """Put outcomes before and after into answers; `seconds` are those of the whole batch."""
+    return [
+        Answer(
+            answer=final.texts[n],
+            base_answer=base.texts[n],
+            confidence=final.confidences[n],
+            base_confidence=base.confidences[n],
+            entropy_before=base.entropies[n],
+            entropy_after=final.entropies[n],
+            steps=steps[n],
+            rolled_back=rolled_back[n],
+            seconds=seconds / len(steps),
+        )
+        for n in range(len(steps))
+    ]
+
+
+def finite(values: Tensor) -> bool:
+    """Tell whether every value is a number."""
+    return bool(torch.isfinite(values).all())

@@ -1,0 +1,67 @@
+"""Models by name: those that ship, and the families of transformers that a Hugging Face id or folder may be of."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vqttt.errors import ModelError, UnknownNameError
+from vqttt.registry import Registry
+
+EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
+
+MODELS: Registry[Callable[[], Any]] = Registry("model")
+FAMILIES: Registry[str] = Registry("model family")
+"""A configuration's `model_type` to the class behind the seam, as `module:Class`, imported when it is needed."""
+
+FAMILIES.add("llava", "vqttt.models.llava:Llava", "LLaVA-1.5 and whatever else loads as transformers' LLaVA")
+
+
+@MODELS.register("embedded", "a small LLaVA that ships with vqttt; nothing to download")
+def _embedded() -> Any:
+    return _from_pretrained("embedded", str(EMBEDDED))
+
+
+@MODELS.register("fake", "a few hundred weights that name colours; for trying out and testing")
+def _fake() -> Any:
+    from vqttt.models.fake import FakeModel
+
+    return FakeModel()
+
+
+def load_model(name: str) -> Any:
+    """Load a model behind the seam.
+
+    Args:
+        name: a registered name, a checkpoint folder, or a Hugging Face id such as `llava-hf/llava-1.5-7b-hf`.
+
+    Raises:
+        ModelError: if the folder or id is not a model, or of a family that is not supported.
+        UnknownNameError: if the name is none of the three.
+    """
+    if name in MODELS:
+        return MODELS[name]()
+    if not Path(name).exists() and "/" not in name:
+        raise UnknownNameError("model", name, MODELS)
+    return _from_pretrained(name, name)
+
+
+def _from_pretrained(name: str, source: str) -> Any:
+    if Path(source).exists() and not (Path(source) / "config.json").is_file():
+        raise ModelError(f"{source} is not a model: a checkpoint folder with a config.json is wanted")
+    import importlib
+
+    import torch
+    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+
+    try:
+        family = AutoConfig.from_pretrained(source).model_type
+        if family not in FAMILIES:
+            raise ModelError(f"{source} is a {family!r} model; supported families: {', '.join(FAMILIES)}")
+        processor: Any = AutoProcessor.from_pretrained(source)  # type: ignore[no-untyped-call]
+        network: Any = AutoModelForImageTextToText.from_pretrained(source, use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"cannot load {source} as a model: {' '.join(str(error).split())[:300]}") from error
+    if torch.cuda.is_available():
+        network = network.to("cuda")
+    module, _, member = FAMILIES[family].partition(":")
+    return getattr(importlib.import_module(module), member)(name, network, processor)

@@ -1,0 +1,117 @@
+"""A model of a few hundred weights that names a colour, for tests of everything above the seam in milliseconds."""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vqttt.models.base import Generation, Inputs, Model, Pictures
+from vqttt.types import Image
+
+WORDS = ("red", "green", "blue", "yes", "no")
+_SIDE, _WIDTH = 16, 8
+
+
+class _Block(nn.Module):
+    """Attention over patches, cut to what LoRA needs to find."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q_proj = nn.Linear(_WIDTH, _WIDTH)
+        self.v_proj = nn.Linear(_WIDTH, _WIDTH)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        weights = (self.q_proj(rows) @ rows.mT / _WIDTH**0.5).softmax(-1)
+        out: Tensor = rows + 0.1 * weights @ self.v_proj(rows)
+        return out
+
+
+class _Network(nn.Module):
+    """Patches, three blocks, a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, _WIDTH, 4, 4)
+        self.blocks = nn.ModuleList([_Block(), _Block(), _Block()])
+        self.head = nn.Linear(_WIDTH, len(WORDS))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        rows = self.patches(pixels).flatten(2).mT
+        for block in self.blocks:
+            rows = block(rows)
+        logits: Tensor = self.head(rows.mean(1))
+        return logits
+
+
+class FakeModel(Model):
+    """Answers one word: mostly the strongest of the picture's mean red, green and blue."""
+
+    def __init__(self, name: str = "fake") -> None:
+        """Draw the weights from a fixed seed, without touching torch's global generator."""
+        self.name = name
+        self.network: _Network = _Network()
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in self.network.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.05)
+            for channel in range(3):  # channel sums pass straight through to the first three words
+                self.network.patches.weight[channel, channel] += 1 / 16
+                self.network.head.weight[channel, channel] += 4.0
+        self.freeze()
+
+    def encode(self, images: Sequence[Image], questions: Sequence[str]) -> Inputs:
+        """Encode by striding down to 16 x 16 px; a question becomes a checksum."""
+        pixels = np.stack([_shrink(image) for image in images]).astype(np.float32) / 127.5 - 1
+        ids = torch.tensor([[zlib.crc32(question.encode()) % 97] for question in questions])
+        return Inputs(
+            tensors={"pixel_values": torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), "input_ids": ids},
+            count=len(questions),
+        )
+
+    def pixels(self, inputs: Inputs) -> Pictures:
+        """View the pictures."""
+        pixels = inputs.tensors["pixel_values"]
+        return Pictures(pixels, torch.arange(len(pixels)), None)
+
+    def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
+        """Show other pictures."""
+        return inputs.with_tensors(pixel_values=pixels)
+
+    def to_image(self, pixels: Tensor) -> Image:
+        """Undo the scaling to -1 .. 1."""
+        levels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        return np.asarray(levels.permute(1, 2, 0).numpy(), np.uint8)
+
+    @property
+    def vision_blocks(self) -> Sequence[nn.Module]:
+        """Three blocks."""
+        return list(self.network.blocks)
+
+    def lora_targets(self, block: nn.Module) -> dict[str, nn.Linear]:
+        """Find `q` and `v`."""
+        assert isinstance(block, _Block), block
+        return {"q": block.q_proj, "v": block.v_proj}
+
+    def answer_logits(self, inputs: Inputs, answers: Tensor | None = None) -> Tensor:
+        """Return (N, 1, 5) logits, repeated over the positions of given answers."""
+        logits: Tensor = self.network(inputs.tensors["pixel_values"])[:, None]
+        return logits if answers is None else logits.expand(-1, answers.shape[1], -1)
+
+    @torch.no_grad()
+    def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+        """Answer one word."""
+        logits = self.answer_logits(inputs)
+        tokens = logits.argmax(-1)
+        return Generation(
+            texts=[WORDS[int(token)] for token in tokens[:, 0]],
+            tokens=tokens,
+            mask=torch.ones_like(tokens, dtype=torch.bool),
+            logits=logits,
+        )
+
+
+def _shrink(image: Image) -> Image:
+    rows, columns = (np.arange(_SIDE) * size // _SIDE for size in image.shape[:2])
+    return image[rows][:, columns]

@@ -1,0 +1,234 @@
+"""The study: a grid of cells (task x condition x method), each a file of records; killed and resumed at will.
+
+Cells that show a model the same pictures run together, so that a picture is degraded, encoded and answered untuned
+once for all methods.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vqttt.batches import Batch, Pictures
+from vqttt.degradations import CLEAN, DEGRADATIONS, SEVERITIES
+from vqttt.errors import InputError, UnknownNameError
+from vqttt.images import to_png_data_uri
+from vqttt.methods import METHODS, Method
+from vqttt.models.base import Model
+from vqttt.provenance import data_hash, describe_environment
+from vqttt.runfolder import RunFolder
+from vqttt.tasks import load_task, question_text
+from vqttt.types import Condition, Record, Sample
+
+Progress = Callable[[int, int, str], None]
+"""Called with the records done, the records in all, and what runs now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """What to run; everything that decides the records.
+
+    Attributes:
+        limit: at most this many samples a task, or all.
+        batch: samples that are answered, and tuned, together.
+        scale: `relative` or `absolute` lengths of the degradations.
+    """
+
+    model: str = "embedded"
+    tasks: tuple[str, ...]
+    degradations: tuple[str, ...]
+    severities: tuple[int, ...] = SEVERITIES
+    methods: tuple[str, ...]
+    limit: int | None = None
+    seed: int = 0
+    batch: int = 20
+    max_new_tokens: int = 16
+    scale: str = "relative"
+
+    def __post_init__(self) -> None:
+        """Reject unknown names and numbers out of range before anything runs."""
+        for degradation in self.degradations:
+            if degradation != CLEAN and degradation not in DEGRADATIONS:
+                raise UnknownNameError("degradation", degradation, [CLEAN, *DEGRADATIONS])
+        for method in self.methods:
+            METHODS[method]
+        for severity in self.severities:
+            if severity not in SEVERITIES:
+                raise InputError(f"severity {severity} is out of range; 1 to 5 are known")
+        for name in ("limit", "batch", "max_new_tokens"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, not {value}")
+
+
+PRESETS = {
+    "quick": StudyConfig(
+        tasks=("easy-vqa", "digits", "vq-mini"),
+        degradations=(CLEAN, *DEGRADATIONS),
+        severities=(1, 3, 5),
+        methods=("none", "vq-ttt", "vq-ttt-episodic"),
+        limit=200,
+    ),
+    "paper": StudyConfig(
+        tasks=("easy-vqa", "digits", "vq-mini"),
+        degradations=(CLEAN, *DEGRADATIONS),
+        methods=("none", "vq-ttt", "vq-ttt-episodic"),
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell of the grid."""
+
+    model: str
+    task: str
+    condition: Condition
+    method: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Its file's name: readable, and distinct whatever the model and task are called."""
+        condition = f"{self.condition.degradation}-{self.condition.severity}"
+        names = [_slug(self.model), _slug(self.task), condition, self.method, f"s{self.seed}"]
+        return "~".join(names)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The columns that say which cell a row is of."""
+        return {
+            "model": self.model,
+            "task": self.task,
+            "degradation": self.condition.degradation,
+            "severity": self.condition.severity,
+            "scale": self.condition.scale,
+            "restorer": "none",
+            "method": self.method,
+            "seed": self.seed,
+        }
+
+
+def conditions(config: StudyConfig) -> list[Condition]:
+    """Return the conditions of a study in their fixed order; `clean` counts once, whatever the severities."""
+    grid = [
+        (degradation, severity)
+        for degradation in dict.fromkeys(config.degradations)
+        for severity in ((0,) if degradation == CLEAN else dict.fromkeys(config.severities))
+    ]
+    return [Condition(degradation=d, severity=s, scale=config.scale) for d, s in grid]
+
+
+def run(config: StudyConfig, out: Path, model: Model, progress: Progress, command: str = "") -> None:
+    """Run a study into the folder `out`, or what is missing of it.
+
+    Raises:
+        RunFolderError: if `out` holds a different study or cannot be written.
+        InputError: if a task cannot be loaded.
+    """
+    tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
+    folder = RunFolder(out)
+    description = describe_environment(model) | {
+        "config": asdict(config),
+        "command": command,
+        "data": {name: data_hash(samples) for name, samples in tasks.items()},
+    }
+    folder.open(description, identity=("config", "weights", "data", "versions"))
+    methods = list(dict.fromkeys(config.methods))
+    grid = conditions(config)
+    total = len(grid) * len(methods) * sum(map(len, tasks.values()))
+    done = 0
+    for task, samples in tasks.items():
+        pictures = Pictures(samples)
+        for condition in grid:
+            cells = [
+                Cell(model=model.name, task=task, condition=condition, method=method, seed=config.seed)
+                for method in methods
+            ]
+            what = f"{task} {condition.degradation} {condition.severity or ''}".strip()
+            for finished in _run_together(cells, samples, pictures, config, model, folder):
+                done += finished
+                progress(done, total, what)
+
+
+def _run_together(
+    cells: Sequence[Cell],
+    samples: Sequence[Sample],
+    pictures: Pictures,
+    config: StudyConfig,
+    model: Model,
+    folder: RunFolder,
+) -> Iterator[int]:
+    """Run the unfinished of some cells of one condition, batch by batch; yields how many more records there are."""
+    running: list[tuple[Cell, Method, int]] = []
+    for cell in cells:
+        if folder.finished(cell.key):
+            yield len(samples)
+            continue
+        method = METHODS[cell.method](model, max_new_tokens=config.max_new_tokens, seed=config.seed)
+        # What an online method learned died with it; a batch that was cut short would be tuned differently.
+        kept = [] if method.online else folder.rows(cell.key)
+        kept = kept[: len(kept) // config.batch * config.batch]
+        folder.rewrite(cell.key, kept)
+        running.append((cell, method, len(kept)))
+        yield len(kept)
+    for start in range(0, len(samples), config.batch):
+        wanting = [(cell, method) for cell, method, have in running if have <= start]
+        if not wanting:
+            continue
+        batch = Batch.prepare(
+            samples[start : start + config.batch],
+            pictures,
+            cells[0].condition,
+            model,
+            seed=config.seed,
+            max_new_tokens=config.max_new_tokens,
+        )
+        for cell, method in wanting:
+            folder.append(cell.key, batch.answered_by(method))
+            yield len(batch.samples)
+    for cell, method, _ in running:
+        example = _example(cell, method, folder.rows(cell.key), samples, pictures, config, model)
+        folder.finish(cell.key, cell.identity, example)
+
+
+def _example(
+    cell: Cell,
+    method: Method,
+    rows: Sequence[Record],
+    samples: Sequence[Sample],
+    pictures: Pictures,
+    config: StudyConfig,
+    model: Model,
+) -> dict[str, Any] | None:
+    """Describe a cell for the report: the learned kernel, and a picture of each kind of flip as the model saw it."""
+    if method.kernel() is None:
+        return None
+    kinds = {
+        "corrective": lambda row: row.score > row.base_score,
+        "destructive": lambda row: row.score < row.base_score,
+    }
+    by_id = {sample.id: sample for sample in samples}
+    examples = []
+    for flip, is_kind in kinds.items():
+        row = next(filter(is_kind, rows), None)
+        if row is None:
+            continue
+        sample = by_id[row.sample_id]
+        image = pictures.degraded(sample, cell.condition, config.seed)
+        inputs = model.encode([image], [question_text(sample)])
+        filtered = method.filtered(inputs, model.generate(inputs, config.max_new_tokens))
+        shown = {"clean": pictures.load(sample), "degraded": image, "filtered": filtered}
+        examples.append(
+            {name: getattr(row, name) for name in ("sample_id", "question", "reference", "base_answer", "answer")}
+            | {"flip": flip}
+            | {name: to_png_data_uri(picture, 224) for name, picture in shown.items()}
+        )
+    return cell.identity | {"kernel": method.kernel(), "examples": examples}
+
+
+def _slug(name: str) -> str:
+    """Make a name safe for a file; one that had to be changed gets a hash, so that no two become one."""
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[-60:]
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,0 +1,106 @@
+"""The records that pass between the rooms of vqttt; all frozen, all plain data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]
+"""A picture: uint8 RGB of shape (H, W, 3), values 0 to 255."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One question about one picture.
+
+    Attributes:
+        id: unique within its task and stable between runs.
+        load: returns the picture; called when it is needed, so that a task may be larger than memory.
+        question: the question as a person would ask it, without any chat template.
+        answers: the reference answers, the first being the one that is shown; any of them counts as right.
+        choices: the options of a multiple-choice question, in order; empty for an open one.
+        category: what the question asks of a model (`counting`, `reading`, ...); accuracy is broken down by it.
+        question_type: the finer template or type of the question, where the task has one.
+    """
+
+    id: str
+    load: Callable[[], Image] = field(repr=False, compare=False)
+    question: str
+    answers: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+    category: str = ""
+    question_type: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What happens to a picture before a model sees it.
+
+    Attributes:
+        degradation: a registered name, or `clean`.
+        severity: 1 to 5; 0 for `clean`.
+        scale: `relative` scales lengths by the short side / 224, `absolute` takes them in pixels as published.
+    """
+
+    degradation: str = "clean"
+    severity: int = 0
+    scale: str = "relative"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a method answered, beside what the untuned model answered.
+
+    Attributes:
+        answer: text after tuning (equal to `base_answer` where nothing was tuned).
+        base_answer: text of the model as it was loaded, under no adapters.
+        confidence: probability of the answer's greedy tokens (geometric mean), 0 to 1; likewise `base_confidence`.
+        entropy_before: mean entropy in nats of the answer's token distributions, before tuning; likewise
+            `entropy_after`.
+        steps: tuning steps that this sample took part in.
+        rolled_back: whether the guard discarded the tuning for this sample.
+        seconds: wall-clock seconds spent on this sample (its share of the batch).
+        error: empty, or why there is no answer.
+    """
+
+    answer: str
+    base_answer: str
+    confidence: float
+    base_confidence: float
+    entropy_before: float
+    entropy_after: float
+    steps: int
+    rolled_back: bool
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One row of a cell: a sample, what was answered, and how it was scored.
+
+    `image_sha256` is the hash of the degraded picture's pixels, so that two runs can be shown to have seen the same
+    pictures. `score` and `base_score` lie in 0 to 1. A sample that failed keeps its row: `error` says why, and both
+    scores are 0.
+    """
+
+    sample_id: str
+    image_sha256: str
+    category: str
+    question_type: str
+    question: str
+    reference: str
+    base_answer: str
+    answer: str
+    base_score: float
+    score: float
+    base_confidence: float
+    confidence: float
+    entropy_before: float
+    entropy_after: float
+    steps: int
+    rolled_back: bool
+    seconds: float
+    error: str

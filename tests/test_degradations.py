@@ -1,0 +1,280 @@
+"""Every registered degradation keeps the same promises; the first six also agree with ImageNet-C."""
+
+import json
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vqttt.degradations import CLEAN, DEGRADATIONS, SEVERITIES, degrade, image_seed
+from vqttt.errors import InputError, UnknownNameError
+from vqttt.gallery import contact_sheet
+from vqttt.images import sha256
+
+GOLDENS = Path(__file__).parent / "goldens" / "degradations.json"
+DETERMINISTIC = ("gaussian_blur", "jpeg_compression")
+
+every_kind = pytest.mark.parametrize("kind", DEGRADATIONS)
+
+
+def scene(height: int, width: int) -> np.ndarray:
+    """A picture with flat, smooth and sharp parts: a colour gradient, a disc, stripes and a dark corner."""
+    y, x = np.mgrid[:height, :width] / min(height, width)
+    pixels = np.stack([90 + 80 * np.sin(5 * x), 110 + 70 * np.cos(4 * y), 100 + 60 * np.sin(3 * (x + y))], axis=2)
+    pixels[(x - 0.3) ** 2 + (y - 0.4) ** 2 < 0.04] = (230, 40, 50)
+    pixels[(x > 0.6) & (y < 0.5) & (np.sin(80 * x) > 0)] = 245
+    pixels[(x > 0.5) & (y > 0.7)] = 12
+    return pixels.astype(np.uint8)
+
+
+def psnr(image: np.ndarray, reference: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / max(np.mean((image.astype(float) - reference) ** 2), 1e-9)))
+
+
+def mean_psnr(kind: str, severity: int, image: np.ndarray, scale: str, seeds: int) -> float:
+    return float(np.mean([psnr(degrade(image, kind, severity, seed, scale), image) for seed in range(seeds)]))
+
+
+@every_kind
+@pytest.mark.parametrize("scale", ["relative", "absolute"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (15, 16), (16, 16), (17, 17), (64, 64), (224, 224), (480, 640)])
+def test_any_size_keeps_shape_and_leaves_the_input_alone(kind, scale, shape):
+    image = scene(*shape)
+    image.flags.writeable = False
+    before = image.copy()
+    for severity in (1, 5):
+        degraded = degrade(image, kind, severity, 3, scale)
+        assert degraded.dtype == np.uint8
+        assert degraded.shape == image.shape
+        assert degraded.flags.c_contiguous and degraded.flags.writeable
+        assert not np.shares_memory(degraded, image)
+    np.testing.assert_array_equal(image, before)
+
+
+@every_kind
+def test_flat_and_extreme_pictures(kind):
+    for value in (0, 255):
+        degraded = degrade(np.full((32, 48, 3), value, np.uint8), kind, 5, 0)
+        assert degraded.shape == (32, 48, 3)
+        if kind in ("motion_blur", *DETERMINISTIC):
+            assert np.abs(degraded.astype(int) - value).max() <= 1
+
+
+@every_kind
+@pytest.mark.parametrize("shape", [(16, 9_000), (9_000, 3)])
+def test_long_strips_need_no_monstrous_memory(kind, shape):
+    assert degrade(scene(*shape), kind, 3, 0).shape == (*shape, 3)
+
+
+@every_kind
+def test_views_are_degraded_like_copies(kind):
+    view = scene(64, 80)[::-1, ::2]
+    assert not view.flags.c_contiguous
+    np.testing.assert_array_equal(degrade(view, kind, 3, 5), degrade(np.ascontiguousarray(view), kind, 3, 5))
+
+
+@every_kind
+def test_the_seed_decides_the_draws(kind):
+    image = scene(64, 64)
+    for severity in SEVERITIES:
+        first = degrade(image, kind, severity, 11)
+        np.testing.assert_array_equal(first, degrade(image, kind, severity, 11))
+        assert np.array_equal(first, degrade(image, kind, severity, 12)) == (kind in DETERMINISTIC)
+
+
+def test_kinds_draw_differently_from_one_seed(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        DEGRADATIONS,
+        "_entries",
+        {kind: lambda image, severity, rng, unit: (drawn.append(rng.random()), image)[1] for kind in DEGRADATIONS},
+    )
+    for kind in DEGRADATIONS:
+        for severity in SEVERITIES:
+            degrade(scene(16, 16), kind, severity, 0)
+    assert len(set(drawn)) == len(DEGRADATIONS) * len(SEVERITIES)
+
+
+@every_kind
+def test_threads_agree(kind):
+    image = scene(64, 64)
+    expected = [sha256(degrade(image, kind, 3, seed)) for seed in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda seed: sha256(degrade(image, kind, 3, seed)), range(12))) == expected
+
+
+def test_the_global_generator_is_neither_used_nor_moved():
+    before = np.random.get_state()  # noqa: NPY002
+    outcomes = []
+    for seed in (1, 2):
+        np.random.seed(seed)  # noqa: NPY002
+        state = np.random.get_state()[1].copy()  # noqa: NPY002
+        outcomes.append([sha256(degrade(scene(32, 32), kind, 3, 0)) for kind in DEGRADATIONS])
+        assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    np.random.set_state(before)  # noqa: NPY002
+    assert outcomes[0] == outcomes[1]
+
+
+@every_kind
+@pytest.mark.parametrize(("side", "scale"), [(64, "relative"), (224, "relative"), (64, "absolute")])
+def test_higher_severity_leaves_less_of_the_picture(kind, side, scale):
+    image = scene(side, side)
+    seeds = 1 if kind in DETERMINISTIC else 24
+    fidelity = [mean_psnr(kind, severity, image, scale, seeds) for severity in SEVERITIES]
+    assert all(milder > harsher for milder, harsher in pairwise(fidelity)), fidelity
+
+
+@every_kind
+def test_scales_agree_at_the_reference_size(kind):
+    for shape in ((224, 224), (224, 300), (240, 224)):
+        image = scene(*shape)
+        for severity in SEVERITIES:
+            relative, absolute = (degrade(image, kind, severity, 1, scale) for scale in ("relative", "absolute"))
+            np.testing.assert_array_equal(relative, absolute)
+
+
+@pytest.mark.parametrize("kind", ["motion_blur", "snow", "fog", "gaussian_blur"])
+def test_relative_scale_harms_a_thumbnail_as_it_harms_the_picture(kind):
+    small, large = (mean_psnr(kind, 4, scene(side, side), "relative", 8) for side in (112, 448))
+    assert abs(small - large) < 1.5
+    if kind in ("motion_blur", "gaussian_blur"):
+        assert mean_psnr(kind, 4, scene(112, 112), "absolute", 8) < small - 1
+
+
+def test_clean_returns_the_picture_itself():
+    image = scene(20, 20)
+    assert degrade(image, CLEAN, 0, 7) is image
+    assert CLEAN not in DEGRADATIONS
+
+
+def test_names_and_summaries():
+    assert list(DEGRADATIONS)[:6] == [
+        "gaussian_noise",
+        "motion_blur",
+        "snow",
+        "fog",
+        "gaussian_blur",
+        "jpeg_compression",
+    ]
+    for kind, entry in DEGRADATIONS.items():
+        summary = DEGRADATIONS.summary(kind)
+        assert summary and "\n" not in summary
+        assert "Source:" in (entry.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity", "seed", "scale", "error", "message"),
+    [
+        ("gausian_noise", 3, 0, "relative", UnknownNameError, "did you mean gaussian_noise"),
+        ("cleen", 0, 0, "relative", UnknownNameError, "did you mean clean"),
+        ("fog", 3, 0, "relatve", UnknownNameError, "unknown scale 'relatve'; did you mean relative"),
+        ("fog", 0, 0, "relative", InputError, "severity 0 of fog .* 1 to 5"),
+        ("fog", 6, 0, "relative", InputError, "severity 6"),
+        ("fog", 2.5, 0, "relative", InputError, "severity 2.5"),
+        ("clean", 1, 0, "relative", InputError, "severity 1 of clean"),
+        ("fog", 3, -1, "relative", InputError, "seed -1 is negative"),
+    ],
+)
+def test_wrong_arguments(kind, severity, seed, scale, error, message):
+    with pytest.raises(error, match=message):
+        degrade(scene(16, 16), kind, severity, seed, scale)
+
+
+@pytest.mark.parametrize("kind", [CLEAN, *DEGRADATIONS])
+@pytest.mark.parametrize("shape", [(20, 20), (20, 20, 4), (20, 20, 1), (0, 20, 3)])
+def test_gray_and_alpha_arrays_are_refused(kind, shape):
+    with pytest.raises(InputError, match=r"uint8 array of shape \(H, W, 3\)"):
+        degrade(np.zeros(shape, np.uint8), kind, 0 if kind == CLEAN else 1, 0)
+
+
+def test_image_seeds_are_stable_and_differ():
+    assert image_seed(0, "easy-vqa/17") == 7562848387625773620
+    seeds = {image_seed(seed, f"sample {number}") for seed in range(10) for number in range(100)}
+    assert len(seeds) == 1000
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_goldens(regenerate_goldens):
+    image = scene(48, 64)
+    current = {}
+    for kind in DEGRADATIONS:
+        for severity in SEVERITIES:
+            degraded = degrade(image, kind, severity, 0)
+            current[f"{kind} {severity}"] = {
+                "sha256": sha256(degraded),
+                "mean": round(float(degraded.mean()), 3),
+                "std": round(float(degraded.std()), 3),
+            }
+    if regenerate_goldens:
+        GOLDENS.write_text(json.dumps(current, indent=1) + "\n")
+    golden = json.loads(GOLDENS.read_text())
+    assert current.keys() == golden.keys(), "run pytest with --regenerate-goldens"
+
+    wrong = []
+    for name, now in current.items():
+        then = golden[name]
+        line = f"{name}: mean {then['mean']} -> {now['mean']}, std {then['std']} -> {now['std']}"
+        # Another build of OpenCV or libjpeg may round a few pixels otherwise; more than that is a change of ours.
+        if max(abs(now["mean"] - then["mean"]), abs(now["std"] - then["std"])) > 0.05:
+            wrong.append(line)
+        elif now["sha256"] != then["sha256"]:
+            print(f"pixels differ, statistics agree: {line}")  # noqa: T201
+    assert not wrong, "\n".join(["run pytest with --regenerate-goldens if this is meant:", *wrong])
+
+
+@pytest.fixture(scope="module")
+def corrupt() -> Callable[..., np.ndarray]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        package = pytest.importorskip("imagecorruptions", reason="imagecorruptions-imaug is not installed")
+    return package.corrupt
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("kind", DETERMINISTIC)
+def test_parity_of_what_is_not_random(corrupt, kind, severity):
+    for shape in ((224, 224), (96, 130)):
+        image = scene(*shape)
+        theirs = corrupt(image, corruption_name=kind, severity=severity)
+        difference = degrade(image, kind, severity, 0, "absolute").astype(int) - theirs
+        # They cut decimals off where we round.
+        assert difference.min() >= 0
+        assert difference.max() <= (0 if kind == "jpeg_compression" else 1)
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("kind", ["gaussian_noise", "motion_blur", "snow", "fog"])
+def test_parity_in_distribution(corrupt, kind, severity):
+    image = scene(128, 128)
+    runs = 30
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    theirs = [corrupt(image, corruption_name=kind, severity=severity) for _ in range(runs)]
+    np.random.set_state(before)  # noqa: NPY002
+    ours = [degrade(image, kind, severity, seed, "absolute") for seed in range(runs)]
+    for name, measure, tolerance in (
+        # They cut decimals off where we round, which makes them darker by up to half a level.
+        ("mean", np.mean, 0.6),
+        ("std", np.std, 0.3),
+        ("psnr", lambda degraded: psnr(degraded, image), 0.06),
+    ):
+        a, b = (np.array([float(measure(degraded)) for degraded in group]) for group in (ours, theirs))
+        error = np.hypot(a.std(), b.std()) / np.sqrt(runs)
+        assert abs(a.mean() - b.mean()) < tolerance + 3 * error, (name, a.mean(), b.mean(), error)
+        assert a.std() < 2 * b.std() + tolerance and b.std() < 2 * a.std() + tolerance, (name, a.std(), b.std())
+
+
+def test_contact_sheet():
+    image = scene(30, 40)
+    sheet = contact_sheet(image, tile=80)
+    assert sheet.dtype == np.uint8
+    assert sheet.shape[0] > 7 * 60 and sheet.shape[1] > 5 * 80
+    assert contact_sheet(image, kinds=["fog"], severities=[2, 4], tile=80).shape[0] < sheet.shape[0] / 2
+    with pytest.raises(UnknownNameError):
+        contact_sheet(image, kinds=["frog"])
+    with pytest.raises(InputError):
+        contact_sheet(image[..., 0])

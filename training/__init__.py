@@ -1,0 +1,1 @@
+"""How the embedded MLLM is made and measured; not part of the package."""

@@ -1,0 +1,169 @@
+"""The training set of the embedded MLLM: pictures, packed questions, and what lies under every image token.
+
+Pictures vary in quality as real training sets do (mild blur, JPEG, resizing) and never with the noise, motion blur,
+snow or fog that studies apply. Everything follows from the seeds; `build` makes it once and keeps it in a folder.
+"""
+
+import json
+import re
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.blueprint import PATCH, SIDE, build_processor
+from vqttt.tasks import digits, easy_vqa, fashion_mnist, vq_mini
+from vqttt.tasks.vq_mini import drawing, questions, scenes
+
+GRID = SIDE // PATCH
+CELL = scenes.SIDE // GRID
+SOURCES = {"vq-mini": 60_000, "easy-vqa": 8_000, "digits": 6_000, "fashion-mnist": 30_000}
+SHARE = {"vq-mini": 0.72, "easy-vqa": 0.09, "digits": 0.05, "fashion-mnist": 0.14}
+SHARD = 500
+LABELS = len(drawing.CONTENTS) + len(drawing.COLOR_LABELS)
+
+Turn = tuple[str, str]
+
+
+def build(folder: Path, workers: int = 2) -> None:
+    """Make what is missing of the training set under `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [
+        (folder, source, start)
+        for source, count in SOURCES.items()
+        for start in range(0, count, SHARD)
+        if not _shard(folder, source, start).exists()
+    ]
+    with ProcessPoolExecutor(workers) as pool:
+        for done, _ in enumerate(pool.map(_build_shard, jobs), start=1):
+            print(f"\rtraining set: {done}/{len(jobs)} parts", end="", flush=True)
+    print()
+
+
+def load(folder: Path, source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, list[list[Turn]]]:
+    """Load one source: pictures (N, side, side, 3); coverage (N, tokens, LABELS) of VQ-Mini, else None; turns."""
+    pixels, coverage, turns = [], [], []
+    for start in range(0, SOURCES[source], SHARD):
+        with np.load(_shard(folder, source, start)) as part:
+            pixels.append(part["pixels"])
+            coverage.append(part["coverage"])
+            turns += json.loads(str(part["turns"]))
+    return np.concatenate(pixels), np.concatenate(coverage) if source == "vq-mini" else None, turns
+
+
+def vocabulary() -> set[str]:
+    """Return every word of every question and answer that training may show."""
+    texts = [*scenes.WORDS, *fashion_mnist.CLASSES, *fashion_mnist.QUESTIONS, *digits.QUESTIONS]
+    texts += [text for sample in easy_vqa.samples("train") for text in (sample.question, *sample.answers)]
+    for index in range(4000):
+        _, question = vq_mini.scene_and_question("train", index)
+        texts += [question.text, question.answer]
+    return set(re.findall(r"[a-z]+", " ".join(texts)))
+
+
+def _shard(folder: Path, source: str, start: int) -> Path:
+    return folder / f"{source}-{start:06d}.npz"
+
+
+def _build_shard(job: tuple[Path, str, int]) -> None:
+    folder, source, start = job
+    cv2.setNumThreads(1)
+    pictures, coverage, turns = [], [], []
+    for index in range(start, start + SHARD):
+        rng = np.random.default_rng([list(SOURCES).index(source), index, 7])
+        picture, cover, asked = _vq_mini(index, rng) if source == "vq-mini" else _real(source, index, rng)
+        pictures.append(_vary_quality(picture, rng))
+        coverage.append(cover)
+        turns.append(asked)
+    path = _shard(folder, source, start)
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as file:
+        np.savez(file, pixels=_resize(pictures), coverage=np.array(coverage), turns=json.dumps(turns))
+    partial.rename(path)
+
+
+def _vq_mini(index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[Turn]]:
+    kind = str(rng.choice(["shapes", "text", "chart"], p=[0.42, 0.36, 0.22]))
+    scene = scenes.make_scene(kind, vq_mini.scene_rng("train", 10_000_000 + index))
+    picture, contents, colors = drawing.draw(scene)
+    cover = np.concatenate([_share(contents, len(drawing.CONTENTS)), _share(colors, len(drawing.COLOR_LABELS))], axis=1)
+    asked = [questions.ask(scene, name, rng) for name in questions.question_types(kind) for _ in range(2)]
+    return picture, cover, sorted({(question.text, question.answer) for question in asked if question})
+
+
+def _share(labels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """Return how much of each token's cell every label covers, as (tokens, labels), 0 to 255."""
+    row = np.arange(scenes.SIDE) // CELL
+    cell = row[:, None] * GRID + row
+    flat = np.bincount((cell * count + labels).ravel(), minlength=GRID * GRID * count)
+    return (flat.reshape(-1, count) * (255 / CELL**2)).astype(np.uint8)
+
+
+def _real(source: str, index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[Turn]]:
+    groups = _grouped(source)
+    group = groups[index % len(groups)]
+    picture = group[0].load()
+    turns = [(sample.question, sample.answers[0]) for sample in group]
+    if source == "digits":
+        picture = _jitter(picture, rng)
+        turns = [(question, turns[0][1]) for question in digits.QUESTIONS]
+    if source == "fashion-mnist":
+        picture = picture[:, ::-1].copy() if rng.random() < 0.5 else picture
+        turns = [(question, turns[0][1]) for question in fashion_mnist.QUESTIONS]
+    return picture, np.zeros((0,), np.uint8), turns
+
+
+@lru_cache
+def _grouped(source: str) -> list[list]:
+    """Return the training samples of a source, those about one picture together."""
+    if source != "easy-vqa":
+        return [[sample] for sample in {"digits": digits, "fashion-mnist": fashion_mnist}[source].samples("train")]
+    groups: dict[Path, list] = {}
+    for sample in easy_vqa.samples("train"):
+        groups.setdefault(sample.load.args[0], []).append(sample)
+    return list(groups.values())
+
+
+def _jitter(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Shift, turn and scale a little, as another hand would have."""
+    side = len(picture)
+    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-12, 12), rng.uniform(0.88, 1.12))
+    turn[:, 2] += rng.uniform(-0.06, 0.06, 2) * side
+    return cv2.warpAffine(picture, turn, (side, side), flags=cv2.INTER_LINEAR)
+
+
+def _vary_quality(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Blur mildly, compress, or resize down and up; half of the pictures stay as they are."""
+    side = len(picture)
+    match rng.choice(["none", "blur", "jpeg", "resize"], p=[0.5, 0.15, 0.2, 0.15]):
+        case "blur":
+            return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.4) * max(side / 224, 0.4))
+        case "jpeg":
+            _, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))])
+            return cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+        case "resize":
+            small = round(side * rng.uniform(0.5, 0.9))
+            return cv2.resize(
+                cv2.resize(picture, (small, small), interpolation=cv2.INTER_AREA),
+                (side, side),
+                interpolation=cv2.INTER_LINEAR,
+            )
+    return picture
+
+
+def _resize(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Resize as the model's own processor will; it rounds to whole grey levels, so nothing is lost by storing them."""
+    import torch
+
+    torch.set_num_threads(1)
+    processor = build_processor([]).image_processor
+    raw = processor(
+        [np.ascontiguousarray(picture) for picture in pictures],
+        do_rescale=False,
+        do_normalize=False,
+        return_tensors="pt",
+    )
+    return raw["pixel_values"].permute(0, 2, 3, 1).to(torch.uint8).numpy()

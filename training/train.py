@@ -1,0 +1,252 @@
+"""Train the embedded MLLM from nothing: `python -m training.train`.
+
+Three ideas make a small model learn this quickly. A linear head on every image token names what lies under it, a loss
+that generated scenes give for nothing; it trains the vision tower alone at first, for a language model learns nothing
+from a tower that sees nothing, and is thrown away after training. Several questions about a picture are packed behind
+it, each seeing the picture and itself alone, so that the picture is encoded once. And the patch embedding starts as
+the lowest frequencies of a cosine transform instead of noise (see `blueprint`).
+"""
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training import data
+from training.blueprint import SIDE, TOKENS, build_model, build_processor, save
+from training.muon import Muon
+
+ROOT = Path(__file__).resolve().parent.parent
+PREFIX = TOKENS + 2  # <s> <user> and the image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that decides the trained weights, given the data."""
+
+    width: int = 128
+    vision_layers: int = 5
+    text_layers: int = 3
+    batch: int = 48
+    turns: int = 6
+    steps: int = 8000
+    vision_steps: int = 2000
+    warmup: int = 200
+    decay: float = 0.3
+    rate: float = 2e-3
+    patch_weight: float = 1.0
+    seed: int = 0
+
+
+class Trainer:
+    """The model with its patch head, the optimisers and the data; `run` trains and resumes."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        """Prepare training under `folder`, where data, checkpoints and the loss curve are kept."""
+        self.config, self.folder = config, folder
+        torch.manual_seed(config.seed)
+        self.processor = build_processor(data.vocabulary())
+        self.model = build_model(
+            self.processor, width=config.width, vision_layers=config.vision_layers, text_layers=config.text_layers
+        )
+        self.patch_head = nn.Linear(config.width, data.LABELS)
+        self.modules = nn.ModuleDict({"model": self.model, "patch_head": self.patch_head})
+        matrices = [p for n, p in self.modules.named_parameters() if p.ndim == 2 and ".layers." in n]
+        chosen = {id(p) for p in matrices}
+        others = [p for p in self.modules.parameters() if id(p) not in chosen]
+        self.muon = Muon(matrices)
+        self.adam = torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.01)
+        tokenizer = self.processor.tokenizer
+        self.encode = lru_cache(maxsize=None)(lambda text: tokenizer.encode(text, add_special_tokens=False))
+        self.start = torch.tensor(self.encode("<s><user>"))
+        self.asking, self.eos, self.pad = self.encode("<assistant>"), tokenizer.eos_token_id, tokenizer.pad_token_id
+        self.sources = {}
+        for name in data.SOURCES:
+            pixels, coverage, turns = data.load(folder / "data", name)
+            self.sources[name] = (pixels, coverage, [[self._tokens(*turn) for turn in asked] for asked in turns])
+
+    def _tokens(self, question: str, answer: str) -> tuple[list[int], int]:
+        """Return a turn's tokens and how many of them are answer."""
+        answered = [*self.encode(answer), self.eos]
+        return self.encode(question) + self.asking + answered, len(answered)
+
+    def run(self) -> None:
+        """Train to the last step, from the newest checkpoint if there is one; append to the loss curve."""
+        step, curve, began = self._resume(), self.folder / "curve.jsonl", time.time()
+        first = step
+        while step < self.config.steps:
+            losses = self._step(step)
+            step += 1
+            if step % 50 == 0:
+                row = {
+                    "step": step,
+                    **{k: round(v, 4) for k, v in losses.items()},
+                    "seconds": round(time.time() - began, 1),
+                }
+                with curve.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                left = (time.time() - began) / (step - first) * (self.config.steps - step)
+                print(
+                    f"step {step}/{self.config.steps} answer {losses['answer']:.3f} patch {losses['patch']:.3f} "
+                    f"{left / 60:.0f} min left",
+                    flush=True,
+                )
+            if step % 500 == 0:
+                self._checkpoint(step)
+        self._checkpoint(step)
+
+    def _rate(self, step: int) -> float:
+        """Warm up (again where the language model joins), stay, then fall to zero over the last part."""
+        c = self.config
+        since = step - c.vision_steps if step >= c.vision_steps else step
+        return c.rate * min(1.0, (since + 1) / c.warmup, (c.steps - step) / (c.decay * c.steps))
+
+    def _step(self, step: int) -> dict[str, float]:
+        rng = np.random.default_rng([self.config.seed, step])
+        vision_only = step < self.config.vision_steps
+        pixels, coverage, rows = self._batch(rng, vision_only)
+        rate = self._rate(step)
+        for group in (*self.muon.param_groups, *self.adam.param_groups):
+            group["lr"] = rate
+        if vision_only:
+            self.model.model.vision_tower(pixels)
+            answer_loss = torch.zeros(())
+        else:
+            features = self.model.model.get_image_features(pixel_values=pixels, return_dict=True).pooler_output
+            answer_loss = self._answer_loss(torch.stack(list(features)), rows)
+        patch_loss = self._patch_loss(coverage)
+        (answer_loss + self.config.patch_weight * patch_loss).backward()
+        nn.utils.clip_grad_norm_(self.modules.parameters(), 1.0)
+        self.muon.step()
+        self.adam.step()
+        self.modules.zero_grad(set_to_none=True)
+        return {"answer": answer_loss.item(), "patch": patch_loss.item(), "rate": rate}
+
+    def _batch(
+        self, rng: np.random.Generator, vision_only: bool
+    ) -> tuple[Tensor, Tensor, list[list[tuple[list[int], int]]]]:
+        pixels, coverage, rows = [], [], []
+        for name, share in ({"vq-mini": 1.0} if vision_only else data.SHARE).items():
+            pictures, cover, turns = self.sources[name]
+            chosen = rng.integers(len(pictures), size=round(share * self.config.batch))
+            pixels.append(pictures[chosen])
+            if cover is not None:
+                coverage.append(cover[chosen])
+            for index in chosen:
+                asked = turns[index]
+                picks = rng.permutation(len(asked))[: self.config.turns if name != "digits" else 2]
+                rows.append([asked[pick] for pick in picks])
+        images = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2).float()
+        return (images / 255 - 0.5) / 0.25, torch.from_numpy(np.concatenate(coverage)).float() / 255, rows
+
+    def _answer_loss(self, features: Tensor, rows: list[list[tuple[list[int], int]]]) -> Tensor:
+        """Return the cross-entropy of the answers; every turn sees the image and itself."""
+        length = max(sum(len(tokens) for tokens, _ in row) for row in rows)
+        tokens = torch.full((len(rows), length), self.pad)
+        turn = torch.full((len(rows), length), -1)
+        position = torch.zeros((len(rows), length), dtype=torch.long)
+        target = torch.full((len(rows), length), -100)
+        for r, row in enumerate(rows):
+            at = 0
+            for t, (ids, answered) in enumerate(row, start=1):
+                end = at + len(ids)
+                tokens[r, at:end] = torch.tensor(ids)
+                turn[r, at:end] = t
+                position[r, at:end] = torch.arange(PREFIX, PREFIX + len(ids))
+                target[r, end - answered - 1 : end - 1] = torch.tensor(ids[-answered:])
+                at = end
+        embed = self.model.get_input_embeddings()
+        start = embed(self.start).expand(len(rows), -1, -1)
+        embeds = torch.cat([start, features, embed(tokens)], dim=1)
+        turn = F.pad(turn, (PREFIX, 0))
+        position = torch.cat([torch.arange(PREFIX).expand(len(rows), -1), position], dim=1)
+        causal = torch.ones(turn.shape[1], turn.shape[1], dtype=torch.bool).tril()
+        allowed = causal & ((turn[:, None, :] == 0) | (turn[:, None, :] == turn[:, :, None]))
+        hidden = self.model.model.language_model(
+            inputs_embeds=embeds, attention_mask=allowed[:, None], position_ids=position, use_cache=False
+        ).last_hidden_state[:, PREFIX:]
+        asked = target >= 0
+        return F.cross_entropy(self.model.lm_head(hidden[asked]), target[asked])
+
+    def _patch_loss(self, coverage: Tensor) -> Tensor:
+        """Return the cross-entropy of what the patch head names; a little of a thing outweighs the empty rest."""
+        contents = len(data.drawing.CONTENTS)
+        logits = self.patch_head(self._vision_states[: len(coverage)])
+        loss = torch.zeros(())
+        for predicted, covered in (
+            (logits[..., :contents], coverage[..., :contents]),
+            (logits[..., contents:], coverage[..., contents:]),
+        ):
+            share = torch.cat([covered[..., :1] * 0.1 + 1e-3, covered[..., 1:]], dim=-1)
+            share = share / share.sum(-1, keepdim=True)
+            loss = loss - (share * predicted.log_softmax(-1)).sum(-1).mean()
+        return loss
+
+    def watch_vision(self) -> None:
+        """Keep the vision tower's last hidden states of every forward pass for the patch head."""
+
+        def keep(module: nn.Module, arguments: tuple, output: object) -> None:
+            self._vision_states = (output[0] if isinstance(output, tuple) else output)[:, 1:]
+
+        list(self.model.model.vision_tower.encoder.layers)[-1].register_forward_hook(keep)
+
+    def _checkpoint(self, step: int) -> None:
+        state = {f"modules.{k}": v for k, v in self.modules.state_dict().items() if k != "model.lm_head.weight"}
+        for name, optimiser in (("muon", self.muon), ("adam", self.adam)):
+            for index, values in optimiser.state_dict()["state"].items():
+                state |= {f"{name}.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
+        partial = self.folder / "checkpoint.part"
+        save_file({k: v.contiguous().clone() for k, v in state.items()}, partial, metadata={"step": str(step)})
+        partial.rename(self.folder / f"checkpoint-{step:06d}.safetensors")
+        for old in sorted(self.folder.glob("checkpoint-*.safetensors"))[:-2]:
+            old.unlink()
+
+    def _resume(self) -> int:
+        found = sorted(self.folder.glob("checkpoint-*.safetensors"))
+        if not found:
+            return 0
+        state = load_file(found[-1])
+        self.modules.load_state_dict(
+            {k.removeprefix("modules."): v for k, v in state.items() if k.startswith("modules.")}, strict=False
+        )
+        self.model.tie_weights()
+        for name, optimiser in (("muon", self.muon), ("adam", self.adam)):
+            kept = optimiser.state_dict()
+            for key, value in state.items():
+                if key.startswith(f"{name}."):
+                    _, index, field = key.split(".")
+                    kept["state"].setdefault(int(index), {})[field] = value
+            optimiser.load_state_dict(kept)
+        return int(found[-1].stem.split("-")[1])
+
+
+def main() -> None:
+    """Make the data, train, and write the checkpoint folder into the package."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "embedded", help="data, checkpoints, loss curve")
+    parser.add_argument("--out", type=Path, default=ROOT / "src" / "vqttt" / "embedded", help="the checkpoint folder")
+    parser.add_argument("--steps", type=int, default=Config.steps)
+    parser.add_argument("--width", type=int, default=Config.width)
+    parser.add_argument("--rate", type=float, default=Config.rate)
+    arguments = parser.parse_args()
+    config = Config(steps=arguments.steps, width=arguments.width, rate=arguments.rate)
+    data.build(arguments.work / "data")
+    trainer = Trainer(config, arguments.work)
+    trainer.watch_vision()
+    size = sum(p.numel() for p in trainer.model.parameters())
+    print(f"{size / 1e6:.2f} M parameters, input {SIDE} px; {asdict(config)}", flush=True)
+    trainer.run()
+    save(trainer.model, trainer.processor, arguments.out)
+    (ROOT / "training" / "curve.jsonl").write_text((arguments.work / "curve.jsonl").read_text())
+
+
+if __name__ == "__main__":
+    main()
