@@ -37,7 +37,7 @@ class Config:
     text_layers: int = 3
     batch: int = 48
     turns: int = 6
-    steps: int = 8000
+    steps: int = 6500
     vision_steps: int = 2000
     warmup: int = 200
     decay: float = 0.3
@@ -52,6 +52,7 @@ class Trainer:
     def __init__(self, config: Config, folder: Path) -> None:
         """Prepare training under `folder`, where data, checkpoints and the loss curve are kept."""
         self.config, self.folder = config, folder
+        torch.set_flush_denormal(True)  # sharp attention makes numbers so small that a CPU slows down over them
         torch.manual_seed(config.seed)
         self.processor = build_processor(data.vocabulary())
         self.model = build_model(

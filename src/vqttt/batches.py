@@ -25,6 +25,7 @@ class Pictures:
         self._bytes = 0
 
     def load(self, sample: Sample) -> Image:
+        """Return the undegraded picture, or raise what went wrong the first time."""
         kept = self._kept.get(sample.id)
         if kept is None:
             try:
@@ -40,6 +41,7 @@ class Pictures:
         return kept
 
     def degraded(self, sample: Sample, condition: Condition, seed: int) -> Image:
+        """Return the picture as a condition leaves it."""
         image = self.load(sample)
         return degrade(image, condition.degradation, condition.severity, image_seed(seed, sample.id), condition.scale)
 

@@ -66,6 +66,7 @@ class VQTTT(Method):
         super().__init__(model, max_new_tokens=max_new_tokens, seed=seed)
         self.config, self.online = config, config.online
         self.adapters: Adapters | None = None
+        self.objective_curve: list[Tensor] = []  # the losses (N,) before each update of the last batch
         self._recent: deque[tuple[str, str]] = deque(maxlen=config.window)
         self.reset()
 
@@ -122,8 +123,10 @@ class VQTTT(Method):
             self._optimiser = self._new_optimiser(self.adapters)
         assert self.adapters is not None
         kept = self.adapters.snapshot()
+        self.objective_curve = []
         for _ in range(self.config.steps):
             losses = self._step(inputs, base)
+            self.objective_curve.append(losses)
             if self.online and not finite(losses):
                 self._undo(kept)
                 return None

@@ -52,6 +52,10 @@ def _from_pretrained(name: str, source: str) -> Any:
 
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
     try:
         family = AutoConfig.from_pretrained(source).model_type

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ class FakeModel(Model):
     def to_image(self, pixels: Tensor) -> Image:
         """Undo the scaling to -1 .. 1."""
         levels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        return np.asarray(levels.permute(1, 2, 0).numpy(), np.uint8)
+        return cast("Image", levels.permute(1, 2, 0).numpy())
 
     @property
     def vision_blocks(self) -> Sequence[nn.Module]:

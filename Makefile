@@ -1,0 +1,46 @@
+# Every target makes its own virtual environment in .venv, with pip.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help study test check format train-embedded accuracy
+
+help:
+	@grep -E '^## ' Makefile | sed 's/^## //'
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	# Only tests compare with it; left to itself it would install a second OpenCV over ours.
+	$(BIN)/pip install --quiet --no-deps 'imagecorruptions-imaug==1.1.5'
+	touch $@
+
+## make study           the quick study on the embedded model: runs/quick/report.html
+study: $(READY)
+	$(BIN)/vqttt study --preset quick
+
+## make test            the whole test suite
+test: $(READY)
+	$(BIN)/python -m pytest -rs
+
+## make check           format, lint, types, fast tests: what CI runs first
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m 'not slow'
+
+## make format          format and mend what ruff can mend
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+## make train-embedded  the embedded model again from nothing (about 1.5 hours on 2 cores; resumes)
+train-embedded: $(READY)
+	$(BIN)/python -m training.train
+
+## make accuracy        the accuracy table of the embedded model, by plain transformers
+accuracy: $(READY)
+	$(BIN)/python -m training.accuracy

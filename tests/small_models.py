@@ -1,0 +1,33 @@
+"""Small models that several tests share."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from training.blueprint import build_model, build_processor
+
+from vqttt.models.llava import Llava
+from vqttt.types import Image
+
+WORDS = "what color is the shape red green blue yes no how many objects are there"
+QUESTIONS = ["what color is the shape?", "is there any red shape?", "how many objects are there?", "what is the color?"]
+
+
+@lru_cache
+def tiny_llava() -> Llava:
+    """A LLaVA of random weights, large enough that its answers differ between pictures."""
+    torch.manual_seed(3)
+    processor = build_processor(WORDS.split())
+    network = build_model(processor, width=32, vision_layers=3, text_layers=2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(6)
+    return Llava("tiny", network, processor)
+
+
+def pictures(count: int, side: int = 64) -> list[Image]:
+    """Random pictures with some structure."""
+    rng = np.random.default_rng(5)
+    coarse = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    return list(coarse.repeat(side // 8, 1).repeat(side // 8, 2))

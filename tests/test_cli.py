@@ -1,0 +1,138 @@
+"""The command line as a person meets it: one clear line for every mistake, and never a traceback."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vqttt import cli
+from vqttt.images import load_image, save_image
+
+GOLDENS = Path(__file__).parent / "goldens"
+
+
+def vqttt(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["vqttt", *map(str, arguments)])
+    try:
+        cli.main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture.png"
+    save_image(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8), path)
+    return path
+
+
+def test_help_is_quick_and_imports_no_torch() -> None:
+    def measure() -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "vqttt.cli", "--help"], check=True, capture_output=True)
+        return time.perf_counter() - began
+
+    assert min(measure() for _ in range(5)) < 0.5
+    code = "import sys, vqttt.cli; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("command", ["", "study", "answer", "degrade", "list", "report"])
+def test_help_is_as_documented(command: str, regenerate_goldens: bool) -> None:
+    environment = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PATH": "/usr/bin:/bin"}
+    arguments = [sys.executable, "-m", "vqttt.cli", *command.split(), "--help"]
+    shown = subprocess.run(arguments, check=True, capture_output=True, text=True, env=environment).stdout
+    golden = GOLDENS / f"help{'-' if command else ''}{command}.txt"
+    if regenerate_goldens:
+        golden.write_text(shown)
+    assert shown == golden.read_text()
+
+
+@pytest.mark.parametrize("kind", list(cli.Kind))
+def test_lists(kind: cli.Kind, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vqttt(monkeypatch, "list", kind, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows
+    assert all(row["name"] and row["summary"] for row in rows)
+
+
+def test_degrade_and_gallery(picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out.png"
+    assert vqttt(monkeypatch, "degrade", picture, "--kind", "snow", "--severity", 4, "--out", out) == 0
+    first = load_image(out)
+    assert first.shape == (40, 60, 3)
+    assert vqttt(monkeypatch, "degrade", picture, "--kind", "snow", "--severity", 4, "--out", out) == 0
+    assert np.array_equal(first, load_image(out))
+    assert vqttt(monkeypatch, "degrade", picture, "--gallery", "--out", out) == 0
+    assert load_image(out).shape[0] > 6 * 40
+
+
+def test_answer(picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vqttt(monkeypatch, "answer", picture, "what color?", "--model", "fake", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    wanted = {"answer", "base_answer", "entropy_before", "entropy_after", "steps", "rolled_back", "seconds"}
+    assert wanted <= set(printed)
+    assert vqttt(monkeypatch, "answer", picture, "what color?", "--model", "fake", "--method", "none") == 0
+    assert capsys.readouterr().out.strip() == printed["base_answer"]
+
+
+def test_study_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    arguments = ("study", "--model", "fake", "--task", "digits", "--limit", 10, "--degradation", "clean",
+                 "--degradation", "fog", "--severity", 3, "--out", out)  # fmt: skip
+    assert vqttt(monkeypatch, *arguments) == 0
+    assert "digits" in capsys.readouterr().out
+    assert (out / "report.html").is_file()
+    header = (out / "summary.csv").read_text().splitlines()[0]
+    assert header.startswith("model,task,degradation,severity,restorer,method,n,accuracy,delta,ci_low,ci_high,p_value")
+    for form in cli.Format:
+        assert vqttt(monkeypatch, "report", out, "--format", form) == 0
+        assert Path(capsys.readouterr().out.strip()).is_file()
+
+
+MISTAKES = {
+    "a missing picture": ("answer", "gone.png", "what?", "--model", "fake"),
+    "a text for a picture": ("answer", "text.png", "what?", "--model", "fake"),
+    "a cut picture": ("degrade", "cut.png", "--kind", "fog", "--out", "o.png"),
+    "an empty question": ("answer", "good.png", " ", "--model", "fake"),
+    "an unknown method": ("answer", "good.png", "what?", "--model", "fake", "--method", "vq-tt"),
+    "an unknown model": ("answer", "good.png", "what?", "--model", "embeded"),
+    "a folder that is no model": ("answer", "good.png", "what?", "--model", "."),
+    "an unknown degradation": ("degrade", "good.png", "--kind", "snw", "--out", "o.png"),
+    "a severity out of range": ("degrade", "good.png", "--kind", "snow", "--severity", "9", "--out", "o.png"),
+    "no kind": ("degrade", "good.png", "--out", "o.png"),
+    "an unknown format": ("degrade", "good.png", "--kind", "snow", "--out", "o.xyz"),
+    "an unknown task": ("study", "--model", "fake", "--task", "vq-mni", "--out", "run"),
+    "a missing jsonl": ("study", "--model", "fake", "--task", "jsonl:gone.jsonl", "--out", "run"),
+    "an unknown scale": ("study", "--model", "fake", "--scale", "huge", "--out", "run"),
+    "a run folder that is none": ("report", "."),
+    "a folder in use": ("study", "--model", "fake", "--task", "digits", "--out", "."),
+    "an unknown command": ("stdy",),
+    "an unknown list": ("list", "cats"),
+    "no arguments": ("degrade",),
+    "a number that is none": ("study", "--limit", "many"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_get_one_clear_line(
+    mistake: str, picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(picture.parent)
+    picture.rename("good.png")
+    Path("text.png").write_text("not a picture")
+    Path("cut.png").write_bytes(Path("good.png").read_bytes()[:900])
+    before = set(Path().iterdir())
+    assert vqttt(monkeypatch, *MISTAKES[mistake]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    lines = [line for line in printed.err.splitlines() if line.startswith("vqttt: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in printed.err
+    assert len(lines[0]) > 20
+    assert set(Path().iterdir()) == before, "something was written"

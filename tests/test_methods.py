@@ -1,0 +1,178 @@
+"""One battery for every method; a new one joins it by being registered."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.small_models import QUESTIONS, pictures, tiny_llava
+
+from vqttt.adapters import AdapterConfig
+from vqttt.methods import METHODS, VQTTT, VQTTTConfig
+from vqttt.models.base import Generation, Inputs, Model
+from vqttt.models.fake import FakeModel
+from vqttt.objectives import OBJECTIVES, Objective
+from vqttt.types import Answer
+
+EAGER = VQTTTConfig(gate=0.0, guard=False, kernel_rate=0.05, lora_rate=0.01)
+
+
+def batch(model: Model, count: int = 4) -> tuple[Inputs, Generation]:
+    inputs = model.encode(pictures(count), QUESTIONS[:count])
+    return inputs, model.generate(inputs, 4)
+
+
+def without_seconds(answers: list[Answer]) -> list[Answer]:
+    return [replace(answer, seconds=0.0) for answer in answers]
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+class TestEveryMethod:
+    def test_answers_carry_the_untuned_ones(self, name: str) -> None:
+        model = tiny_llava()
+        inputs, base = batch(model)
+        answers = METHODS[name](model, max_new_tokens=4).answer(inputs, base)
+        assert [answer.base_answer for answer in answers] == base.texts
+
+    def test_leaves_the_model_as_it_was(self, name: str) -> None:
+        model = tiny_llava()
+        inputs, base = batch(model)
+        before = model.fingerprint()
+        METHODS[name](model, max_new_tokens=4).answer(inputs, base)
+        assert model.fingerprint() == before
+        assert torch.equal(model.answer_logits(inputs), model.answer_logits(batch(model)[0]))
+
+    def test_is_deterministic(self, name: str) -> None:
+        model = tiny_llava()
+        runs = []
+        for _ in range(2):
+            method = METHODS[name](model, max_new_tokens=4)
+            runs.append([without_seconds(method.answer(*batch(model))) for _ in range(2)])
+        assert runs[0] == runs[1]
+
+    def test_forgets_between_batches_unless_online(self, name: str) -> None:
+        model = tiny_llava()
+        method = METHODS[name](model, max_new_tokens=4)
+        first, second = (without_seconds(method.answer(*batch(model))) for _ in range(2))
+        if not method.online:
+            assert first == second
+
+
+def test_zero_steps_equal_the_base_model() -> None:
+    model = tiny_llava()
+    inputs, base = batch(model)
+    for online in (True, False):
+        answers = VQTTT(model, replace(EAGER, steps=0, online=online), max_new_tokens=4).answer(inputs, base)
+        assert [answer.answer for answer in answers] == base.texts
+        assert all(answer.entropy_before == answer.entropy_after and answer.steps == 0 for answer in answers)
+
+
+@pytest.mark.parametrize("online", [True, False])
+@pytest.mark.parametrize("kernel", ["interpolation", "separable", "none"])
+def test_tuning_lowers_the_objective(online: bool, kernel: str) -> None:
+    model = tiny_llava()
+    inputs, base = batch(model)
+    config = replace(EAGER, online=online, steps=5, objective="answer-entropy", adapters=AdapterConfig(kernel=kernel))
+    method = VQTTT(model, config, max_new_tokens=4)
+    answers = method.answer(inputs, base)
+    assert all(answer.steps == 5 for answer in answers)
+    first = method.objective_curve[0].mean()
+    last = method.objective_curve[-1].mean()
+    assert last < first - 1e-3, method.objective_curve
+
+
+@pytest.mark.parametrize("kernel", ["interpolation", "separable"])
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
+def test_a_batch_tunes_as_single_images_would(kernel: str, objective: str) -> None:
+    model = tiny_llava()
+    config = replace(EAGER, online=False, steps=3, objective=objective, adapters=AdapterConfig(kernel=kernel))
+    images, questions = pictures(4), QUESTIONS
+    together = tuned_logits(model, config, images, questions)
+    for n in range(4):
+        alone = tuned_logits(model, config, images[n : n + 1], questions[n : n + 1])
+        torch.testing.assert_close(alone[0], together[n], atol=1e-4, rtol=0)
+
+
+def tuned_logits(model: Model, config: VQTTTConfig, images: list, questions: list[str]) -> torch.Tensor:
+    method = VQTTT(model, config, max_new_tokens=4)
+    inputs = model.encode(images, questions)
+    method.answer(inputs, model.generate(inputs, 4))
+    assert method.adapters is not None
+    with torch.no_grad(), method.adapters.applied(inputs) as seen:
+        return model.answer_logits(seen)
+
+
+def test_the_answer_follows_the_last_update() -> None:
+    model = tiny_llava()
+    inputs, base = batch(model)
+    method = VQTTT(model, replace(EAGER, steps=2), max_new_tokens=4)
+    answers = method.answer(inputs, base)
+    assert method.adapters is not None
+    with torch.no_grad(), method.adapters.applied(inputs) as seen:
+        afresh = model.generate(seen, 4)
+    assert [answer.answer for answer in answers] == afresh.texts
+
+
+def test_reset_restores_every_bit() -> None:
+    model = tiny_llava()
+    method = VQTTT(model, EAGER, max_new_tokens=4)
+    assert method.adapters is not None
+    start = method.adapters.snapshot()
+    first = without_seconds(method.answer(*batch(model)))
+    assert not all(map(torch.equal, method.adapters.snapshot(), start))
+    method.reset()
+    assert all(map(torch.equal, method.adapters.snapshot(), start))
+    assert without_seconds(method.answer(*batch(model))) == first
+
+
+def test_the_gate_spares_certain_samples() -> None:
+    model = tiny_llava()
+    inputs, base = batch(model)
+    method = VQTTT(model, replace(EAGER, gate=1e9), max_new_tokens=4)
+    answers = method.answer(inputs, base)
+    assert all(answer.steps == 0 and answer.answer == answer.base_answer for answer in answers)
+    assert method.adapters is not None
+    assert torch.equal(method.adapters.kernel_parameters[0], torch.zeros_like(method.adapters.kernel_parameters[0]))
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_a_non_finite_objective_rolls_back(online: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Objective(loss=lambda logits, mask: logits.sum((1, 2)) * float("nan"), over_answer=False)
+    monkeypatch.setitem(OBJECTIVES._entries, "broken", broken)
+    model = FakeModel()
+    inputs, base = batch(model)
+    method = VQTTT(model, replace(EAGER, objective="broken", online=online))
+    answers = method.answer(inputs, base)
+    assert [answer.answer for answer in answers] == base.texts
+    assert all(answer.rolled_back for answer in answers)
+    if online:
+        assert method.adapters is not None
+        assert all(torch.isfinite(tensor).all() for tensor in method.adapters.snapshot())
+
+
+def test_less_certain_answers_are_rolled_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = Objective(loss=lambda logits, mask: -OBJECTIVES["entropy"].loss(logits, mask), over_answer=False)
+    monkeypatch.setitem(OBJECTIVES._entries, "away", away)
+    model = tiny_llava()
+    inputs, base = batch(model)
+    config = replace(EAGER, objective="away", guard=True, online=False, steps=5)
+    answers = VQTTT(model, config, max_new_tokens=4).answer(inputs, base)
+    assert any(answer.rolled_back for answer in answers)
+    for answer in answers:
+        if answer.rolled_back:
+            assert (answer.answer, answer.entropy_after) == (answer.base_answer, answer.entropy_before)
+
+
+def test_a_collapsing_stream_starts_anew() -> None:
+    """Where the stream's tuned answers become one and the same, the adapters return to the identity."""
+    model = FakeModel()
+    method = VQTTT(model, replace(EAGER, guard=True, window=8))
+    inputs, base = batch(model)
+    assert len(set(base.texts)) > 1, "the untuned answers must vary for this to test anything"
+    assert method.adapters is not None
+    start = method.adapters.snapshot()
+    with torch.no_grad():  # a push that no gradient would make: every picture looks the same to the blocks
+        method.adapters.lora_parameters[1].fill_(50.0)
+    for _ in range(2):
+        answers = method.answer(inputs, base)
+    assert all(map(torch.equal, method.adapters.snapshot(), start))
+    assert [answer.answer for answer in answers] == base.texts
