@@ -95,6 +95,26 @@ def test_study_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         assert Path(capsys.readouterr().out.strip()).is_file()
 
 
+def test_version_and_bare_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vqttt(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out.startswith("vqttt 0.")
+    assert vqttt(monkeypatch) == 2
+    printed = capsys.readouterr()
+    assert "degrade" in printed.out
+    assert "vqttt:" not in printed.err
+
+
+def test_an_interrupted_study_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", interrupt)
+    assert vqttt(monkeypatch, "study", "--model", "fake", "--out", tmp_path / "run") == 130
+    assert "goes on where it was" in capsys.readouterr().err
+
+
 MISTAKES = {
     "a missing picture": ("answer", "gone.png", "what?", "--model", "fake"),
     "a text for a picture": ("answer", "text.png", "what?", "--model", "fake"),

@@ -1,10 +1,12 @@
 """The seam says what plain transformers says, bit for bit."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tests.small_models import QUESTIONS, pictures, tiny_llava
 from training.blueprint import save
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -89,6 +91,11 @@ class TestSeam:
         assert shown.dtype == np.uint8
         assert np.abs(shown.astype(int) - (200, 100, 50)).max() <= 1
 
+    def test_a_tiny_picture_keeps_its_colour(self, model: Model) -> None:
+        image = np.full((1, 1, 3), (250, 0, 10), np.uint8)
+        shown = model.to_image(model.pixels(model.encode([image], QUESTIONS[:1])).pixels[0])
+        assert np.abs(shown.astype(int) - (250, 0, 10)).max() <= 1
+
     def test_blocks_and_targets(self, model: Model) -> None:
         assert len(model.vision_blocks) == 3
         for block in model.vision_blocks:
@@ -106,6 +113,26 @@ def test_what_is_not_a_model_is_refused(tmp_path: Path) -> None:
         load_model(str(tmp_path))
     with pytest.raises(UnknownNameError, match="did you mean embedded"):
         load_model("embeded")
+
+
+def test_broken_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    shutil.copytree(folder, cut)
+    weights = cut / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="cannot load"):
+        load_model(str(cut))
+    kept = load_file(folder / "model.safetensors")
+    kept.pop(sorted(kept)[0])
+    save_file(kept, weights, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="lacks weights"):
+        load_model(str(cut))
+
+
+def test_the_fake_leaves_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    FakeModel()
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_embedded_files_are_small_and_safe() -> None:

@@ -2,11 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ import pytest
 
 from vqttt.errors import InputError, RunFolderError, UnknownNameError
 from vqttt.images import save_image
+from vqttt.methods import VQTTT
 from vqttt.models.fake import FakeModel
 from vqttt.study import PRESETS, Cell, StudyConfig, conditions, run
-from vqttt.types import Condition
+from vqttt.types import Condition, Record
 
 SMALL = StudyConfig(
     model="fake",
@@ -128,6 +130,38 @@ def test_kill_dash_nine_at_any_moment(tmp_path: Path) -> None:
 def test_a_different_study_is_not_overwritten(whole: Path) -> None:
     with pytest.raises(RunFolderError, match=r"holds a different study \(config: seed is 0, not 1\)"):
         run(replace(SMALL, seed=1), whole, FakeModel(), quiet)
+
+
+def test_a_run_killed_at_its_very_start_goes_on(tmp_path: Path, whole: Path) -> None:
+    (tmp_path / "run" / "cells").mkdir(parents=True)
+    (tmp_path / "run" / "run.json.part").write_text("{")
+    run(SMALL, tmp_path / "run", FakeModel(), quiet)
+    assert records(tmp_path / "run").equals(records(whole))
+
+
+def test_examples_survive_a_kill_before_the_end_of_a_cell(tmp_path: Path, whole: Path) -> None:
+    for key in (path.stem for path in (whole / "examples").iterdir()):
+        shutil.copytree(whole, tmp_path / "run", dirs_exist_ok=True)
+        finished = tmp_path / "run" / "cells" / f"{key}.parquet"
+        if "episodic" in key:
+            columns = [field.name for field in fields(Record)]
+            rows = pl.read_parquet(finished).select(columns).rows(named=True)
+            finished.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        finished.unlink()
+        run(SMALL, tmp_path / "run", FakeModel(), quiet)
+        ours, theirs = ((folder / "examples" / f"{key}.json").read_text() for folder in (tmp_path / "run", whole))
+        assert ours == theirs
+
+
+def test_a_method_that_fails_marks_its_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self, inputs, base):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(VQTTT, "_tune_and_answer", fail)
+    run(replace(SMALL, methods=("vq-ttt", "none")), tmp_path / "run", FakeModel(), quiet)
+    frame = records(tmp_path / "run")
+    assert (frame.filter(method="none")["error"] == "").all()
+    assert set(frame.filter(method="vq-ttt")["error"]) == {"tuning failed: out of memory"}
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ def sample(*answers: str, choices: tuple[str, ...] = ()) -> Sample:
     ("answer", "reference", "right"),
     [
         ("Yes.", "yes", 1), ("the Red", "red", 1), ("7.0", "7", 1), ("1,200", "1200", 1), ("no", "yes", 0),
-        ("", "yes", 0), ("red shape", "red", 0), ("nan", "7", 0),
+        ("", "yes", 0), ("red shape", "red", 0), ("nan", "7", 0), ("", "A", 0), ("the", "A", 0), ("a", "A", 1),
+        ("0.5", ".5", 1), ("5", ".5", 0),
     ],
 )  # fmt: skip
 def test_scoring(answer: str, reference: str, right: int) -> None:
@@ -125,7 +126,7 @@ def test_jsonl_reports_broken_lines_by_number(tmp_path: Path) -> None:
     path = tmp_path / "my.jsonl"
     path.write_text("\n".join(lines))
     read = load_task(f"jsonl:{path}")
-    assert [s.id for s in read] == ["one", "line-2", "line-3", "line-4", "line-6", "three"]
+    assert [s.id for s in read] == ["one", "line 2", "line 3", "line 4", "line 6", "three"]
     assert read[0].load().shape == (8, 8, 3)
     assert read[0].answers == ("red", "dark red")
     for broken, reason in zip(
@@ -143,5 +144,16 @@ def test_jsonl_that_cannot_be_read(tmp_path: Path) -> None:
         load_task(f"jsonl:{tmp_path / 'empty.jsonl'}")
     line = json.dumps({"image": "a.png", "question": "what?", "answer": "red", "id": "one"})
     (tmp_path / "twice.jsonl").write_text(f"{line}\n{line}\n")
-    with pytest.raises(InputError, match="stands twice"):
-        load_task(f"jsonl:{tmp_path / 'twice.jsonl'}")
+    _, second = load_task(f"jsonl:{tmp_path / 'twice.jsonl'}")
+    with pytest.raises(InputError, match="line 2: the id 'one' stands on an earlier line"):
+        second.load()
+
+
+def test_jsonl_of_odd_bytes(tmp_path: Path) -> None:
+    good = json.dumps({"image": "a.png", "question": "a\u2028b?", "answer": 3, "id": "g"}, ensure_ascii=False).encode()
+    surrogate = rb'{"image": "a.png", "question": "\ud800?", "answer": "x"}'
+    null = b'{"image": "a.png", "question": "what?", "answer": null}'
+    (tmp_path / "odd.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\n".join([good, b"\xff\xfe", surrogate, null]))
+    read = load_task(f"jsonl:{tmp_path / 'odd.jsonl'}")
+    assert [s.id for s in read] == ["g", "line 2", "line 3", "line 4"]
+    assert read[0].answers == ("3",)

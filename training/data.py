@@ -22,6 +22,7 @@ GRID = SIDE // PATCH
 CELL = scenes.SIDE // GRID
 SOURCES = {"vq-mini": 60_000, "easy-vqa": 8_000, "digits": 6_000, "fashion-mnist": 30_000}
 SHARE = {"vq-mini": 0.72, "easy-vqa": 0.09, "digits": 0.05, "fashion-mnist": 0.14}
+LATE_SHARE = {"vq-mini": 0.60, "easy-vqa": 0.08, "digits": 0.10, "fashion-mnist": 0.22}
 SHARD = 500
 LABELS = len(drawing.CONTENTS) + len(drawing.COLOR_LABELS)
 
@@ -86,12 +87,27 @@ def _build_shard(job: tuple[Path, str, int]) -> None:
 
 
 def _vq_mini(index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[Turn]]:
-    kind = str(rng.choice(["shapes", "text", "chart"], p=[0.42, 0.36, 0.22]))
-    scene = scenes.make_scene(kind, vq_mini.scene_rng("train", 10_000_000 + index))
+    scene = _scene(index, rng)
+    kind = scene.kind
     picture, contents, colors = drawing.draw(scene)
     cover = np.concatenate([_share(contents, len(drawing.CONTENTS)), _share(colors, len(drawing.COLOR_LABELS))], axis=1)
     asked = [questions.ask(scene, name, rng) for name in questions.question_types(kind) for _ in range(2)]
     return picture, cover, sorted({(question.text, question.answer) for question in asked if question})
+
+
+def _scene(index: int, rng: np.random.Generator) -> scenes.Scene:
+    kind = str(rng.choice(["shapes", "text", "chart"], p=[0.42, 0.36, 0.22]))
+    return scenes.make_scene(kind, vq_mini.scene_rng("train", 10_000_000 + index))
+
+
+def relations(index: int) -> list[Turn]:
+    """Return more questions about where things lie in VQ-Mini's scene `index`, if it shows shapes."""
+    scene = _scene(index, np.random.default_rng([0, index, 7]))
+    if scene.kind != "shapes":
+        return []
+    rng = np.random.default_rng([1, index])
+    asked = [questions.ask(scene, "relation", rng) for _ in range(6)]
+    return sorted({(question.text, question.answer) for question in asked if question})
 
 
 def _share(labels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:

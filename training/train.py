@@ -37,10 +37,11 @@ class Config:
     text_layers: int = 3
     batch: int = 48
     turns: int = 6
-    steps: int = 6500
+    steps: int = 6000
     vision_steps: int = 2000
+    late_step: int = 4500
     warmup: int = 200
-    decay: float = 0.3
+    decay: float = 0.25
     rate: float = 2e-3
     patch_weight: float = 1.0
     seed: int = 0
@@ -73,6 +74,7 @@ class Trainer:
         for name in data.SOURCES:
             pixels, coverage, turns = data.load(folder / "data", name)
             self.sources[name] = (pixels, coverage, [[self._tokens(*turn) for turn in asked] for asked in turns])
+        self.relations = [[self._tokens(*turn) for turn in data.relations(i)] for i in range(data.SOURCES["vq-mini"])]
 
     def _tokens(self, question: str, answer: str) -> tuple[list[int], int]:
         """Return a turn's tokens and how many of them are answer."""
@@ -113,7 +115,7 @@ class Trainer:
     def _step(self, step: int) -> dict[str, float]:
         rng = np.random.default_rng([self.config.seed, step])
         vision_only = step < self.config.vision_steps
-        pixels, coverage, rows = self._batch(rng, vision_only)
+        pixels, coverage, rows = self._batch(rng, step)
         rate = self._rate(step)
         for group in (*self.muon.param_groups, *self.adam.param_groups):
             group["lr"] = rate
@@ -132,10 +134,14 @@ class Trainer:
         return {"answer": answer_loss.item(), "patch": patch_loss.item(), "rate": rate}
 
     def _batch(
-        self, rng: np.random.Generator, vision_only: bool
+        self, rng: np.random.Generator, step: int
     ) -> tuple[Tensor, Tensor, list[list[tuple[list[int], int]]]]:
         pixels, coverage, rows = [], [], []
-        for name, share in ({"vq-mini": 1.0} if vision_only else data.SHARE).items():
+        late = step >= self.config.late_step
+        shares = data.LATE_SHARE if late else data.SHARE
+        if step < self.config.vision_steps:
+            shares = {"vq-mini": 1.0}
+        for name, share in shares.items():
             pictures, cover, turns = self.sources[name]
             chosen = rng.integers(len(pictures), size=round(share * self.config.batch))
             pixels.append(pictures[chosen])
@@ -145,6 +151,9 @@ class Trainer:
                 asked = turns[index]
                 picks = rng.permutation(len(asked))[: self.config.turns if name != "digits" else 2]
                 rows.append([asked[pick] for pick in picks])
+                if late and name == "vq-mini":  # the hardest questions to learn: only their number brings them along
+                    more = self.relations[index]
+                    rows[-1] += [more[pick] for pick in rng.permutation(len(more))[:3]]
         images = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2).float()
         return (images / 255 - 0.5) / 0.25, torch.from_numpy(np.concatenate(coverage)).float() / 255, rows
 
@@ -214,6 +223,10 @@ class Trainer:
         found = sorted(self.folder.glob("checkpoint-*.safetensors"))
         if not found:
             return 0
+        curve = self.folder / "curve.jsonl"  # rows of steps that a killed run took past its checkpoint are taken again
+        rows = [json.loads(line) for line in curve.read_text().splitlines()]
+        kept = {row["step"]: row for row in rows if row["step"] <= _step_of(found[-1])}
+        curve.write_text("".join(json.dumps(row) + "\n" for row in kept.values()))
         state = load_file(found[-1])
         self.modules.load_state_dict(
             {k.removeprefix("modules."): v for k, v in state.items() if k.startswith("modules.")}, strict=False
@@ -226,7 +239,11 @@ class Trainer:
                     _, index, field = key.split(".")
                     kept["state"].setdefault(int(index), {})[field] = value
             optimiser.load_state_dict(kept)
-        return int(found[-1].stem.split("-")[1])
+        return _step_of(found[-1])
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.stem.split("-")[1])
 
 
 def main() -> None:

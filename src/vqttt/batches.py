@@ -15,12 +15,12 @@ from vqttt.tasks import question_text
 from vqttt.types import Answer, Condition, Image, Record, Sample
 
 
-class Pictures:
+class PictureCache:
     """A task's undegraded pictures, loaded once while they fit into memory; a failure is kept like a picture."""
 
     budget = 512 * 2**20
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
+    def __init__(self) -> None:
         self._kept: dict[str, Image | VQTTTError] = {}
         self._bytes = 0
 
@@ -60,7 +60,7 @@ class Batch:
     def prepare(
         cls,
         samples: Sequence[Sample],
-        pictures: Pictures,
+        pictures: PictureCache,
         condition: Condition,
         model: Model,
         *,
@@ -86,13 +86,20 @@ class Batch:
                 [sample for sample in samples if sample.id in images], images, model, max_new_tokens
             )
         if isinstance(answered, Exception):
-            raise answered
+            raise VQTTTError(
+                f"the model answers these samples alone but not together; a smaller batch may do: {answered}"
+            )
         seconds = (time.perf_counter() - began) / max(len(images), 1)
         return cls(samples=samples, images=images, errors=errors, answered=answered, seconds=seconds)
 
     def answered_by(self, method: Method) -> list[Record]:
-        """Answer by a method; one record for every sample, in order."""
-        answers = method.answer(*self.answered) if self.answered else []
+        """Answer by a method; one record for every sample, in order. A method that fails marks them all and forgets."""
+        try:
+            answers = method.answer(*self.answered) if self.answered else []
+        except RuntimeError as error:
+            method.reset()
+            reason = f"tuning failed: {' '.join(str(error).split())}"
+            return [failed(sample, self.errors.get(sample.id, reason)) for sample in self.samples]
         good = dict(zip((sample.id for sample in self.samples if sample.id in self.images), answers, strict=True))
         return [
             self._record(sample, good[sample.id]) if sample.id in good else failed(sample, self.errors[sample.id])
@@ -118,7 +125,7 @@ def _answer_untuned(
     try:
         inputs = model.encode([images[sample.id] for sample in samples], [question_text(sample) for sample in samples])
         return inputs, model.generate(inputs, max_new_tokens)
-    except (ValueError, RuntimeError, IndexError, KeyError, TypeError) as error:
+    except (ValueError, RuntimeError, IndexError) as error:
         return error
 
 

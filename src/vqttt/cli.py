@@ -27,6 +27,10 @@ app = typer.Typer(
 )
 
 
+_INTERRUPTED = 130
+"""The exit status by which a shell knows that a command was interrupted; typer returns it."""
+
+
 class Kind(StrEnum):
     """What `vqttt list` can list."""
 
@@ -53,13 +57,20 @@ class Preset(StrEnum):
     PAPER = "paper"
 
 
-@app.callback()
-def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from vqttt import __version__
 
         typer.echo(f"vqttt {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
+    ] = False,
+) -> None: ...
 
 
 @app.command()
@@ -138,7 +149,8 @@ def _show(folder: Path) -> None:
     report.write_csv(folder)
     html = report.write_html(folder)
     console = Console()
-    for table in report.console_tables(report.load_records(folder)):
+    records = report.load_records(folder)
+    for table in report.console_tables(records):
         console.print(table)
     console.print(f"{folder / 'summary.csv'}\n{html}", soft_wrap=True)
 
@@ -169,7 +181,7 @@ def answer(
     try:
         inputs = loaded.encode([picture], [question])
         result = make(loaded).answer(inputs, loaded.generate(inputs, 16))[0]
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, IndexError) as error:
         raise InputError(f"the model cannot answer this: {' '.join(str(error).split())}") from error
     result = replace(result, seconds=time.perf_counter() - began)
     if as_json:
@@ -264,22 +276,20 @@ def _digest(config: Mapping[str, Any]) -> str:
 def main() -> None:
     """Run the command line."""
     try:
-        app(standalone_mode=False)
-    except typer.Abort:
-        sys.exit(130)
+        code = app(standalone_mode=False)
     except VQTTTError as error:
         _stop(str(error))
     except OSError as error:
-        if error.strerror is None:
-            raise
-        _stop(f"{error.filename or 'cannot write'}: {error.strerror}; what was written so far is kept")
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on where this one stopped", err=True)
-        sys.exit(130)
+        _stop(f"{error.filename or 'cannot write'}: {error.strerror or error}; what was written so far is kept")
     except Exception as error:
         if not hasattr(error, "format_message"):  # a usage error knows how to say itself
             raise
-        _stop(error.format_message())
+        if error.format_message():  # none where it has printed the help already
+            _stop(error.format_message())
+        sys.exit(2)
+    if code == _INTERRUPTED:
+        typer.echo("stopped; `vqttt study` goes on where it was, by the same command", err=True)
+    sys.exit(code or 0)
 
 
 def _stop(message: str) -> None:

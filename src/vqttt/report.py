@@ -55,11 +55,11 @@ def load_records(run: Path) -> pl.DataFrame:
 
 
 def console_tables(records: pl.DataFrame) -> list["rich.table.Table"]:
-    """Return what a terminal should show of a run: the methods, then accuracy by severity."""
-    return [
-        tables.overview_table(overview(records), brief=True).rich(),
-        tables.accuracy_table(summarise(records)).rich(),
-    ]
+    """Return what a terminal should show of a run: the methods, accuracy by severity, and what failed, if anything."""
+    shown = [tables.overview_table(overview(records), brief=True), tables.accuracy_table(summarise(records))]
+    if (records["error"] != "").any():
+        shown.append(tables.errors_table(records))
+    return [table.rich() for table in shown]
 
 
 def write_csv(run: Path) -> Path:

@@ -4,6 +4,7 @@ Rows are flushed to disk batch by batch; a finished cell becomes parquet by atom
 killed at, what is on disk is whole rows, and at most one broken line at a file's end, which is dropped.
 """
 
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ import polars as pl
 
 from vqttt.errors import RunFolderError
 from vqttt.types import Record
+
+_BEGUN = {"cells", "examples", "run.json.part"}
+"""What a run that was killed at its very start may have left."""
 
 _COLUMN_TYPES = {str: pl.String, float: pl.Float64, int: pl.Int64, bool: pl.Boolean}
 
@@ -48,13 +52,13 @@ class RunFolder:
                     raise RunFolderError(
                         f"{self.path} holds a different study ({key}: {changed}); choose another --out or remove it"
                     )
-            return
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        elif self.path.exists() and (not self.path.is_dir() or {p.name for p in self.path.iterdir()} - _BEGUN):
             raise RunFolderError(f"{self.path} is in use but is not a run folder; choose another --out")
         try:
             for folder in ("cells", "examples"):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
-            write_atomically(file, json.dumps(description, indent=2) + "\n")
+            if not file.is_file():
+                write_atomically(file, json.dumps(description, indent=2) + "\n")
         except OSError as error:
             raise RunFolderError(f"cannot write {self.path}: {error.strerror}") from error
 
@@ -90,9 +94,9 @@ class RunFolder:
         schema = {field.name: _COLUMN_TYPES[field.type] for field in fields(Record)}  # type: ignore[index]
         frame = pl.DataFrame([asdict(row) for row in self.rows(key)], schema=schema, orient="row")
         frame = frame.select(*(pl.lit(value).alias(name) for name, value in identity.items()), pl.all())
-        partial = self._parquet(key).with_suffix(".part")
-        frame.write_parquet(partial)
-        partial.replace(self._parquet(key))
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer)
+        write_atomically(self._parquet(key), buffer.getvalue())
         self._jsonl(key).unlink()
 
     def _parquet(self, key: str) -> Path:
@@ -102,18 +106,18 @@ class RunFolder:
         return self.path / "cells" / f"{key}.jsonl"
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that it is either the old one or the whole new one."""
     partial = path.with_name(path.name + ".part")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with partial.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
 
 
 def _line(row: Record) -> str:
-    return json.dumps(asdict(row), ensure_ascii=False) + "\n"
+    return json.dumps(asdict(row)) + "\n"  # ASCII, so that a line cut anywhere still decodes
 
 
 def _differences(found: Any, wanted: Any) -> str:

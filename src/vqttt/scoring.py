@@ -6,24 +6,27 @@ convention): lower case, no surrounding punctuation, no articles, single spaces;
 
 import re
 
-from vqttt.types import Sample
+from vqttt.types import LETTERS, Sample
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
-_LETTERS = "ABCDEFGHIJ"
 
 
 def score(answer: str, sample: Sample) -> float:
     """Score an answer to a sample: 1 if it is right, 0 if not."""
-    if sample.choices:
-        return float(_chosen(answer, sample.choices) == _chosen(sample.answers[0], sample.choices) is not None)
     given = normalise(answer)
+    if not given:
+        return 0.0
+    if sample.choices:
+        chosen = _chosen(answer, sample.choices)
+        return float(chosen is not None and chosen in {_chosen(right, sample.choices) for right in sample.answers})
     return float(any(_equal(given, normalise(reference)) for reference in sample.answers))
 
 
 def normalise(text: str) -> str:
     """Bring an answer into the form in which it is compared."""
-    bare = _ARTICLES.sub(" ", text.lower()).replace(",", "")
-    return " ".join(bare.split()).strip(" .!?:;\"'")
+    bare = " ".join(text.lower().replace(",", "").split()).lstrip(" !?:;\"'").rstrip(" .!?:;\"'")
+    without = " ".join(_ARTICLES.sub(" ", bare).split())
+    return without or bare  # an answer that is an article alone is a letter
 
 
 def _equal(given: str, reference: str) -> bool:
@@ -36,11 +39,11 @@ def _equal(given: str, reference: str) -> bool:
 
 
 def _chosen(text: str, choices: tuple[str, ...]) -> int | None:
-    """Find which choice a text names: by its letter ("B", "(b)", "B. red") or by its words."""
+    """Find which choice a text names: by its words, or by its letter ("B", "(b)", "B. red")."""
     for index, choice in enumerate(choices):
         if normalise(text) == normalise(choice):
             return index
     letter = re.match(r"\s*\(?([A-Za-z])\)?\s*(?:[.:)]|$)", text)
-    if letter and letter[1].upper() in _LETTERS[: len(choices)]:
-        return _LETTERS.index(letter[1].upper())
+    if letter and letter[1].upper() in LETTERS[: len(choices)]:
+        return LETTERS.index(letter[1].upper())
     return None

@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vqttt.batches import Batch, Pictures
-from vqttt.degradations import CLEAN, DEGRADATIONS, SEVERITIES
+from vqttt.batches import Batch, PictureCache
+from vqttt.degradations import CLEAN, DEGRADATIONS, SCALES, SEVERITIES
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.images import to_png_data_uri
 from vqttt.methods import METHODS, Method
 from vqttt.models.base import Model
 from vqttt.provenance import data_hash, describe_environment
 from vqttt.runfolder import RunFolder
-from vqttt.tasks import load_task, question_text
+from vqttt.tasks import JSONL, TASKS, load_task, question_text
 from vqttt.types import Condition, Record, Sample
 
 Progress = Callable[[int, int, str], None]
@@ -54,6 +54,11 @@ class StudyConfig:
                 raise UnknownNameError("degradation", degradation, [CLEAN, *DEGRADATIONS])
         for method in self.methods:
             METHODS[method]
+        for task in self.tasks:
+            if not task.startswith(JSONL):
+                TASKS[task]
+        if self.scale not in SCALES:
+            raise UnknownNameError("scale", self.scale, SCALES)
         for severity in self.severities:
             if severity not in SEVERITIES:
                 raise InputError(f"severity {severity} is out of range; 1 to 5 are known")
@@ -131,16 +136,17 @@ def run(config: StudyConfig, out: Path, model: Model, progress: Progress, comman
     folder = RunFolder(out)
     description = describe_environment(model) | {
         "config": asdict(config),
+        "methods": {name: METHODS[name](model).settings() for name in dict.fromkeys(config.methods)},
         "command": command,
         "data": {name: data_hash(samples) for name, samples in tasks.items()},
     }
-    folder.open(description, identity=("config", "weights", "data", "versions"))
+    folder.open(description, identity=("config", "methods", "weights", "data", "versions"))
     methods = list(dict.fromkeys(config.methods))
     grid = conditions(config)
     total = len(grid) * len(methods) * sum(map(len, tasks.values()))
     done = 0
     for task, samples in tasks.items():
-        pictures = Pictures(samples)
+        pictures = PictureCache()
         for condition in grid:
             cells = [
                 Cell(model=model.name, task=task, condition=condition, method=method, seed=config.seed)
@@ -155,7 +161,7 @@ def run(config: StudyConfig, out: Path, model: Model, progress: Progress, comman
 def _run_together(
     cells: Sequence[Cell],
     samples: Sequence[Sample],
-    pictures: Pictures,
+    pictures: PictureCache,
     config: StudyConfig,
     model: Model,
     folder: RunFolder,
@@ -170,6 +176,8 @@ def _run_together(
         # What an online method learned died with it; a batch that was cut short would be tuned differently.
         kept = [] if method.online else folder.rows(cell.key)
         kept = kept[: len(kept) // config.batch * config.batch]
+        if [row.sample_id for row in kept] != [sample.id for sample in samples[: len(kept)]]:
+            kept = []
         folder.rewrite(cell.key, kept)
         running.append((cell, method, len(kept)))
         yield len(kept)
@@ -198,22 +206,26 @@ def _example(
     method: Method,
     rows: Sequence[Record],
     samples: Sequence[Sample],
-    pictures: Pictures,
+    pictures: PictureCache,
     config: StudyConfig,
     model: Model,
 ) -> dict[str, Any] | None:
-    """Describe a cell for the report: the learned kernel, and a picture of each kind of flip as the model saw it."""
-    if method.kernel() is None:
+    """Describe a cell for the report: a picture of each kind of flip through the learned kernel, and that kernel.
+
+    The kernel is that of the end of the stream or, of a method that tunes each image alone, of the last picture shown.
+    """
+    if not method.has_kernel:
         return None
     kinds = {
         "corrective": lambda row: row.score > row.base_score,
         "destructive": lambda row: row.score < row.base_score,
+        "same": lambda row: row.steps > 0,
     }
     by_id = {sample.id: sample for sample in samples}
-    examples = []
+    examples: list[dict[str, Any]] = []
     for flip, is_kind in kinds.items():
         row = next(filter(is_kind, rows), None)
-        if row is None:
+        if row is None or (flip == "same" and examples):
             continue
         sample = by_id[row.sample_id]
         image = pictures.degraded(sample, cell.condition, config.seed)

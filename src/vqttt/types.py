@@ -11,6 +11,10 @@ Image: TypeAlias = NDArray[np.uint8]
 """A picture: uint8 RGB of shape (H, W, 3), values 0 to 255."""
 
 
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""By which the options of a multiple-choice question are named; it may have no more than these."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """One question about one picture.

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,9 +31,12 @@ class Outcome:
 
 
 class Method(ABC):
-    """A way to answer. Created anew for every cell; `online` says whether what it learns outlives a batch."""
+    """A way to answer. Created anew for every cell; `online` says whether what it learns outlives a batch,
+    `has_kernel` whether it changes pictures by a kernel that a report can show.
+    """
 
     online: bool = False
+    has_kernel: bool = False
 
     def __init__(self, model: Model, *, max_new_tokens: int = 16, seed: int = 0) -> None:
         """Store the parameters."""
@@ -42,13 +46,21 @@ class Method(ABC):
     def answer(self, inputs: Inputs, base: Generation) -> list[Answer]:
         """Answer a batch whose untuned answers are `base`."""
 
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the method's answers, besides its name; part of a study's identity."""
+        return {}
+
+    def reset(self) -> None:
+        """Forget what was learned."""
+        return
+
     def kernel(self) -> list[list[float]] | None:
-        """Return the learned kernel as it stands, if the method has one; for per-image sets, that of the last image."""
+        """Return the learned kernel as it stands, if there is one."""
         return None
 
     def filtered(self, inputs: Inputs, base: Generation) -> Image:
-        """Return the one picture of a batch as the model sees it through the method."""
-        return self.model.to_image(self.model.pixels(inputs).pixels[0])
+        """Return the one picture of a batch through the learned kernel; only where `has_kernel`."""
+        raise AssertionError(f"{type(self).__name__} has no kernel")
 
 
 def compose(

@@ -5,7 +5,7 @@ reset -> tune: `steps` times objective -> gradient -> update -> guard -> answer 
 
 import time
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import isfinite, log
 from typing import Any
 
@@ -64,7 +64,7 @@ class VQTTT(Method):
     def __init__(self, model: Model, config: VQTTTConfig, *, max_new_tokens: int = 16, seed: int = 0) -> None:
         """Prepare; an online method's adapters begin here."""
         super().__init__(model, max_new_tokens=max_new_tokens, seed=seed)
-        self.config, self.online = config, config.online
+        self.config, self.online, self.has_kernel = config, config.online, config.adapters.kernel != "none"
         self.adapters: Adapters | None = None
         self.objective_curve: list[Tensor] = []  # the losses (N,) before each update of the last batch
         self._recent: deque[tuple[str, str]] = deque(maxlen=config.window)
@@ -100,6 +100,10 @@ class VQTTT(Method):
             rolled_back=[n in undone for n in range(inputs.count)],
             seconds=time.perf_counter() - began,
         )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the configuration."""
+        return asdict(self.config)
 
     def kernel(self) -> list[list[float]] | None:
         """Return the kernel K of the stream, or of the last image that was tuned."""

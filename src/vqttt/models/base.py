@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image as PILImage
 from torch import Tensor, nn
 
 from vqttt.types import Image
@@ -142,7 +143,8 @@ class HuggingFaceModel(Model):
     def encode(self, images: Sequence[Image], questions: Sequence[str]) -> Inputs:
         """Encode N pictures with a question each (see `Model.encode`)."""
         batch = self.processor(
-            images=list(images),
+            # As Pillow pictures, for of a tiny array a processor may take the height for the channels.
+            images=[PILImage.fromarray(image) for image in images],
             text=[self.prompt(question) for question in questions],
             return_tensors="pt",
             padding=True,

@@ -52,7 +52,8 @@ class FakeModel(Model):
     def __init__(self, name: str = "fake") -> None:
         """Draw the weights from a fixed seed, without touching torch's global generator."""
         self.name = name
-        self.network: _Network = _Network()
+        with torch.random.fork_rng(devices=[]):
+            self.network: _Network = _Network()
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for parameter in self.network.parameters():
@@ -115,4 +116,5 @@ class FakeModel(Model):
 
 def _shrink(image: Image) -> Image:
     rows, columns = (np.arange(_SIDE) * size // _SIDE for size in image.shape[:2])
-    return image[rows][:, columns]
+    small: Image = image[rows][:, columns]
+    return small

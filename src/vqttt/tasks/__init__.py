@@ -7,9 +7,10 @@ import numpy as np
 
 from vqttt.registry import Registry
 from vqttt.tasks import digits, easy_vqa, fashion_mnist, jsonl, vq_mini
-from vqttt.types import Sample
+from vqttt.types import LETTERS, Sample
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+JSONL = "jsonl:"
+"""Begins the name of a task that is a file."""
 
 TASKS: Registry[Callable[[], list[Sample]]] = Registry("task")
 
@@ -29,7 +30,7 @@ def load_task(name: str, limit: int | None = None) -> list[Sample]:
     Raises:
         UnknownNameError: for any other name.
     """
-    samples = jsonl.samples(Path(name.removeprefix("jsonl:"))) if name.startswith("jsonl:") else TASKS[name]()
+    samples = jsonl.samples(Path(name.removeprefix(JSONL))) if name.startswith(JSONL) else TASKS[name]()
     if limit is None or limit >= len(samples):
         return samples
     chosen = np.random.default_rng(0).permutation(len(samples))[:limit]

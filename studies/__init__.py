@@ -1,0 +1,1 @@
+"""Studies behind the project's own choices; commands, not tests."""

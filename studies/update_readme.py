@@ -1,0 +1,40 @@
+"""Write the tables of the README between their markers: `python -m studies.update_readme runs/quick`.
+
+The accuracy table of the embedded model is measured anew with `--accuracy` (about five minutes on 2 cores).
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from training import accuracy
+
+from vqttt import report, tables
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+
+
+def put(name: str, text: str) -> None:
+    """Replace what stands between the markers `<!-- name -->` and `<!-- /name -->`."""
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    old = README.read_text()
+    assert pattern.search(old), f"README.md has no markers for {name}"
+    README.write_text(pattern.sub(lambda found: f"{found[1]}\n{text.strip()}\n\n{found[2]}", old))
+
+
+def main() -> None:
+    """Write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, help="the run folder whose results the README shows")
+    parser.add_argument("--accuracy", action="store_true", help="measure the embedded model as well")
+    arguments = parser.parse_args()
+    records = report.load_records(arguments.run)
+    shown = [tables.overview_table(report.overview(records)), tables.accuracy_table(report.summarise(records))]
+    put("study", "\n".join(table.markdown().replace("## ", "**", 1).replace("\n", "**\n", 1) for table in shown))
+    if arguments.accuracy:
+        put("accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))
+
+
+if __name__ == "__main__":
+    main()
