@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 from training import accuracy
-
 from vqttt import report, tables
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from training.blueprint import build_model, build_processor
 
+from training.blueprint import build_model, build_processor
 from vqttt.models.llava import Llava
 from vqttt.types import Image
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from tests.small_models import QUESTIONS, pictures, tiny_llava
 
+from tests.small_models import QUESTIONS, pictures, tiny_llava
 from vqttt.adapters import KERNELS, AdapterConfig, Adapters
 from vqttt.errors import UnknownNameError
 from vqttt.models.base import Model

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.small_models import QUESTIONS, pictures, tiny_llava
 
+from tests.small_models import QUESTIONS, pictures, tiny_llava
 from vqttt.adapters import AdapterConfig
 from vqttt.methods import METHODS, VQTTT, VQTTTConfig
 from vqttt.models.base import Generation, Inputs, Model

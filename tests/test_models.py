@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.small_models import QUESTIONS, pictures, tiny_llava
-from training.blueprint import save
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from tests.small_models import QUESTIONS, pictures, tiny_llava
+from training.blueprint import save
 from vqttt.errors import ModelError, UnknownNameError
 from vqttt.models import EMBEDDED, load_model
 from vqttt.models.base import Model

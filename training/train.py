@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -133,9 +134,7 @@ class Trainer:
         self.modules.zero_grad(set_to_none=True)
         return {"answer": answer_loss.item(), "patch": patch_loss.item(), "rate": rate}
 
-    def _batch(
-        self, rng: np.random.Generator, step: int
-    ) -> tuple[Tensor, Tensor, list[list[tuple[list[int], int]]]]:
+    def _batch(self, rng: np.random.Generator, step: int) -> tuple[Tensor, Tensor, list[list[tuple[list[int], int]]]]:
         pixels, coverage, rows = [], [], []
         late = step >= self.config.late_step
         shares = data.LATE_SHARE if late else data.SHARE
@@ -214,7 +213,11 @@ class Trainer:
             for index, values in optimiser.state_dict()["state"].items():
                 state |= {f"{name}.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
         partial = self.folder / "checkpoint.part"
-        save_file({k: v.contiguous().clone() for k, v in state.items()}, partial, metadata={"step": str(step)})
+        save_file(
+            {k: v.contiguous().clone() for k, v in state.items()},
+            partial,
+            metadata={"config": json.dumps(asdict(self.config))},
+        )
         partial.rename(self.folder / f"checkpoint-{step:06d}.safetensors")
         for old in sorted(self.folder.glob("checkpoint-*.safetensors"))[:-2]:
             old.unlink()
@@ -227,6 +230,11 @@ class Trainer:
         rows = [json.loads(line) for line in curve.read_text().splitlines()]
         kept = {row["step"]: row for row in rows if row["step"] <= _step_of(found[-1])}
         curve.write_text("".join(json.dumps(row) + "\n" for row in kept.values()))
+        with safe_open(found[-1], "pt") as file:
+            made_by = json.loads(file.metadata()["config"])
+        assert made_by == asdict(self.config), (
+            f"{found[-1]} was made by {made_by}; move {self.folder} away to start anew"
+        )
         state = load_file(found[-1])
         self.modules.load_state_dict(
             {k.removeprefix("modules."): v for k, v in state.items() if k.startswith("modules.")}, strict=False

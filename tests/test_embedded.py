@@ -1,0 +1,20 @@
+"""The embedded model is good enough for a study to mean something."""
+
+import pytest
+
+from training import accuracy
+from vqttt.tasks import vq_mini
+
+FLOORS = {"easy-vqa": 0.97, "digits": 0.95, "vq-mini": 0.93}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", FLOORS)
+def test_accuracy_by_plain_transformers(task: str) -> None:
+    """On a part of the test split; the whole is what `make accuracy` measures, the margin is for the part."""
+    samples = accuracy.TASKS[task]("test")[:400] if task != "vq-mini" else vq_mini.samples("test", 400)
+    answers = accuracy.generate(accuracy.FOLDER, samples)
+    right = sum(answer.strip() == sample.answers[0] for answer, sample in zip(answers, samples, strict=True))
+    chance, majority = accuracy.blind_rates(samples)
+    assert right / len(samples) >= FLOORS[task] - 0.03
+    assert right / len(samples) > max(chance, majority) + 0.2
