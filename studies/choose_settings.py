@@ -22,27 +22,31 @@ from vqttt.models import load_model
 from vqttt.tasks import digits, easy_vqa, vq_mini
 from vqttt.types import Condition, Sample
 
-ONLINE = VQTTTConfig(online=True)
-EPISODIC = VQTTTConfig(online=False)
+ONLINE = VQTTTConfig(online=True, steps=1)
+EPISODIC = VQTTTConfig(online=False, steps=1)
 NO_LORA = AdapterConfig(lora_rank=0)
 SETTINGS = {
-    "online": ONLINE,
-    "online, no gate": replace(ONLINE, gate=0.0),
-    "online, no gate, no guard": replace(ONLINE, gate=0.0, guard=False),
-    "online, kernel .06": replace(ONLINE, kernel_rate=0.06),
-    "online, LoRA 3e-3": replace(ONLINE, lora_rate=3e-3),
-    "online, LoRA 1e-2": replace(ONLINE, lora_rate=1e-2),
-    "online, kernel .06, LoRA 3e-3": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3),
-    "online, 2 steps": replace(ONLINE, steps=2),
-    "online, answer entropy": replace(ONLINE, objective="answer-entropy"),
-    "online, no LoRA": replace(ONLINE, adapters=NO_LORA),
-    "online, separable .003": replace(ONLINE, kernel_rate=0.003, adapters=AdapterConfig(kernel="separable")),
-    "episodic": EPISODIC,
-    "episodic, kernel .1": replace(EPISODIC, kernel_rate=0.1),
-    "episodic, kernel .1, LoRA 3e-3": replace(EPISODIC, kernel_rate=0.1, lora_rate=3e-3),
-    "episodic, 3 steps": replace(EPISODIC, steps=3),
-    "episodic, no guard": replace(EPISODIC, guard=False),
+    "online .03/1e-3": replace(ONLINE, kernel_rate=0.03, lora_rate=1e-3),
+    "online .03/1e-3, no gate, no guard": replace(ONLINE, kernel_rate=0.03, lora_rate=1e-3, gate=0.0, guard=False),
+    "online .03/1e-2": replace(ONLINE, kernel_rate=0.03, lora_rate=1e-2),
+    "online .06/3e-3": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3),
+    "online .06/3e-3, no guard": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, guard=False),
+    "online .06/3e-3, 2 steps": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, steps=2),
+    "online .06/3e-3, answer entropy": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, objective="answer-entropy"),
+    "online .1/3e-3": replace(ONLINE, kernel_rate=0.1, lora_rate=3e-3),
+    "online .1/6e-3": replace(ONLINE, kernel_rate=0.1, lora_rate=6e-3),
+    "online .15/6e-3": replace(ONLINE, kernel_rate=0.15, lora_rate=6e-3),
+    "online, kernel .1 alone": replace(ONLINE, kernel_rate=0.1, adapters=NO_LORA),
+    "online, LoRA 3e-3 alone": replace(ONLINE, lora_rate=3e-3, adapters=AdapterConfig(kernel="none")),
+    "online, separable .003, LoRA 3e-3": replace(
+        ONLINE, kernel_rate=0.003, lora_rate=3e-3, adapters=AdapterConfig(kernel="separable")
+    ),
+    "episodic .03/1e-3": replace(EPISODIC, kernel_rate=0.03, lora_rate=1e-3),
+    "episodic .1/3e-3": replace(EPISODIC, kernel_rate=0.1, lora_rate=3e-3),
+    "episodic .1/3e-3, 3 steps": replace(EPISODIC, kernel_rate=0.1, lora_rate=3e-3, steps=3),
+    "episodic .2/6e-3": replace(EPISODIC, kernel_rate=0.2, lora_rate=6e-3),
 }
+"""Named by the learning rates of kernel and LoRA."""
 
 
 def development(count: int) -> dict[str, list[Sample]]:

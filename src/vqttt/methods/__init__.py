@@ -23,4 +23,4 @@ def _online(model: Any, **settings: Any) -> Method:
 
 @METHODS.register("vq-ttt-episodic", "a kernel and LoRA for each image, reset after it")
 def _episodic(model: Any, **settings: Any) -> Method:
-    return VQTTT(model, VQTTTConfig(online=False), **settings)
+    return VQTTT(model, VQTTTConfig(online=False, steps=1, kernel_rate=0.2, lora_rate=6e-3), **settings)

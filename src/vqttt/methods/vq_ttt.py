@@ -37,10 +37,10 @@ class VQTTTConfig:
     """
 
     online: bool = True
-    steps: int = 1
+    steps: int = 2
     objective: str = "entropy"
-    kernel_rate: float = 0.03
-    lora_rate: float = 1e-3
+    kernel_rate: float = 0.06
+    lora_rate: float = 3e-3
     gate: float = 0.02
     guard: bool = True
     window: int = 100
