@@ -29,8 +29,8 @@ def main() -> None:
     parser.add_argument("--accuracy", action="store_true", help="measure the embedded model as well")
     arguments = parser.parse_args()
     records = report.load_records(arguments.run)
-    shown = [tables.overview_table(report.overview(records)), tables.accuracy_table(report.summarise(records))]
-    put("study", "\n".join(table.markdown().replace("## ", "**", 1).replace("\n", "**\n", 1) for table in shown))
+    overview = tables.overview_table(report.overview(records)).markdown()
+    put("study", overview.partition("\n")[2])  # without its heading
     if arguments.accuracy:
         put("accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))
 

@@ -8,6 +8,7 @@ import torch
 from tests.small_models import QUESTIONS, pictures, tiny_llava
 from vqttt.adapters import AdapterConfig
 from vqttt.methods import METHODS, VQTTT, VQTTTConfig
+from vqttt.methods.base import Outcome
 from vqttt.models.base import Generation, Inputs, Model
 from vqttt.models.fake import FakeModel
 from vqttt.objectives import OBJECTIVES, Objective
@@ -161,17 +162,25 @@ def test_less_certain_answers_are_rolled_back(monkeypatch: pytest.MonkeyPatch) -
             assert (answer.answer, answer.entropy_after) == (answer.base_answer, answer.entropy_before)
 
 
-def test_a_collapsing_stream_starts_anew() -> None:
+def test_a_collapsing_stream_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the stream's tuned answers become one and the same, the adapters return to the identity."""
+
+    def collapse(self: VQTTT, inputs: Inputs, base: Generation) -> Outcome:
+        assert self.adapters is not None
+        with torch.no_grad():
+            self.adapters.kernel_parameters[0].fill_(1.0)
+        return Outcome(texts=["red"] * 4, confidences=[1.0] * 4, entropies=[0.0] * 4)
+
+    monkeypatch.setattr(VQTTT, "_tune_and_answer", collapse)
     model = FakeModel()
-    method = VQTTT(model, replace(EAGER, guard=True, window=8))
     inputs, base = batch(model)
     assert len(set(base.texts)) > 1, "the untuned answers must vary for this to test anything"
+    method = VQTTT(model, replace(EAGER, guard=True, window=8))
     assert method.adapters is not None
     start = method.adapters.snapshot()
-    with torch.no_grad():  # a push that no gradient would make: every picture looks the same to the blocks
-        method.adapters.lora_parameters[1].fill_(50.0)
-    for _ in range(2):
-        answers = method.answer(inputs, base)
-    assert all(map(torch.equal, method.adapters.snapshot(), start))
+    answers = method.answer(inputs, base)
     assert [answer.answer for answer in answers] == base.texts
+    assert all(answer.rolled_back for answer in answers)
+    assert all(map(torch.equal, method.adapters.snapshot(), start))
+    unguarded = VQTTT(model, replace(EAGER, guard=False, window=8)).answer(inputs, base)
+    assert [answer.answer for answer in unguarded] == ["red"] * 4

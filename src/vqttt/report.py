@@ -172,8 +172,9 @@ def _accuracies(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def _examples(details: Sequence[dict[str, Any]], most: int = 12) -> list[dict[str, Any]]:
-    """Choose examples, as many corrective as destructive ones where there are, from as many cells as possible."""
+    """Choose examples, as many corrective as destructive ones where there are, from as many tasks as possible."""
     turns = []
+    details = _alternating(_alternating(details, "degradation"), "task")
     for flip in ("corrective", "destructive", "same"):
         of_cells = [[(cell, e) for e in cell.get("examples", ()) if e.get("flip") == flip] for cell in details]
         turns.append([pair for pair in chain(*zip_longest(*of_cells)) if pair])
@@ -183,6 +184,14 @@ def _examples(details: Sequence[dict[str, Any]], most: int = 12) -> list[dict[st
         if not str(example.get(name)).startswith("data:image/png;base64,"):
             example[name] = ""  # what is not a picture must not be loaded as one
     return chosen
+
+
+def _alternating(cells: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """Reorder cells so that those alike in `key` do not stand together."""
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for cell in cells:
+        groups.setdefault(cell.get(key), []).append(cell)
+    return [cell for cell in chain(*zip_longest(*groups.values())) if cell]
 
 
 def _kernels(details: Sequence[dict[str, Any]], most: int = 6) -> list[dict[str, Any]]:

@@ -62,14 +62,14 @@ def _from_pretrained(name: str, source: str) -> Any:
         if family not in FAMILIES:
             raise ModelError(f"{source} is a {family!r} model; supported families: {', '.join(FAMILIES)}")
         processor: Any = AutoProcessor.from_pretrained(source)  # type: ignore[no-untyped-call]
-        network: Any
-        network, found = AutoModelForImageTextToText.from_pretrained(
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
             source, use_safetensors=True, output_loading_info=True
         )
     except ModelError:
         raise
     except Exception as error:  # whatever transformers and its many parts may raise over a folder that is broken
         raise ModelError(f"cannot load {source} as a model: {' '.join(str(error).split())[:300]}") from error
+    network, found = loaded
     if found["missing_keys"] or found["mismatched_keys"]:
         missing = sorted(map(str, [*found["missing_keys"], *found["mismatched_keys"]]))
         raise ModelError(f"{source} lacks weights, among them {missing[0]}; the checkpoint is not complete")
