@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help study test check format train-embedded accuracy
+.PHONY: help study test check format train-embedded accuracy screenshot
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -44,3 +44,10 @@ train-embedded: $(READY)
 ## make accuracy        the accuracy table of the embedded model, by plain transformers
 accuracy: $(READY)
 	$(BIN)/python -m training.accuracy
+
+## make screenshot      docs/report.png from runs/quick/report.html; needs Debian's chromium
+screenshot:
+	mkdir -p docs
+	chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
+		--disable-component-update --disable-sync --user-data-dir=$$(mktemp -d) --hide-scrollbars \
+		--window-size=1200,1650 --screenshot=docs/report.png "file://$(CURDIR)/runs/quick/report.html"

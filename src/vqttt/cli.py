@@ -3,7 +3,6 @@
 import importlib
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
@@ -102,7 +101,7 @@ def study(
         "scale": scale,
     }
     config = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
-    folder = out or Path("runs") / (preset if config == PRESETS[preset] else f"study-{_digest(asdict(config))}")
+    folder = out or Path("runs") / (preset if config == PRESETS[preset] else f"study-{config.digest}")
     _run(config, folder)
     _show(folder)
 
@@ -265,12 +264,6 @@ def report(
         Format.MARKDOWN: reports.write_markdown,
     }
     typer.echo(write[form](folder))
-
-
-def _digest(config: Mapping[str, Any]) -> str:
-    import hashlib
-
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ once for all methods.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -65,6 +66,11 @@ class StudyConfig:
         for name in ("limit", "batch", "max_new_tokens"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")
+
+    @property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that tell this study from others."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
 
 
 PRESETS = {
