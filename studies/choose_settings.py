@@ -32,6 +32,8 @@ SETTINGS = {
     "online .06/3e-3": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3),
     "online .06/3e-3, no guard": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, guard=False),
     "online .06/3e-3, 2 steps": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, steps=2),
+    "online .06/3e-3, 2 steps, gate .1": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, steps=2, gate=0.1),
+    "online .06/3e-3, 2 steps, gate .2": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, steps=2, gate=0.2),
     "online .06/3e-3, answer entropy": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, objective="answer-entropy"),
     "online .1/3e-3": replace(ONLINE, kernel_rate=0.1, lora_rate=3e-3),
     "online .1/6e-3": replace(ONLINE, kernel_rate=0.1, lora_rate=6e-3),
