@@ -117,27 +117,35 @@ def _run(config: "StudyConfig", folder: Path) -> None:
         TimeRemainingColumn,
     )
 
+    from vqttt.tasks import load_task
+
+    for task in config.tasks:
+        load_task(task, config.limit)  # a task that is not there should not cost the time to load a model
+
     from vqttt.models import load_model
     from vqttt.study import run
 
+    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description:<32}"),
         BarColumn(),
         MofNCompleteColumn(),
+        TextColumn("elapsed"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         bar = bars.add_task(f"loading {config.model}", total=None)
-        model = load_model(config.model)
-        run(
-            config,
-            folder,
-            model,
-            lambda done, total, what: bars.update(bar, completed=done, total=total, description=what),
-            command=" ".join(["vqttt", *sys.argv[1:]]),
-        )
+        shown = [""]
+
+        def advance(done: int, total: int, what: str) -> None:
+            bars.update(bar, completed=done, total=total, description=what)
+            if not console.is_terminal and what != shown[0]:  # a log wants lines, not a bar
+                shown[0] = what
+                typer.echo(f"{what}: {done}/{total} answers", err=True)
+
+        run(config, folder, load_model(config.model), advance, command=" ".join(["vqttt", *sys.argv[1:]]))
 
 
 def _show(folder: Path) -> None:

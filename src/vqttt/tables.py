@@ -140,7 +140,8 @@ def _table(title: str, frame: pl.DataFrame, keys: Sequence[str], numbers: Sequen
 def overview_table(frame: pl.DataFrame, brief: bool = False) -> Table:
     """Tabulate an `overview`; `brief` leaves out the counts."""
     note = "Percent, and gains in points over the untuned model with 95% intervals; every cell has the same weight. "
-    note += "Fixed and broken are answers on degraded pictures; time is relative to no tuning."
+    note += "" if brief else "Fixed and broken are answers on degraded pictures. "
+    note += "Time is relative to no tuning."
     numbers = ["n", "clean_accuracy", "clean_delta", "accuracy", "delta", "corrective", "destructive", "cost"]
     numbers = [name for name in numbers if not brief or name not in ("n", "corrective", "destructive")]
     table = _table("Methods", frame, ("model", "task", "method"), numbers, note)

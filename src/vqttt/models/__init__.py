@@ -1,6 +1,7 @@
 """Models by name: those that ship, and the families of transformers that a Hugging Face id or folder may be of."""
 
 from collections.abc import Callable
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def _from_pretrained(name: str, source: str) -> Any:
     from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
     from transformers.utils import logging
 
+    getLogger("huggingface_hub").setLevel("ERROR")  # an unreachable Hub is said once, by us
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 

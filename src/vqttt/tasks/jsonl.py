@@ -57,7 +57,7 @@ def _parse(fields: Any, number: int, folder: Path) -> Sample:
     if not isinstance(fields, dict):
         raise ValueError("is not a JSON object")
     answers = fields["answer"] if isinstance(fields["answer"], list) else [fields["answer"]]
-    choices, name = fields.get("choices", []), fields.get("id", f"line-{number}")
+    choices, name = fields.get("choices", []), fields.get("id", f"line {number}")
     if not isinstance(choices, list) or len(choices) > len(LETTERS):
         raise ValueError(f"choices must be a list of at most {len(LETTERS)}")
     if not answers or not all(isinstance(value, str | int | float) for value in (*answers, *choices, name)):
