@@ -43,7 +43,7 @@ def records(folder: Path) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "whole"
-    run(SMALL, folder, FakeModel(), quiet)
+    run(SMALL, folder, FakeModel, quiet)
     return folder
 
 
@@ -69,14 +69,14 @@ def test_methods_see_the_same_pictures_and_untuned_answers(whole: Path) -> None:
 def test_running_again_changes_nothing(whole: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.is_file()}
     calls = []
-    run(SMALL, whole, FakeModel(), lambda done, total, what: calls.append((done, total)))
+    run(SMALL, whole, FakeModel, lambda done, total, what: calls.append((done, total)))
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.is_file()} == before
     assert calls[-1] == (108, 108)
 
 
 def test_progress_reaches_its_total(tmp_path: Path) -> None:
     calls = []
-    run(SMALL, tmp_path / "run", FakeModel(), lambda done, total, what: calls.append((done, total)))
+    run(SMALL, tmp_path / "run", FakeModel, lambda done, total, what: calls.append((done, total)))
     assert calls[-1] == (108, 108)
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
 
@@ -91,11 +91,11 @@ def test_a_stopped_run_resumes_to_the_same_records(whole: Path, tmp_path: Path, 
     stop.calls = 0
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        run(SMALL, folder, FakeModel(), stop)
+        run(SMALL, folder, FakeModel, stop)
     for unfinished in (folder / "cells").glob("*.jsonl"):  # as if the kill had fallen into a write
         with unfinished.open("a") as file:
             file.write('{"sample_id": "digits-te')
-    run(SMALL, folder, FakeModel(), quiet)
+    run(SMALL, folder, FakeModel, quiet)
     assert records(folder).equals(records(whole))
 
 
@@ -129,13 +129,13 @@ def test_kill_dash_nine_at_any_moment(tmp_path: Path) -> None:
 
 def test_a_different_study_is_not_overwritten(whole: Path) -> None:
     with pytest.raises(RunFolderError, match=r"holds a different study \(config: seed is 0, not 1\)"):
-        run(replace(SMALL, seed=1), whole, FakeModel(), quiet)
+        run(replace(SMALL, seed=1), whole, FakeModel, quiet)
 
 
 def test_a_run_killed_at_its_very_start_goes_on(tmp_path: Path, whole: Path) -> None:
     (tmp_path / "run" / "cells").mkdir(parents=True)
     (tmp_path / "run" / "run.json.part").write_text("{")
-    run(SMALL, tmp_path / "run", FakeModel(), quiet)
+    run(SMALL, tmp_path / "run", FakeModel, quiet)
     assert records(tmp_path / "run").equals(records(whole))
 
 
@@ -148,7 +148,7 @@ def test_examples_survive_a_kill_before_the_end_of_a_cell(tmp_path: Path, whole:
             rows = pl.read_parquet(finished).select(columns).rows(named=True)
             finished.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         finished.unlink()
-        run(SMALL, tmp_path / "run", FakeModel(), quiet)
+        run(SMALL, tmp_path / "run", FakeModel, quiet)
         ours, theirs = ((folder / "examples" / f"{key}.json").read_text() for folder in (tmp_path / "run", whole))
         assert ours == theirs
 
@@ -158,7 +158,7 @@ def test_a_method_that_fails_marks_its_batch(tmp_path: Path, monkeypatch: pytest
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(VQTTT, "_tune_and_answer", fail)
-    run(replace(SMALL, methods=("vq-ttt", "none")), tmp_path / "run", FakeModel(), quiet)
+    run(replace(SMALL, methods=("vq-ttt", "none")), tmp_path / "run", FakeModel, quiet)
     frame = records(tmp_path / "run")
     assert (frame.filter(method="none")["error"] == "").all()
     assert set(frame.filter(method="vq-ttt")["error"]) == {"tuning failed: out of memory"}
@@ -167,20 +167,20 @@ def test_a_method_that_fails_marks_its_batch(tmp_path: Path, monkeypatch: pytest
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(RunFolderError, match="not a run folder"):
-        run(SMALL, tmp_path, FakeModel(), quiet)
+        run(SMALL, tmp_path, FakeModel, quiet)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError):
-        run(SMALL, tmp_path / "file" / "below", FakeModel(), quiet)
+        run(SMALL, tmp_path / "file" / "below", FakeModel, quiet)
 
 
 def test_seeds_change_pictures_and_order_does_not(tmp_path: Path, whole: Path) -> None:
-    run(replace(SMALL, seed=1), tmp_path / "other", FakeModel(), quiet)
+    run(replace(SMALL, seed=1), tmp_path / "other", FakeModel, quiet)
     mine, other = (
         frame.filter(degradation="gaussian_noise")["image_sha256"]
         for frame in map(records, (whole, tmp_path / "other"))
     )
     assert not set(mine) & set(other)
-    run(replace(SMALL, methods=("vq-ttt",), degradations=("gaussian_noise",)), tmp_path / "part", FakeModel(), quiet)
+    run(replace(SMALL, methods=("vq-ttt",), degradations=("gaussian_noise",)), tmp_path / "part", FakeModel, quiet)
     part = records(whole).filter(degradation="gaussian_noise", method="vq-ttt")
     assert records(tmp_path / "part").equals(part)
 
@@ -191,7 +191,7 @@ def test_a_failing_sample_is_marked_and_the_rest_runs(tmp_path: Path) -> None:
     rows = [{"image": name, "question": "what color?", "answer": "red"} for name in ("good.png", "bad.png", "good.png")]
     (tmp_path / "q.jsonl").write_text("\n".join(["{oops", *map(json.dumps, rows)]))
     config = replace(SMALL, tasks=(f"jsonl:{tmp_path / 'q.jsonl'}",), limit=None)
-    run(config, tmp_path / "run", FakeModel(), quiet)
+    run(config, tmp_path / "run", FakeModel, quiet)
     frame = records(tmp_path / "run").filter(method="vq-ttt", degradation="clean").sort("sample_id")
     assert [bool(error) for error in frame["error"]] == [True, False, True, False]
     assert "line 1" in frame["error"][0]
@@ -210,7 +210,7 @@ def test_a_model_that_chokes_on_one_sample_answers_the_others(tmp_path: Path) ->
     import vqttt.study as study
 
     tasks = study.load_task("vq-mini", 50)
-    run(replace(config, limit=50), tmp_path / "run", Choking(), quiet)
+    run(replace(config, limit=50), tmp_path / "run", Choking, quiet)
     frame = records(tmp_path / "run")
     hard = {sample.id for sample in tasks if "sum" in sample.question}
     assert hard
@@ -228,9 +228,9 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, whole: Path, monkeypatch: pyt
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        run(SMALL, folder, FakeModel(), quiet)
+        run(SMALL, folder, FakeModel, quiet)
     monkeypatch.setattr(os, "fsync", real)
-    run(SMALL, folder, FakeModel(), quiet)
+    run(SMALL, folder, FakeModel, quiet)
     assert records(folder).equals(records(whole))
 
 

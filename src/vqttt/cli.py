@@ -117,11 +117,6 @@ def _run(config: "StudyConfig", folder: Path) -> None:
         TimeRemainingColumn,
     )
 
-    from vqttt.tasks import load_task
-
-    for task in config.tasks:
-        load_task(task, config.limit)  # a task that is not there should not cost the time to load a model
-
     from vqttt.models import load_model
     from vqttt.study import run
 
@@ -137,15 +132,13 @@ def _run(config: "StudyConfig", folder: Path) -> None:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         bar = bars.add_task(f"loading {config.model}", total=None)
-        shown = [""]
 
         def advance(done: int, total: int, what: str) -> None:
-            bars.update(bar, completed=done, total=total, description=what)
-            if not console.is_terminal and what != shown[0]:  # a log wants lines, not a bar
-                shown[0] = what
+            if not console.is_terminal and what != bars.tasks[0].description:  # a log wants lines, not a bar
                 typer.echo(f"{what}: {done}/{total} answers", err=True)
+            bars.update(bar, completed=done, total=total, description=what)
 
-        run(config, folder, load_model(config.model), advance, command=" ".join(["vqttt", *sys.argv[1:]]))
+        run(config, folder, lambda: load_model(config.model), advance, command=" ".join(["vqttt", *sys.argv[1:]]))
 
 
 def _show(folder: Path) -> None:

@@ -16,6 +16,7 @@ import polars as pl
 
 from vqttt import figures, stats, tables
 from vqttt.errors import RunFolderError
+from vqttt.runfolder import COLUMN_TYPES
 from vqttt.stats import ALL, BASELINE, CLEAN, overview, quality_effect, summarise
 from vqttt.tables import UNTUNED, Table, label, methods_of
 from vqttt.types import Record
@@ -23,11 +24,10 @@ from vqttt.types import Record
 __all__ = ["console_tables", "load_records", "overview", "quality_effect", "summarise"]
 __all__ += ["write_csv", "write_html", "write_latex", "write_markdown"]
 
-_TYPES = {str: pl.String, float: pl.Float64, int: pl.Int64, bool: pl.Boolean}
 _SCHEMA: dict[str, type[pl.DataType]] = {
     name: pl.Int64 if name in ("severity", "seed") else pl.String for name in stats.CELL
 }
-_SCHEMA |= {field.name: _TYPES[field.type] for field in fields(Record) if isinstance(field.type, type)}
+_SCHEMA |= {field.name: COLUMN_TYPES[field.type] for field in fields(Record) if isinstance(field.type, type)}
 
 if TYPE_CHECKING:
     import rich.table

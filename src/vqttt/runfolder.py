@@ -20,7 +20,8 @@ from vqttt.types import Record
 _BEGUN = {"cells", "examples", "run.json.part"}
 """What a run that was killed at its very start may have left."""
 
-_COLUMN_TYPES = {str: pl.String, float: pl.Float64, int: pl.Int64, bool: pl.Boolean}
+COLUMN_TYPES = {str: pl.String, float: pl.Float64, int: pl.Int64, bool: pl.Boolean}
+"""How a field of `Record` is written in parquet."""
 
 
 class RunFolder:
@@ -91,7 +92,7 @@ class RunFolder:
         """Turn an unfinished cell into parquet, each row with the cell's identity in front."""
         if example is not None:
             write_atomically(self.path / "examples" / f"{key}.json", json.dumps(example))
-        schema = {field.name: _COLUMN_TYPES[field.type] for field in fields(Record)}  # type: ignore[index]
+        schema = {field.name: COLUMN_TYPES[field.type] for field in fields(Record)}  # type: ignore[index]
         frame = pl.DataFrame([asdict(row) for row in self.rows(key)], schema=schema, orient="row")
         frame = frame.select(*(pl.lit(value).alias(name) for name, value in identity.items()), pl.all())
         buffer = io.BytesIO()

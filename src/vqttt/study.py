@@ -131,14 +131,15 @@ def conditions(config: StudyConfig) -> list[Condition]:
     return [Condition(degradation=d, severity=s, scale=config.scale) for d, s in grid]
 
 
-def run(config: StudyConfig, out: Path, model: Model, progress: Progress, command: str = "") -> None:
-    """Run a study into the folder `out`, or what is missing of it.
+def run(config: StudyConfig, out: Path, load: Callable[[], Model], progress: Progress, command: str = "") -> None:
+    """Run a study into the folder `out`, or what is missing of it; `load` loads its model, once the tasks are there.
 
     Raises:
         RunFolderError: if `out` holds a different study or cannot be written.
         InputError: if a task cannot be loaded.
     """
     tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
+    model = load()
     folder = RunFolder(out)
     description = describe_environment(model) | {
         "config": asdict(config),
