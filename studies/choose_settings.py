@@ -16,9 +16,10 @@ import numpy as np
 
 from vqttt.adapters import AdapterConfig
 from vqttt.batches import Batch, PictureCache
-from vqttt.degradations import CLEAN, DEGRADATIONS
+from vqttt.degradations import CLEAN
 from vqttt.methods import VQTTT, VQTTTConfig
 from vqttt.models import load_model
+from vqttt.study import QUICK_DEGRADATIONS
 from vqttt.tasks import digits, easy_vqa, vq_mini
 from vqttt.types import Condition, Sample
 
@@ -77,7 +78,7 @@ def measure(names: list[str], severities: list[int], count: int, size: int) -> I
     """Yield a row for every task, condition and setting: untuned accuracy, tuned accuracy, seconds a sample."""
     model = load_model("embedded")
     for task, samples in development(count).items():
-        grid = [(CLEAN, 0), *((kind, severity) for kind in DEGRADATIONS for severity in severities)]
+        grid = [(CLEAN, 0), *((kind, severity) for kind in QUICK_DEGRADATIONS for severity in severities)]
         for kind, severity in grid:
             prepared = batches(samples, Condition(degradation=kind, severity=severity), model, size)
             for name in names:

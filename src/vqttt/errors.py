@@ -6,6 +6,7 @@ VQTTTError                  anything below; the command line prints it as one li
 │   └── UnknownNameError    a name that no registry holds; the nearest known ones are suggested
 ├── ModelError              a folder or id that is not a supported model
 ├── MissingExtraError       an optional part is not installed; the message names the install command
+├── PluginError             another package's entry point that clashes, or cannot be imported
 └── RunFolderError          an output folder that holds another study, or cannot be written
 """
 
@@ -43,6 +44,10 @@ class ModelError(VQTTTError):
 
 class MissingExtraError(VQTTTError):
     """An optional part of vqttt is not installed."""
+
+
+class PluginError(VQTTTError):
+    """An entry point of another package whose name is taken, or that cannot be imported."""
 
 
 class RunFolderError(VQTTTError):

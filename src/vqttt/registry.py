@@ -1,9 +1,12 @@
 """A named collection of like things: degradations, methods, tasks, models."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
-from vqttt.errors import UnknownNameError
+from vqttt.errors import PluginError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -13,13 +16,27 @@ class Registry(Mapping[str, T]):
 
     Every entry has a one-line summary, which `vqttt list` prints. Duplicates are rejected; an unknown name raises
     `UnknownNameError` with the nearest known names first.
+
+    Another installed package adds an entry by an entry point in the registry's `group`: its name, and the object that
+    it stands for, whose docstring's first line is the summary. It is imported when it is first asked for.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, group: str = "") -> None:
         """Start an empty registry of `kind` (singular, as it should read in an error message)."""
         self.kind = kind
+        self.group = group
         self._entries: dict[str, T] = {}
         self._summaries: dict[str, str] = {}
+
+    @cached_property
+    def _outside(self) -> dict[str, EntryPoint]:
+        """What other packages offer; a name of ours, or one that two of them claim, is an error."""
+        found: dict[str, EntryPoint] = {}
+        for point in entry_points(group=self.group) if self.group else ():
+            if point.name in self._entries or point.name in found:
+                raise PluginError(f"{_origin(point)} adds a {self.kind} {point.name!r}, a name that is taken")
+            found[point.name] = point
+        return found
 
     def add(self, name: str, entry: T, summary: str) -> None:
         """Register `entry` under `name`.
@@ -47,19 +64,36 @@ class Registry(Mapping[str, T]):
         return self._summaries[name]
 
     def __getitem__(self, name: str) -> T:
-        """Return the entry called `name`; raise `UnknownNameError` for any other."""
-        if name not in self._entries:
-            raise UnknownNameError(self.kind, name, self._entries)
-        return self._entries[name]
+        """Return the entry called `name`.
+
+        Raises:
+            UnknownNameError: if there is none.
+            PluginError: if another package offers it but it cannot be imported.
+        """
+        if name in self._entries:
+            return self._entries[name]
+        if name not in self._outside:
+            raise UnknownNameError(self.kind, name, self)
+        point = self._outside[name]
+        try:
+            entry: T = point.load()
+        except Exception as error:  # whatever another package's import happens to raise
+            raise PluginError(f"the {self.kind} {name!r} of {_origin(point)} cannot be imported: {error!r}") from error
+        self.add(name, entry, (inspect.getdoc(entry) or "").partition("\n")[0])
+        return entry
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether `name` is registered."""
-        return name in self._entries
+        """Tell whether `name` is known."""
+        return name in self._entries or name in self._outside
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names in the order of registration."""
-        return iter(self._entries)
+        """Iterate over the names in the order of registration, those of other packages last."""
+        return iter(dict.fromkeys((*self._entries, *self._outside)))
 
     def __len__(self) -> int:
         """Count the entries."""
-        return len(self._entries)
+        return len(dict.fromkeys((*self._entries, *self._outside)))
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"the package {point.dist.name}" if point.dist else f"the entry point {point.value}"

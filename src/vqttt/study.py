@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vqttt.batches import Batch, PictureCache
-from vqttt.degradations import CLEAN, DEGRADATIONS, SCALES, SEVERITIES
+from vqttt.degradations import CLEAN, DEGRADATIONS, SCALES, SEVERITIES, check_kind
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.images import to_png_data_uri
 from vqttt.methods import METHODS, Method
@@ -51,8 +51,7 @@ class StudyConfig:
     def __post_init__(self) -> None:
         """Reject unknown names and numbers out of range before anything runs."""
         for degradation in self.degradations:
-            if degradation != CLEAN and degradation not in DEGRADATIONS:
-                raise UnknownNameError("degradation", degradation, [CLEAN, *DEGRADATIONS])
+            check_kind(degradation)
         for method in self.methods:
             METHODS[method]
         for task in self.tasks:
@@ -73,10 +72,15 @@ class StudyConfig:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
 
 
+PAPER_DEGRADATIONS = ("gaussian_noise", "motion_blur", "snow", "fog")
+"""Those that the paper names."""
+
+QUICK_DEGRADATIONS = (*PAPER_DEGRADATIONS, "gaussian_blur", "jpeg_compression")
+
 PRESETS = {
     "quick": StudyConfig(
         tasks=("easy-vqa", "digits", "vq-mini"),
-        degradations=(CLEAN, *DEGRADATIONS),
+        degradations=(CLEAN, *QUICK_DEGRADATIONS),
         severities=(1, 3, 5),
         methods=("none", "vq-ttt", "vq-ttt-episodic"),
         limit=200,

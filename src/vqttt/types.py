@@ -43,14 +43,16 @@ class Condition:
     """What happens to a picture before a model sees it.
 
     Attributes:
-        degradation: a registered name, or `clean`.
+        degradation: a registered degradation or style, several joined by `+`, or `clean`.
         severity: 1 to 5; 0 for `clean`.
         scale: `relative` scales lengths by the short side / 224, `absolute` takes them in pixels as published.
+        restorer: what is done about it: a registered name, `matched`, `spandrel:PATH`, or `none`.
     """
 
     degradation: str = "clean"
     severity: int = 0
     scale: str = "relative"
+    restorer: str = "none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Degradations: what cameras, weather and codecs do to a picture, by the five severities of ImageNet-C.
+"""Degradations and styles: what cameras, weather, codecs and artists do to a picture, at five severities.
 
 Parameters follow D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations", ICLR 2019, which fixed them on photographs of 224 x 224. Under the scale `relative` every length is
@@ -22,7 +22,8 @@ from vqttt.images import check_image
 from vqttt.registry import Registry
 from vqttt.types import Image
 
-__all__ = ["CLEAN", "DEGRADATIONS", "SCALES", "SEVERITIES", "Degradation", "degrade", "image_seed"]
+__all__ = ["CLEAN", "DEGRADATIONS", "SCALES", "SEVERITIES", "STYLES", "Degradation"]
+__all__ += ["check_kind", "degrade", "image_seed"]
 
 Degradation: TypeAlias = Callable[[Image, int, np.random.Generator, float], Image]
 """`(image, severity, rng, unit) -> image`, where a published length of n pixels is n * `unit` pixels here.
@@ -42,7 +43,7 @@ REFERENCE_SIDE = 224
 MIN_SIDE = 16
 """A picture with a shorter side, in pixels, is padded to this while it is degraded."""
 
-DEGRADATIONS: Registry[Degradation] = Registry("degradation")
+DEGRADATIONS: Registry[Degradation] = Registry("degradation", group="vqttt.degradations")
 DEGRADATIONS.add("gaussian_noise", gaussian_noise, "sensor noise in poor light: independent for each pixel and colour")
 DEGRADATIONS.add("motion_blur", motion_blur, "the camera moves during exposure: smear along a random direction")
 DEGRADATIONS.add("snow", snow, "falling snow: bright streaks before a whitened scene")
@@ -51,13 +52,30 @@ DEGRADATIONS.add("gaussian_blur", gaussian_blur, "out of focus: an even blur in 
 DEGRADATIONS.add("jpeg_compression", jpeg_compression, "strong JPEG compression: 8-pixel blocks and colour bleeding")
 
 
+STYLES: Registry[Degradation] = Registry("style", group="vqttt.styles")
+
+
+def check_kind(kind: str) -> list[str]:
+    """Return the names of which `kind` is made: none for `clean`, one, or several joined by `+`.
+
+    Raises:
+        UnknownNameError: if one of them is neither a degradation nor a style.
+    """
+    names = [] if kind == CLEAN else kind.split("+")
+    for name in names:
+        if name not in DEGRADATIONS and name not in STYLES:
+            raise UnknownNameError("degradation or style", name, [CLEAN, *DEGRADATIONS, *STYLES])
+    return names
+
+
 def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "relative") -> Image:
     """Degrade a picture; the same arguments always give the same pixels.
 
     Args:
         image: uint8 RGB of shape (H, W, 3), any size; never modified.
-        kind: a name in `DEGRADATIONS`, or `clean`, which returns `image` itself.
-        severity: 1 (slight) to 5 (severe); 0 for `clean`.
+        kind: a name in `DEGRADATIONS` or `STYLES`; several joined by `+`, from first to last; or `clean`, which
+            returns `image` itself.
+        severity: 1 (slight) to 5 (severe), of each; 0 for `clean`.
         seed: 0 or more; which noise, direction or clouds to draw (see `image_seed`).
         scale: `relative` or `absolute` lengths (see the module).
 
@@ -69,24 +87,26 @@ def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "rel
         InputError: if `image`, `severity` or `seed` is not as described.
     """
     check_image(image)
-    if kind != CLEAN and kind not in DEGRADATIONS:
-        raise UnknownNameError(DEGRADATIONS.kind, kind, [CLEAN, *DEGRADATIONS])
+    names = check_kind(kind)
     if scale not in SCALES:
         raise UnknownNameError("scale", scale, SCALES)
-    if severity not in ([0] if kind == CLEAN else SEVERITIES):
+    if severity not in (SEVERITIES if names else [0]):
         raise InputError(f"severity {severity} of {kind} is out of range; {CLEAN} has 0, all others 1 to 5")
     if seed < 0:
         raise InputError(f"seed {seed} is negative; give 0 or more")
-    if kind == CLEAN:
+    if not names:
         return image
 
     height, width = image.shape[:2]
     padding = ((0, max(MIN_SIDE - height, 0)), (0, max(MIN_SIDE - width, 0)), (0, 0))
-    padded = np.pad(image, padding, mode="edge")
-    unit = min(padded.shape[:2]) / REFERENCE_SIDE if scale == "relative" else 1.0
-    # The kind is mixed in so that, say, noise and snow of one seed do not share their draws.
-    rng = np.random.default_rng([seed, zlib.crc32(kind.encode()), severity])
-    return np.ascontiguousarray(DEGRADATIONS[kind](padded, severity, rng, unit)[:height, :width])
+    degraded = np.pad(image, padding, mode="edge")
+    unit = min(degraded.shape[:2]) / REFERENCE_SIDE if scale == "relative" else 1.0
+    for place, name in enumerate(names):
+        # The name is mixed in so that, say, noise and snow of one seed do not share their draws.
+        entropy = [seed, zlib.crc32(name.encode()), severity, *([place] if place else [])]
+        step = DEGRADATIONS[name] if name in DEGRADATIONS else STYLES[name]
+        degraded = step(degraded, severity, np.random.default_rng(entropy), unit)
+    return np.ascontiguousarray(degraded[:height, :width])
 
 
 def image_seed(seed: int, sample_id: str) -> int:

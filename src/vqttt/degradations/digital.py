@@ -16,7 +16,7 @@ def jpeg_compression(image: Image, severity: int, rng: np.random.Generator, unit
     """Save and load as JPEG, with chroma at half resolution.
 
     Quality by severity (1 to 95): 25, 18, 15, 10, 7. The codec's blocks are 8 x 8 pixels whatever the size of the
-    picture, so `unit` is not used; nothing is drawn from `rng`. Source: ImageNet-C.
+    picture, so `unit` is not used. Nothing is drawn from `rng`. Source: ImageNet-C.
 
     Raises:
         ImageError: if a side exceeds the 65,500 pixels that a JPEG file can have.
