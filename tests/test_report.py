@@ -17,6 +17,7 @@ from rich.console import Console
 
 from vqttt import report, tables
 from vqttt.errors import RunFolderError
+from vqttt.quality import METRICS
 
 TASKS = ("shapes", "digits")
 CONDITIONS = (("clean", 0), ("gaussian_noise", 1), ("gaussian_noise", 3), ("fog", 1), ("fog", 3))
@@ -30,6 +31,14 @@ def picture(seed: int) -> str:
     pixels = np.random.default_rng(seed).integers(0, 255, (24, 32, 3), dtype=np.uint8)
     PILImage.fromarray(pixels).resize((128, 96)).save(file, "PNG")
     return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+
+
+def quality(degradation: str, severity: int, right: np.ndarray, failed: np.ndarray) -> dict[str, pl.Series]:
+    """Invent measures: all fall with severity, and noise rises; among pictures of a condition they are draws."""
+    draws = np.random.default_rng([severity, len(degradation)]).normal(0, 1, (len(METRICS), len(right)))
+    fall = {name: 30 - 4 * severity + draw for name, draw in zip(METRICS, draws, strict=True)}
+    fall["noise_level"] = -fall["noise_level"]
+    return {name: pl.Series(np.where(failed, np.nan, values)) for name, values in fall.items()}
 
 
 def write_cell(run: Path, task: str, degradation: str, severity: int, method: str, n: int = SAMPLES) -> None:
@@ -59,6 +68,7 @@ def write_cell(run: Path, task: str, degradation: str, severity: int, method: st
     rest = {"image_sha256": "", "question_type": "", "question": "", "reference": "", "base_answer": "", "answer": ""}
     rest |= {"entropy_before": 0.7, "entropy_after": 0.5, "steps": int(tuned), "rolled_back": False}
     rest |= {"seconds": 0.35 if tuned else 0.1}
+    frame = frame.with_columns(**quality(degradation, severity, before, failed))
     frame = frame.with_columns(pl.lit(value).alias(name) for name, value in (identity | rest).items())
     (run / "cells").mkdir(parents=True, exist_ok=True)
     frame.write_parquet(run / "cells" / f"{task}-{degradation}-{severity}-{method}.parquet")

@@ -7,8 +7,9 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "vqttt"
 ROOMS = [
-    "types", "errors", "registry", "images", "degradations", "restorers", "quality", "gallery", "models", "adapters", "objectives",
-    "methods", "tasks", "scoring", "stats", "provenance", "runfolder", "batches", "study", "tables", "figures", "report", "cli",
+    "types", "errors", "registry", "images", "degradations", "restorers", "quality", "gallery",
+    "models", "adapters", "objectives", "methods", "tasks", "scoring", "stats", "perception", "remedies",
+    "provenance", "runfolder", "batches", "study", "tables", "figures", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 

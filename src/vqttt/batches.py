@@ -10,6 +10,8 @@ from vqttt.errors import VQTTTError
 from vqttt.images import sha256
 from vqttt.methods import Method
 from vqttt.models.base import Generation, Inputs, Model
+from vqttt.quality import UNMEASURED, Quality, measure
+from vqttt.restorers import restore
 from vqttt.scoring import score
 from vqttt.tasks import question_text
 from vqttt.types import Answer, Condition, Image, Record, Sample
@@ -41,17 +43,25 @@ class PictureCache:
         return kept
 
     def degraded(self, sample: Sample, condition: Condition, seed: int) -> Image:
-        """Return the picture as a condition leaves it."""
+        """Return the picture as the degradation of a condition leaves it."""
         image = self.load(sample)
         return degrade(image, condition.degradation, condition.severity, image_seed(seed, sample.id), condition.scale)
+
+    def seen(self, sample: Sample, condition: Condition, seed: int) -> Image:
+        """Return the picture as a model sees it: degraded, then restored."""
+        return restore(self.degraded(sample, condition, seed), condition.restorer, condition.degradation)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Some samples under one condition: degraded pictures, then inputs and untuned answers of those that are good."""
+    """Some samples under one condition: pictures and their quality, then inputs and untuned answers of the good ones.
+
+    `seconds` is the time that restoring and answering took, a sample.
+    """
 
     samples: Sequence[Sample]
     images: dict[str, Image]
+    qualities: dict[str, Quality]
     errors: dict[str, str]
     answered: tuple[Inputs, Generation] | None
     seconds: float
@@ -67,11 +77,17 @@ class Batch:
         seed: int,
         max_new_tokens: int,
     ) -> "Batch":
-        """Degrade, encode and answer untuned; a sample that fails is set aside with the reason."""
-        images, errors = dict[str, Image](), dict[str, str]()
+        """Degrade, restore, encode and answer untuned; a sample that fails is set aside with the reason."""
+        images, qualities, errors = dict[str, Image](), dict[str, Quality](), dict[str, str]()
+        spent = 0.0
         for sample in samples:
             try:
-                images[sample.id] = pictures.degraded(sample, condition, seed)
+                degraded = pictures.degraded(sample, condition, seed)
+                began = time.perf_counter()
+                image = restore(degraded, condition.restorer, condition.degradation)
+                spent += time.perf_counter() - began
+                qualities[sample.id] = measure(image, pictures.load(sample))
+                images[sample.id] = image
             except VQTTTError as error:
                 errors[sample.id] = str(error)
         began = time.perf_counter()
@@ -89,8 +105,10 @@ class Batch:
             raise VQTTTError(
                 f"the model answers these samples alone but not together; a smaller batch may do: {answered}"
             )
-        seconds = (time.perf_counter() - began) / max(len(images), 1)
-        return cls(samples=samples, images=images, errors=errors, answered=answered, seconds=seconds)
+        seconds = (spent + time.perf_counter() - began) / max(len(images), 1)
+        return cls(
+            samples=samples, images=images, qualities=qualities, errors=errors, answered=answered, seconds=seconds
+        )
 
     def answered_by(self, method: Method) -> list[Record]:
         """Answer by a method; one record for every sample, in order. A method that fails marks them all and forgets."""
@@ -110,6 +128,7 @@ class Batch:
         return Record(
             **describe(sample),
             **asdict(replace(answer, seconds=round(answer.seconds + self.seconds, 6))),
+            **asdict(self.qualities[sample.id]),
             image_sha256=sha256(self.images[sample.id]),
             base_score=score(answer.base_answer, sample),
             score=score(answer.answer, sample),
@@ -144,6 +163,7 @@ def failed(sample: Sample, error: str) -> Record:
     """Return the record of a sample that could not be answered."""
     return Record(
         **describe(sample),
+        **asdict(UNMEASURED),
         image_sha256="",
         base_score=0.0,
         score=0.0,

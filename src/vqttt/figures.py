@@ -88,6 +88,27 @@ def accuracy_panel(points: pl.DataFrame, drawn: Mapping[str, Mark], limits: tupl
     return _draw(paint, 3.6, 2.5)
 
 
+def quality_panel(shares: pl.DataFrame, limits: tuple[float, float], title: str) -> str:
+    """Draw accuracy against measured quality, a line for each measure.
+
+    Args:
+        shares: rows of `metric`, `bin` (0 is the lowest measure) and `accuracy` in 0 to 1.
+        limits: of the vertical axis, in percent.
+        title: of the panel.
+    """
+
+    def paint(axes: Axes) -> None:
+        metrics = shares["metric"].unique(maintain_order=True)
+        for metric, colour, (marker, _) in zip(metrics, cycle(_COLOURS), cycle(_MARKERS), strict=False):
+            line = shares.filter(pl.col("metric") == metric).sort("bin")
+            x = 100 * (line["bin"].to_numpy() + 0.5) / shares["bin"].n_unique()
+            axes.plot(x, 100 * line["accuracy"].to_numpy(), color=colour, marker=marker, label=label(metric))
+        axes.set(title=title, xlabel="pictures, from lowest to highest measure (%)", ylabel="accuracy (%)", ylim=limits)
+        axes.legend(fontsize=7.5, frameon=False, ncols=2)
+
+    return _draw(paint, 3.9, 2.8)
+
+
 def gain_panel(gains: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, title: str) -> str:
     """Draw the gain of each method by degradation, as dots with intervals about a line at zero.
 

@@ -16,6 +16,8 @@ import polars as pl
 
 from vqttt import figures, stats, tables
 from vqttt.errors import RunFolderError
+from vqttt.perception import accuracy_by_quality, rank_correlations
+from vqttt.remedies import by_degradation, remedies, without_restorers
 from vqttt.runfolder import COLUMN_TYPES
 from vqttt.stats import ALL, BASELINE, CLEAN, overview, quality_effect, summarise
 from vqttt.tables import UNTUNED, Table, label, methods_of
@@ -56,7 +58,10 @@ def load_records(run: Path) -> pl.DataFrame:
 
 def console_tables(records: pl.DataFrame) -> list["rich.table.Table"]:
     """Return what a terminal should show of a run: the methods, accuracy by severity, and what failed, if anything."""
-    shown = [tables.overview_table(overview(records), brief=True), tables.accuracy_table(summarise(records))]
+    plain = without_restorers(records)
+    shown = [tables.overview_table(overview(plain), brief=True), tables.accuracy_table(summarise(records))]
+    if records["restorer"].n_unique() > 1:
+        shown.insert(1, tables.remedies_table(remedies(records)))
     if (records["error"] != "").any():
         shown.append(tables.errors_table(records))
     return [table.rich() for table in shown]
@@ -69,12 +74,12 @@ def write_csv(run: Path) -> Path:
 
 def write_markdown(run: Path) -> Path:
     """Write `report.md`."""
-    return _write(run / "report.md", "\n".join(table.markdown() for table in _main_tables(load_records(run))))
+    return _write(run / "report.md", "\n".join(table.markdown() for table in _filled(load_records(run))))
 
 
 def write_latex(run: Path) -> Path:
     """Write `report.tex`, whose tables need the package booktabs."""
-    return _write(run / "report.tex", "\n".join(table.latex() for table in _main_tables(load_records(run))))
+    return _write(run / "report.tex", "\n".join(table.latex() for table in _filled(load_records(run))))
 
 
 def write_html(run: Path) -> Path:
@@ -89,16 +94,20 @@ def write_html(run: Path) -> Path:
     details = [_read_json(file) for file in sorted(run.glob("examples/*.json"))]
     about = _read_json(run / "run.json") if (run / "run.json").exists() else {}
     command = (about.get("config") or {}).get("command") or about.get("command") or ""
-    shown = {"categories": tables.category_table(records), "calibration": tables.calibration_table(records)}
+    plain = without_restorers(records)
+    shown = {"categories": tables.category_table(plain), "calibration": tables.calibration_table(plain)}
     shown |= {"errors": tables.errors_table(records), "cells": tables.cells_table(summarise(records))}
+    shown |= {"by_degradation": tables.remedies_table(by_degradation(records), "Remedies by degradation")}
+    names = ("overview", "quality", "accuracy", "correlations", "remedies")
     # By its own name the template would not be taken for HTML, so escaping is asked for.
     page = Environment(loader=PackageLoader("vqttt"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     page.filters |= {"label": label, "percent": tables.percent, "points": tables.points}
     html = page.get_template("report.html.j2").render(
-        findings=[_findings(part) for part in records.partition_by("model", maintain_order=True)],
-        tables=shown | dict(zip(("overview", "quality", "accuracy"), _main_tables(records), strict=True)),
-        marks=figures.marks(methods_of(records)),
-        **_panels(records),
+        findings=[_findings(part) for part in plain.partition_by("model", maintain_order=True)],
+        tables=shown | dict(zip(names, _main_tables(records), strict=True)),
+        marks=figures.marks(methods_of(plain)),
+        **_panels(plain),
+        quality_charts=_quality_panels(plain),
         examples=_examples(details),
         kernels=_kernels(details),
         provenance=json.dumps(about, indent=2, ensure_ascii=False, sort_keys=True) if about else "",
@@ -108,11 +117,18 @@ def write_html(run: Path) -> Path:
 
 
 def _main_tables(records: pl.DataFrame) -> list[Table]:
+    plain = without_restorers(records)
     return [
-        tables.overview_table(overview(records)),
+        tables.overview_table(overview(plain)),
         tables.quality_table(quality_effect(records)),
-        tables.accuracy_table(summarise(records)),
+        tables.accuracy_table(summarise(plain)),
+        tables.correlation_table(rank_correlations(plain)),
+        tables.remedies_table(remedies(records)),
     ]
+
+
+def _filled(records: pl.DataFrame) -> list[Table]:
+    return [table for table in _main_tables(records) if table.rows]
 
 
 def _findings(records: pl.DataFrame) -> dict[str, Any]:
@@ -159,6 +175,20 @@ def _panels(records: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
             }
             groups[kind] += [{"heading": whose, "panels": drawings}] if drawings else []
     return {f"{kind}_charts": charts for kind, charts in groups.items()}
+
+
+def _quality_panels(records: pl.DataFrame) -> list[dict[str, Any]]:
+    """Draw accuracy against measured quality, a panel for each task; as `_panels` does."""
+    shares = accuracy_by_quality(records)
+    if shares.is_empty():
+        return []
+    limits = (100 * min(shares["accuracy"]) - 4, 100 * max(shares["accuracy"]) + 4)
+    groups = []
+    for (model,), of_model in shares.group_by("model", maintain_order=True):
+        tasks = of_model.partition_by("task", maintain_order=True, as_dict=True)
+        drawings = {str(task): figures.quality_panel(part, limits, str(task)) for (task,), part in tasks.items()}
+        groups.append({"heading": model if records["model"].n_unique() > 1 else "", "panels": drawings})
+    return groups
 
 
 def _accuracies(records: pl.DataFrame) -> pl.DataFrame:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from vqttt.batches import Batch, PictureCache
-from vqttt.degradations import CLEAN, DEGRADATIONS, SCALES, SEVERITIES, check_kind
+from vqttt.degradations import CLEAN, SCALES, SEVERITIES, check_kind
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.images import to_png_data_uri
 from vqttt.methods import METHODS, Method
 from vqttt.models.base import Model
 from vqttt.provenance import data_hash, describe_environment
+from vqttt.restorers import NONE, check_restorer
 from vqttt.runfolder import RunFolder
 from vqttt.tasks import JSONL, TASKS, load_task, question_text
 from vqttt.types import Condition, Record, Sample
@@ -35,6 +36,7 @@ class StudyConfig:
         limit: at most this many samples a task, or all.
         batch: samples that are answered, and tuned, together.
         scale: `relative` or `absolute` lengths of the degradations.
+        restorers: what is done about the degradations, each by itself; see `vqttt.restorers`.
     """
 
     model: str = "embedded"
@@ -47,11 +49,14 @@ class StudyConfig:
     batch: int = 20
     max_new_tokens: int = 16
     scale: str = "relative"
+    restorers: tuple[str, ...] = (NONE,)
 
     def __post_init__(self) -> None:
         """Reject unknown names and numbers out of range before anything runs."""
         for degradation in self.degradations:
             check_kind(degradation)
+        for restorer in self.restorers:
+            check_restorer(restorer)
         for method in self.methods:
             METHODS[method]
         for task in self.tasks:
@@ -87,7 +92,7 @@ PRESETS = {
     ),
     "paper": StudyConfig(
         tasks=("easy-vqa", "digits", "vq-mini"),
-        degradations=(CLEAN, *DEGRADATIONS),
+        degradations=(CLEAN, *QUICK_DEGRADATIONS),
         methods=("none", "vq-ttt", "vq-ttt-episodic"),
     ),
 }
@@ -107,8 +112,8 @@ class Cell:
     def key(self) -> str:
         """Its file's name: readable, and distinct whatever the model and task are called."""
         condition = f"{self.condition.degradation}-{self.condition.severity}"
-        names = [_slug(self.model), _slug(self.task), condition, self.method, f"s{self.seed}"]
-        return "~".join(names)
+        restored = [] if self.condition.restorer == NONE else [_slug(self.condition.restorer)]
+        return "~".join([_slug(self.model), _slug(self.task), condition, *restored, self.method, f"s{self.seed}"])
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -119,7 +124,7 @@ class Cell:
             "degradation": self.condition.degradation,
             "severity": self.condition.severity,
             "scale": self.condition.scale,
-            "restorer": "none",
+            "restorer": self.condition.restorer,
             "method": self.method,
             "seed": self.seed,
         }
@@ -128,11 +133,12 @@ class Cell:
 def conditions(config: StudyConfig) -> list[Condition]:
     """Return the conditions of a study in their fixed order; `clean` counts once, whatever the severities."""
     grid = [
-        (degradation, severity)
+        (degradation, severity, restorer)
         for degradation in dict.fromkeys(config.degradations)
         for severity in ((0,) if degradation == CLEAN else dict.fromkeys(config.severities))
+        for restorer in dict.fromkeys(config.restorers)
     ]
-    return [Condition(degradation=d, severity=s, scale=config.scale) for d, s in grid]
+    return [Condition(degradation=d, severity=s, scale=config.scale, restorer=r) for d, s, r in grid]
 
 
 def run(config: StudyConfig, out: Path, load: Callable[[], Model], progress: Progress, command: str = "") -> None:
@@ -163,7 +169,8 @@ def run(config: StudyConfig, out: Path, load: Callable[[], Model], progress: Pro
                 Cell(model=model.name, task=task, condition=condition, method=method, seed=config.seed)
                 for method in methods
             ]
-            what = f"{task} {condition.degradation} {condition.severity or ''}".strip()
+            restorer = "" if condition.restorer == NONE else condition.restorer
+            what = " ".join(map(str, filter(None, (task, condition.degradation, condition.severity, restorer))))
             for finished in _run_together(cells, samples, pictures, config, model, folder):
                 done += finished
                 progress(done, total, what)
@@ -239,7 +246,7 @@ def _example(
         if row is None or (flip == "same" and examples):
             continue
         sample = by_id[row.sample_id]
-        image = pictures.degraded(sample, cell.condition, config.seed)
+        image = pictures.seen(sample, cell.condition, config.seed)
         inputs = model.encode([image], [question_text(sample)])
         filtered = method.filtered(inputs, model.generate(inputs, config.max_new_tokens))
         shown = {"clean": pictures.load(sample), "degraded": image, "filtered": filtered}

@@ -1,5 +1,6 @@
 """Tables of a report: which numbers they show and how they are written, as text for any medium."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -103,18 +104,25 @@ def _p_value(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
+def _correlation(value: float, low: float, high: float) -> str:
+    return "–" if math.isnan(value) else f"{value:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "−")
+
+
 # Every number that a table may show: its heading, how it is written, and the columns it is written from.
 _COLUMNS: dict[str, tuple[str, Callable[..., str], tuple[str, ...]]] = {
     "clean_delta": ("gain, clean", _gain, ("clean_delta", "clean_ci_low", "clean_ci_high")),
     "delta": ("gain", _gain, ("delta", "ci_low", "ci_high")),
     "change": ("change", _gain, ("delta", "ci_low", "ci_high")),
     "p_holm": ("p", _p_value, ("p_holm",)),
+    "rho": ("all pictures", _correlation, ("rho", "rho_low", "rho_high")),
+    "within": ("same question", _correlation, ("within", "within_low", "within_high")),
 }
 for _show, _names in [
     (percent, "clean_accuracy:clean accuracy clean degraded rolled_back tuned"),
     (_number, "n:samples corrective:fixed destructive:broken failed helped hurt"),
-    (_format(".3f"), "ece seconds_per_sample:s/sample"),
+    (_format(".3f"), "ece seconds_per_sample:s/sample seconds:s/sample"),
     (_format(".1f", unit="×"), "cost:time"),
+    (_format(".1f"), "psnr:PSNR"),
     (_p_value, "p_value:p"),
 ]:
     for _name, _, _heading in (word.partition(":") for word in _names.split()):
@@ -179,6 +187,28 @@ def quality_table(effect: pl.DataFrame) -> Table:
     note += "degraded; hurt: the reverse. p: McNemar's exact test after Holm's correction over the whole table."
     numbers = ("n", "clean", "degraded", "change", "helped", "hurt", "p_holm", "verdict") if len(effect) else ()
     return _table("Quality effect", effect, keys, numbers, note)
+
+
+def correlation_table(correlations: pl.DataFrame) -> Table:
+    """Tabulate `perception.rank_correlations`."""
+    note = (
+        "Spearman's rank correlation between a measure of the picture and the untuned model's score, with 95% "
+        "intervals: over all pictures of the task, and over those of the same question. Of noise level, less is better."
+    )
+    if len(correlations):
+        correlations = correlations.with_columns(measure=pl.col("metric").str.replace_all("_", " "))
+    return _table("Quality and answers", correlations, ("model", "task", "measure"), ("n", "rho", "within"), note)
+
+
+def remedies_table(remedies: pl.DataFrame, title: str = "Restorers and methods") -> Table:
+    """Tabulate `remedies.remedies`, or the same by degradation."""
+    keys = ("model", "degradation", "task", "restorer", "method")
+    numbers = ("n", "clean_delta", "accuracy", "delta", "corrective", "destructive", "psnr", "seconds")
+    note = (
+        "Percent, and gains in points with 95% intervals over the untuned model on the same pictures unrestored. "
+        "Fixed and broken are answers on degraded pictures, whose mean PSNR is in dB."
+    )
+    return _table(title, remedies, keys, numbers if len(remedies) else (), note)
 
 
 def category_table(records: pl.DataFrame) -> Table:

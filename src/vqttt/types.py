@@ -88,8 +88,9 @@ class Record:
     """One row of a cell: a sample, what was answered, and how it was scored.
 
     `image_sha256` is the hash of the degraded picture's pixels, so that two runs can be shown to have seen the same
-    pictures. `score` and `base_score` lie in 0 to 1. A sample that failed keeps its row: `error` says why, and both
-    scores are 0.
+    pictures. `score` and `base_score` lie in 0 to 1. `psnr` to `noise_level` measure the picture that the model saw
+    (see `vqttt.quality`). A sample that failed keeps its row: `error` says why, both scores are 0, and the quality of
+    its picture is not a number.
     """
 
     sample_id: str
@@ -109,4 +110,10 @@ class Record:
     steps: int
     rolled_back: bool
     seconds: float
+    psnr: float
+    ssim: float
+    ms_ssim: float
+    gradient_similarity: float
+    sharpness: float
+    noise_level: float
     error: str

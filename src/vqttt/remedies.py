@@ -1,0 +1,60 @@
+"""What helps against degradation: restorers and methods, alone and together, against doing nothing."""
+
+import polars as pl
+
+from vqttt import stats
+from vqttt.stats import BASELINE, CELL, CLEAN, mean_of_cells
+
+
+def without_restorers(records: pl.DataFrame) -> pl.DataFrame:
+    """Leave out what was restored, unless everything was."""
+    plain = records.filter(pl.col("restorer") == BASELINE)
+    return records if plain.is_empty() else plain
+
+
+def remedies(records: pl.DataFrame) -> pl.DataFrame:
+    """Compare every restorer with every method against the untuned model on the same pictures unrestored.
+
+    One row for each model, task (or `all`), restorer and method: `n` samples, `accuracy` and gain (`delta` with a 95%
+    interval clustered by sample) over degraded cells, the same as `clean_*` over clean ones, answers `corrective` and
+    `destructive`, mean `psnr` of the degraded pictures in dB, and `seconds` a sample. Empty unless some pictures were
+    restored and the same ones were not.
+    """
+    same = [name for name in CELL if name not in ("restorer", "method")] + ["sample_id"]
+    unrestored = records.filter(pl.col("restorer") == BASELINE)
+    if unrestored.is_empty() or len(unrestored) == len(records):
+        return pl.DataFrame()
+    reference = stats.untuned(unrestored).select(*same, reference="base_score")
+    paired = records.join(reference, on=same, how="inner", maintain_order="left")
+    rows = []
+    for restorer in sorted(paired["restorer"].unique(), key=lambda name: (name != BASELINE, name)):
+        for model, task, method, cells in stats.by_task(paired.filter(pl.col("restorer") == restorer)):
+            row = {"model": model, "task": task, "restorer": restorer, "method": method}
+            row |= {"n": cells.select("task", "sample_id").n_unique()}
+            row |= _gain(cells.filter(pl.col("degradation") != CLEAN), "")
+            row |= _gain(cells.filter(pl.col("degradation") == CLEAN), "clean_")
+            rows.append(row | {"seconds": cells["seconds"].mean()})
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    return table.sort("model", pl.col("task") != stats.ALL, "task", maintain_order=True)
+
+
+def by_degradation(records: pl.DataFrame) -> pl.DataFrame:
+    """Break `remedies` down by degradation, over all tasks: rows of `model`, `degradation` and the same columns."""
+    parts = []
+    for (degradation,), group in stats.in_order(records).group_by("degradation", maintain_order=True):
+        table = remedies(group) if degradation != CLEAN else pl.DataFrame()
+        if len(table):
+            parts.append(table.filter(pl.col("task") == stats.ALL).with_columns(degradation=pl.lit(degradation)))
+    return pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
+
+
+def _gain(cells: pl.DataFrame, prefix: str) -> dict[str, object]:
+    names = ("accuracy", "delta", "ci_low", "ci_high", "corrective", "destructive", "psnr")
+    if cells.is_empty():
+        return {prefix + name: None for name in names}
+    accuracy = mean_of_cells(cells, pl.col("score")).value
+    gain = mean_of_cells(cells, pl.col("score") - pl.col("reference"))
+    fixed, broken = stats.flips(cells["reference"].to_numpy(), cells["score"].to_numpy())
+    psnr = cells["psnr"].drop_nans().mean()
+    values = (accuracy, *gain, fixed, broken, psnr)
+    return {prefix + name: value for name, value in zip(names, values, strict=True)}
