@@ -95,5 +95,5 @@ def test_what_is_no_picture_is_refused():
 
 def test_pyiqa_is_named_with_its_licence_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyiqa", None)
-    with pytest.raises(MissingExtraError, match="Noncommercial.*pip install pyiqa"):
+    with pytest.raises(MissingExtraError, match=r"Noncommercial.*pip install pyiqa"):
         pyiqa_metric("musiq")

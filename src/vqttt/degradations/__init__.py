@@ -16,6 +16,8 @@ import numpy as np
 from vqttt.degradations.blur import gaussian_blur, motion_blur
 from vqttt.degradations.digital import jpeg_compression
 from vqttt.degradations.noise import gaussian_noise
+from vqttt.degradations.styles_line import halftone, line_art, sketch, stained_glass
+from vqttt.degradations.styles_paint import cartoon, grayscale, inverted, oil_paint, pixel_art, posterise, watercolour
 from vqttt.degradations.weather import fog, snow
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.images import check_image
@@ -53,6 +55,17 @@ DEGRADATIONS.add("jpeg_compression", jpeg_compression, "strong JPEG compression:
 
 
 STYLES: Registry[Degradation] = Registry("style", group="vqttt.styles")
+STYLES.add("sketch", sketch, "pencil on white paper: shading where tones change")
+STYLES.add("line_art", line_art, "black outlines on white, and nothing else")
+STYLES.add("cartoon", cartoon, "flat areas in few tones, strong colours, dark outlines")
+STYLES.add("oil_paint", oil_paint, "broad strokes of one colour that stop at edges")
+STYLES.add("watercolour", watercolour, "pale washes with wavering borders on rough paper")
+STYLES.add("posterise", posterise, "a few flat tones of each primary colour")
+STYLES.add("halftone", halftone, "printed in dots of coloured ink, as in a newspaper")
+STYLES.add("grayscale", grayscale, "colours fade into gray")
+STYLES.add("inverted", inverted, "bright tones turn dark; a full negative at 5")
+STYLES.add("pixel_art", pixel_art, "large square pixels and a small palette")
+STYLES.add("stained_glass", stained_glass, "pieces of coloured glass with dark lead between them")
 
 
 def check_kind(kind: str) -> list[str]:
