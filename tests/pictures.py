@@ -13,5 +13,17 @@ def scene(height: int, width: int) -> np.ndarray:
     return pixels.astype(np.uint8)
 
 
+def natural(height: int, width: int) -> np.ndarray:
+    """Clouds of colour whose spectrum falls with frequency as that of photographs does."""
+    rng = np.random.default_rng(4)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    spectrum = np.fft.rfft2(rng.standard_normal((4, height, width))) / np.maximum(frequency, 1 / max(height, width))
+    fields = np.fft.irfft2(spectrum, s=(height, width))
+    fields /= fields.std(axis=(1, 2), keepdims=True)
+    # Most of it is common to the three colours.
+    pixels = 120 + 45 * fields[0][..., None] + 22 * fields[1:].transpose(1, 2, 0)
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(np.mean((image.astype(float) - reference) ** 2), 1e-9)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.pictures import psnr, scene
+from tests.pictures import natural, psnr, scene
 from vqttt.degradations import CLEAN, DEGRADATIONS, SEVERITIES, STYLES, degrade, image_seed
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.gallery import contact_sheet
@@ -17,6 +17,14 @@ from vqttt.images import sha256
 GOLDENS = Path(__file__).parent / "goldens" / "degradations.json"
 KINDS = {**DEGRADATIONS, **STYLES}
 DETERMINISTIC = [kind for kind, entry in KINDS.items() if "Nothing is drawn from `rng`" in (entry.__doc__ or "")]
+
+NOT_WORSE = {
+    "glass_blur": (2, 4),  # a wider reach, but fewer rounds
+    "zoom_blur": (3,),  # zooms further, but in larger steps
+    "frost": (4,),  # as much ice before less of the scene
+    "saturate": (3, 4, 5),  # 1 and 2 take colour away, 3 to 5 add it
+}
+"""Severities of ImageNet-C that its own parameters make no worse by PSNR than the one before."""
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -106,10 +114,14 @@ def test_the_global_generator_is_neither_used_nor_moved():
 @every_kind
 @pytest.mark.parametrize(("side", "scale"), [(64, "relative"), (160, "relative"), (64, "absolute")])
 def test_higher_severity_leaves_less_of_the_picture(kind, side, scale):
-    image = scene(side, side)
+    image = natural(side, side)
     seeds = 1 if kind in DETERMINISTIC else 24
     fidelity = [mean_psnr(kind, severity, image, scale, seeds) for severity in SEVERITIES]
-    assert all(milder > harsher for milder, harsher in pairwise(fidelity)), fidelity
+    chance = 0.0 if kind in DETERMINISTIC else 0.1  # dB; what 24 draws leave open
+    falls = [milder > harsher - chance for milder, harsher in pairwise(fidelity)]
+    rising = {severity for severity, fall in zip(SEVERITIES[1:], falls, strict=True) if not fall}
+    assert rising <= set(NOT_WORSE.get(kind, ())), fidelity
+    assert fidelity[4] < fidelity[0]
 
 
 @every_kind

@@ -118,8 +118,9 @@ def check_image(image: Image) -> None:
 
 def to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Round `values` (0 to 255) to uint8; what lies outside is clipped."""
-    rounded: NDArray[np.uint8] = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
-    return rounded
+    rounded = np.rint(values)
+    np.clip(rounded, 0, 255, out=rounded)
+    return np.asarray(rounded, np.uint8)
 
 
 def _open_file(path: Path) -> BinaryIO:

@@ -13,12 +13,20 @@ from typing import TypeAlias
 
 import numpy as np
 
-from vqttt.degradations.blur import gaussian_blur, motion_blur
-from vqttt.degradations.digital import jpeg_compression
-from vqttt.degradations.noise import gaussian_noise
+from vqttt.degradations.blur import defocus_blur, gaussian_blur, glass_blur, motion_blur, zoom_blur
+from vqttt.degradations.digital import (
+    brightness,
+    contrast,
+    elastic_transform,
+    jpeg_compression,
+    pixelate,
+    saturate,
+)
+from vqttt.degradations.frost import frost
+from vqttt.degradations.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
 from vqttt.degradations.styles_line import halftone, line_art, sketch, stained_glass
 from vqttt.degradations.styles_paint import cartoon, grayscale, inverted, oil_paint, pixel_art, posterise, watercolour
-from vqttt.degradations.weather import fog, snow
+from vqttt.degradations.weather import fog, snow, spatter
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.images import check_image
 from vqttt.registry import Registry
@@ -52,6 +60,19 @@ DEGRADATIONS.add("snow", snow, "falling snow: bright streaks before a whitened s
 DEGRADATIONS.add("fog", fog, "drifting fog: a bright, cloudy veil that takes contrast away")
 DEGRADATIONS.add("gaussian_blur", gaussian_blur, "out of focus: an even blur in all directions")
 DEGRADATIONS.add("jpeg_compression", jpeg_compression, "strong JPEG compression: 8-pixel blocks and colour bleeding")
+DEGRADATIONS.add("shot_noise", shot_noise, "few photons: grain that grows with brightness")
+DEGRADATIONS.add("impulse_noise", impulse_noise, "single values turned black or white")
+DEGRADATIONS.add("speckle_noise", speckle_noise, "noise in proportion to brightness, as in radar")
+DEGRADATIONS.add("defocus_blur", defocus_blur, "out of focus: points become discs")
+DEGRADATIONS.add("glass_blur", glass_blur, "seen through frosted or rippled glass")
+DEGRADATIONS.add("zoom_blur", zoom_blur, "the camera moves ahead during exposure: streaks from the middle")
+DEGRADATIONS.add("frost", frost, "ice crystals on the window pane before the camera")
+DEGRADATIONS.add("brightness", brightness, "brighter than it was, up to white")
+DEGRADATIONS.add("contrast", contrast, "all tones drawn toward the mean")
+DEGRADATIONS.add("elastic_transform", elastic_transform, "parts stretched and squeezed, as on rubber")
+DEGRADATIONS.add("pixelate", pixelate, "large square pixels")
+DEGRADATIONS.add("spatter", spatter, "water, then mud, on the lens")
+DEGRADATIONS.add("saturate", saturate, "colours taken away, then exaggerated")
 
 
 STYLES: Registry[Degradation] = Registry("style", group="vqttt.styles")
@@ -112,7 +133,7 @@ def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "rel
 
     height, width = image.shape[:2]
     padding = ((0, max(MIN_SIDE - height, 0)), (0, max(MIN_SIDE - width, 0)), (0, 0))
-    degraded = np.pad(image, padding, mode="edge")
+    degraded = np.pad(image, padding, mode="edge") if min(height, width) < MIN_SIDE else image
     unit = min(degraded.shape[:2]) / REFERENCE_SIDE if scale == "relative" else 1.0
     for place, name in enumerate(names):
         # The name is mixed in so that, say, noise and snow of one seed do not share their draws.

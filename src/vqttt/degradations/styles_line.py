@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.degradations.styles_paint import canvas, lines
+from vqttt.degradations.canvas import canvas
+from vqttt.degradations.styles_paint import lines
 from vqttt.types import Image
 
 Floats = NDArray[np.float32]

@@ -1,23 +1,17 @@
-"""Styles of paint and palette: what a painter, a printer's palette or a game console makes of a picture.
-
-Brushes and cells have lengths. So that those of a thumbnail are not smaller than its pixels, a small picture is drawn
-on a `canvas` of the published size, and fitted to its own.
-"""
+"""Styles of paint and palette: what a painter, a printer's palette or a game console makes of a picture."""
 
 import math
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
+from vqttt.degradations.canvas import canvas
 from vqttt.images import to_uint8
 from vqttt.types import Image
 
 Floats = NDArray[np.float32]
-
-_MAX_CANVAS_PIXELS, _MAX_CANVAS_SIDE = 2**22, 2**14
 
 _CARTOON = ((2, 10, 1.05, 0.5), (3, 8, 1.1, 0.7), (4, 6, 1.2, 0.85), (5, 5, 1.3, 1.0), (6, 4, 1.4, 1.0))
 _OIL_RADIUS = (2, 4, 7, 9, 11)
@@ -130,23 +124,6 @@ def pixel_art(image: Image, severity: int, rng: np.random.Generator, unit: float
     small = PILImage.fromarray(np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8))
     palette = small.quantize(colours, PILImage.Quantize.MEDIANCUT, dither=PILImage.Dither.NONE)
     return np.array(palette.convert("RGB").resize((width, height), PILImage.Resampling.NEAREST))
-
-
-def canvas(image: Image, unit: float, draw: Callable[[Floats, float], Floats]) -> Image:
-    """Draw on a picture enlarged until published pixels are pixels, and shrink what was drawn.
-
-    Args:
-        image: uint8 RGB.
-        unit: pixels of the picture for a published pixel; from 1 up the picture is drawn on as it is.
-        draw: takes pixels (0 to 255) and their unit, and returns what it drew, of the same shape.
-    """
-    height, width = image.shape[:2]
-    zoom = min(1 / unit, _MAX_CANVAS_SIDE / max(height, width), math.sqrt(_MAX_CANVAS_PIXELS / (height * width)))
-    if zoom <= 1:
-        return to_uint8(draw(image.astype(np.float32), unit))
-    size = round(width * zoom), round(height * zoom)
-    enlarged = cv2.resize(image, size, interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    return to_uint8(cv2.resize(draw(enlarged, unit * zoom), (width, height), interpolation=cv2.INTER_AREA))
 
 
 def flatten(pixels: Floats, radius: float) -> Floats:

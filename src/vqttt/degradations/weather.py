@@ -1,8 +1,8 @@
-"""Snow and fog.
+"""Snow, fog and spatter.
 
-Both are drawn at the published size, on a frame whose short side is 224 pixels (`unit` 1: at the size of the
-picture), and then fitted to the picture. So flakes and clouds keep their size in the scene, and a thumbnail gets the
-thumbnail of the weather.
+All are drawn at the published size, on a `frame` whose short side is 224 pixels (`unit` 1: at the size of the
+picture), and then fitted to the picture. So flakes, clouds and drops keep their size in the scene, and a thumbnail
+gets the thumbnail of the weather.
 """
 
 import math
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqttt.degradations.blur import smear
+from vqttt.degradations.canvas import fit, frame
 from vqttt.images import to_uint8
 from vqttt.types import Image
 
@@ -25,8 +26,18 @@ _SNOW = (
 )
 _FOG_DENSITY_DECAY = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
 
-_MAX_FRAME_PIXELS = 2**22
 _MAX_OCTAVES = 10
+
+# mean and spread of the liquid's field, its blur, threshold, opacity (of mud: blur of the rim), whether it is mud
+_SPATTER = (
+    (0.65, 0.3, 4.0, 0.69, 0.6, False),
+    (0.65, 0.3, 3.0, 0.68, 0.6, False),
+    (0.65, 0.3, 2.0, 0.68, 0.5, False),
+    (0.65, 0.3, 1.0, 0.65, 1.5, True),
+    (0.67, 0.4, 1.0, 0.65, 1.5, True),
+)
+_WATER, _MUD = (175, 238, 238), (63, 42, 20)
+_RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
 
 
 def snow(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
@@ -44,13 +55,13 @@ def snow(image: Image, severity: int, rng: np.random.Generator, unit: float) -> 
     Source: ImageNet-C.
     """
     mean, spread, size, threshold, radius, sigma, scene = _SNOW[severity - 1]
-    height, width = _frame(image, unit)
+    height, width = frame(image, unit)
     cells = math.ceil(height / size), math.ceil(width / size)
     coarse = mean + spread * rng.standard_normal(cells, dtype=np.float32)
     field = _magnify(_magnify(coarse, size).T, size).T[:height, :width]
     flakes = np.where(field < threshold, np.float32(0), np.clip(field, 0, 1))
     flakes = smear(flakes, radius, sigma, rng.uniform(45, 135))
-    flakes = _fit(flakes + np.rot90(flakes, 2), image)
+    flakes = fit(flakes + np.rot90(flakes, 2), image)
 
     pixels = image.astype(np.float32)
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -65,14 +76,39 @@ def fog(image: Image, severity: int, rng: np.random.Generator, unit: float) -> I
     (2.5, 1.7), (2.5, 1.5), (3, 1.4). Source: ImageNet-C.
     """
     density, decay = _FOG_DENSITY_DECAY[severity - 1]
-    height, width = _frame(image, unit)
+    height, width = frame(image, unit)
     octaves = (max(height, width) - 1).bit_length()
     # Octaves finer than 1/1024 of the map would be too faint to see, and cost the square of the side.
     cell = 2 ** max(octaves - _MAX_OCTAVES, 0)
     veil = plasma(min(octaves, _MAX_OCTAVES), decay, rng)[: math.ceil(height / cell), : math.ceil(width / cell)]
     brightest = float(image.max())
-    pixels = image + (255 * density) * _fit(veil, image)[..., None]
+    pixels = image + (255 * density) * fit(veil, image)[..., None]
     return to_uint8(pixels * (brightest / (brightest + 255 * density)))
+
+
+def spatter(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
+    """Spatter the lens with water (severity 1 to 3) or mud (4 and 5).
+
+    Drops are where a blurred Gaussian field exceeds a threshold; water is lit from one side, mud is opaque.
+    By severity:
+
+    - mean and standard deviation of the field: (0.65, 0.3), and (0.67, 0.4) at 5
+    - its blur in pixels times `unit`: 4, 3, 2, 1, 1; threshold: 0.69, 0.68, 0.68, 0.65, 0.65
+    - opacity of the water: 0.6, 0.6, 0.5; standard deviation of the mud's rim, in pixels times `unit`: 1.5, 1.5
+
+    Source: ImageNet-C.
+    """
+    mean, spread, sigma, threshold, last, muddy = _SPATTER[severity - 1]
+    noise = mean + spread * rng.standard_normal(frame(image, unit), dtype=np.float32)
+    field = cv2.GaussianBlur(noise, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    pixels = image.astype(np.float32)
+    if muddy:
+        mud = cv2.GaussianBlur((field > threshold).astype(np.float32), (0, 0), last, borderType=cv2.BORDER_REPLICATE)
+        cover = fit(np.where(mud < 0.8, np.float32(0), mud), image)[..., None]
+        return to_uint8(pixels + cover * (np.array(_MUD, np.float32) - pixels))
+    light = _wet(np.where(field < threshold, np.float32(0), field))
+    light *= last / max(float(light.max()), 1e-6)
+    return to_uint8(pixels + fit(light, image)[..., None] * np.array(_WATER, np.float32))
 
 
 def plasma(octaves: int, decay: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -105,11 +141,14 @@ def plasma(octaves: int, decay: float, rng: np.random.Generator) -> NDArray[np.f
     return stretched
 
 
-def _frame(image: Image, unit: float) -> tuple[int, int]:
-    """Return height and width of the picture in published pixels; fewer for a strip that would need too many."""
-    height, width = image.shape[:2]
-    zoom = min(1 / unit, max(1.0, math.sqrt(_MAX_FRAME_PIXELS / (height * width))))
-    return round(height * zoom), round(width * zoom)
+def _wet(drops: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Light drops from the upper left, the more the further their middle is from their rim."""
+    depth = np.minimum(drops * 255, 255).astype(np.uint8)
+    rim = 255 - cv2.Canny(depth, 50, 150)
+    distance = np.minimum(cv2.distanceTransform(rim, cv2.DIST_L2, 5), 20)
+    relief = cv2.equalizeHist(cv2.blur(distance, (3, 3)).astype(np.uint8))
+    relief = cv2.filter2D(relief, cv2.CV_8U, _RELIEF)
+    return np.asarray(depth * cv2.blur(relief, (3, 3)).astype(np.float32), np.float32)
 
 
 def _magnify(rows: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
@@ -123,12 +162,3 @@ def _magnify(rows: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     part = (position - above)[:, None].astype(np.float32)
     magnified: NDArray[np.float32] = rows[above] * (1 - part) + rows[above + 1] * part
     return magnified
-
-
-def _fit(layer: NDArray[np.float32], image: Image) -> NDArray[np.float32]:
-    """Resize `layer` to the size of `image`."""
-    height, width = image.shape[:2]
-    if layer.shape == (height, width):
-        return layer
-    method = cv2.INTER_AREA if layer.size > height * width else cv2.INTER_LINEAR
-    return cv2.resize(layer, (width, height), interpolation=method).astype(np.float32, copy=False)

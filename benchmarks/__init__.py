@@ -1,0 +1,1 @@
+"""What the parts of vqttt cost, against others that do the same."""
