@@ -90,6 +90,9 @@ class Batch:
                 images[sample.id] = image
             except VQTTTError as error:
                 errors[sample.id] = str(error)
+            except Exception as error:  # another package's degradation or restorer may raise anything
+                reason = " ".join(str(error).split())
+                errors[sample.id] = f"degrading or restoring failed: {type(error).__name__}: {reason}"
         began = time.perf_counter()
         answered = _answer_untuned([sample for sample in samples if sample.id in images], images, model, max_new_tokens)
         if isinstance(answered, Exception):  # one of them is to blame: find out which

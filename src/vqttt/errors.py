@@ -6,7 +6,7 @@ VQTTTError                  anything below; the command line prints it as one li
 │   └── UnknownNameError    a name that no registry holds; the nearest known ones are suggested
 ├── ModelError              a folder or id that is not a supported model
 ├── MissingExtraError       an optional part is not installed; the message names the install command
-├── PluginError             another package's entry point that clashes, or cannot be imported
+├── PluginError             another package's entry point that clashes, cannot be imported, or breaks its promise
 └── RunFolderError          an output folder that holds another study, or cannot be written
 """
 
@@ -47,7 +47,7 @@ class MissingExtraError(VQTTTError):
 
 
 class PluginError(VQTTTError):
-    """An entry point of another package whose name is taken, or that cannot be imported."""
+    """An entry point of another package whose name is taken, that cannot be imported, or that breaks its promise."""
 
 
 class RunFolderError(VQTTTError):

@@ -1,13 +1,16 @@
-"""A contact sheet: one picture under every degradation at every severity."""
+"""Contact sheets: one picture under everything that can happen to it, and under every remedy."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
-from vqttt.degradations import CLEAN, DEGRADATIONS, SEVERITIES, degrade
-from vqttt.images import check_image
+from vqttt.degradations import CLEAN, DEGRADATIONS, SEVERITIES, STYLES, degrade
+from vqttt.errors import InputError, MissingExtraError
+from vqttt.images import to_uint8
+from vqttt.restorers import NONE, RESTORERS, restore
 from vqttt.types import Image
 
 _INK, _PAPER = "#222222", "#ffffff"
@@ -21,49 +24,80 @@ def contact_sheet(
     scale: str = "relative",
     tile: int = 160,
 ) -> Image:
-    """Lay out the clean picture, then one labelled row for each degradation with one column for each severity.
+    """Lay out the clean picture, then one labelled row for each degradation and style, one column for each severity.
 
     Args:
         image: uint8 RGB of shape (H, W, 3).
-        kinds: names in `DEGRADATIONS`; None takes them all.
+        kinds: what `degrade` takes; None takes all that is registered.
         severities: 1 to 5.
         seed: as for `degrade`, which sees the picture in its full size.
         scale: as for `degrade`.
         tile: longer side of each picture on the sheet, in pixels.
 
-    Returns:
-        uint8 RGB, white behind.
-
     Raises:
         InputError: as `degrade` does.
     """
-    check_image(image)
-    kinds = list(DEGRADATIONS) if kinds is None else list(kinds)
-    gap = max(tile // 20, 2)
-    font_size = max(tile // 11, 8)
+    rows = {CLEAN: [degrade(image, CLEAN, 0, seed)]}
+    for kind in [*DEGRADATIONS, *STYLES] if kinds is None else kinds:
+        rows[kind] = [degrade(image, kind, severity, seed, scale) for severity in severities]
+    return grid(rows, [f"severity {severity}" for severity in severities], tile)
+
+
+def restored_sheet(image: Image, restorers: Sequence[str] | None = None, tile: int = 320) -> Image:
+    """Lay out a picture, then a labelled row for each restorer: what it makes of the picture, and what it changed.
+
+    Args:
+        image: uint8 RGB of shape (H, W, 3).
+        restorers: what `restore` takes; None takes all that are registered and installed.
+        tile: longer side of each picture on the sheet, in pixels.
+
+    Raises:
+        InputError, MissingExtraError: as `restore` does, of restorers that were named.
+    """
+    rows = {"as it was": [restore(image, NONE)]}
+    for name in RESTORERS if restorers is None else restorers:
+        try:
+            restored = restore(image, name)
+        except (InputError, MissingExtraError):
+            if restorers is not None:
+                raise
+            continue
+        alike = np.array(PILImage.fromarray(restored).resize(image.shape[1::-1], PILImage.Resampling.BOX))
+        rows[name] = [restored, to_uint8(128 + 4 * (alike.astype(np.float32) - image))]
+    return grid(rows, ["restored", "change, 4 times"], tile)
+
+
+def grid(rows: Mapping[str, Sequence[Image]], columns: Sequence[str], tile: int) -> Image:
+    """Lay out pictures in rows with their labels (a line for each word) at the left; white behind.
+
+    Args:
+        rows: label to pictures, uint8 RGB.
+        columns: the headings.
+        tile: longer side of the first picture on the sheet, in pixels; all others are fitted into its frame.
+    """
+    gap, font_size = max(tile // 20, 2), min(max(tile // 11, 8), 18)
     font = ImageFont.load_default(size=font_size)
-    labels = {kind: kind.replace("_", "\n") for kind in (CLEAN, *kinds)}
-
+    labels = [re.sub(r"[_ +]", "\n", label) for label in rows]
     pen = ImageDraw.Draw(PILImage.new("RGB", (1, 1)))
-    boxes = [pen.multiline_textbbox((0, 0), label, font=font) for label in labels.values()]
-    margin = round(max(box[2] for box in boxes)) + 2 * gap
-    header = font_size + 2 * gap
+    boxes = [pen.multiline_textbbox((0, 0), label, font=font) for label in labels]
+    margin, header = round(max(box[2] for box in boxes)) + 2 * gap, font_size + 2 * gap
 
-    zoom = tile / max(image.shape[:2])
-    tile_size = max(round(image.shape[1] * zoom), 1), max(round(image.shape[0] * zoom), 1)
-    # A small picture keeps its pixels visible; a large one is averaged.
-    method = PILImage.Resampling.NEAREST if zoom > 1 else PILImage.Resampling.LANCZOS
-    step_x, step_y = tile_size[0] + gap, max(tile_size[1], round(max(box[3] for box in boxes))) + gap
+    first = next(iter(rows.values()))[0]
+    zoom = tile / max(first.shape[:2])
+    size = max(round(first.shape[1] * zoom), 1), max(round(first.shape[0] * zoom), 1)
+    step_x, step_y = size[0] + gap, max(size[1], round(max(box[3] for box in boxes))) + gap
 
-    sheet = PILImage.new("RGB", (margin + step_x * len(severities), header + step_y * (1 + len(kinds))), _PAPER)
+    sheet = PILImage.new("RGB", (margin + step_x * len(columns), header + step_y * len(rows)), _PAPER)
     pen = ImageDraw.Draw(sheet)
-    for column, severity in enumerate(severities):
-        centre = margin + column * step_x + tile_size[0] // 2
-        pen.text((centre, header // 2), f"severity {severity}", fill=_INK, font=font, anchor="mm")
-    for row, (kind, label) in enumerate(labels.items()):
+    for index, heading in enumerate(columns):
+        centre = margin + index * step_x + size[0] // 2
+        pen.text((centre, header // 2), heading, fill=_INK, font=font, anchor="mm")
+    for row, (label, pictures) in enumerate(zip(labels, rows.values(), strict=True)):
         top = header + row * step_y
         pen.multiline_text((margin - gap, top + step_y // 2), label, fill=_INK, font=font, anchor="rm", align="right")
-        for column, severity in enumerate([0] if kind == CLEAN else severities):
-            degraded = PILImage.fromarray(degrade(image, kind, severity, seed, scale))
-            sheet.paste(degraded.resize(tile_size, method), (margin + column * step_x, top))
+        for index, picture in enumerate(pictures):
+            # A small picture keeps its pixels visible; a large one is averaged.
+            small = picture.shape[1] < size[0]
+            method = PILImage.Resampling.NEAREST if small else PILImage.Resampling.LANCZOS
+            sheet.paste(PILImage.fromarray(picture).resize(size, method), (margin + index * step_x, top))
     return np.array(sheet)

@@ -6,7 +6,7 @@ at 224 pixels, so every record carries them; what needs a trained network is lef
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
@@ -67,20 +67,23 @@ UNMEASURED = Quality(**{field.name: math.nan for field in fields(Quality)})
 """The quality of a picture that could not be made."""
 
 
-def measure(image: Image, reference: Image) -> Quality:
-    """Measure a picture against the undegraded one.
+def measure(image: Image, reference: Image | None = None) -> Quality:
+    """Measure a picture, against the undegraded one if there is one.
 
     Args:
         image: uint8 RGB of shape (H, W, 3); if it is larger than `reference`, as after super-resolution, it is
             shrunk to compare them. Neither is modified.
-        reference: uint8 RGB.
+        reference: uint8 RGB; without it, what compares is NaN.
 
     Raises:
         InputError: if one of them is not as described.
     """
     check_image(image)
-    check_image(reference)
     own_luma = _luma(image)
+    own = {"sharpness": _sharpness(own_luma), "noise_level": _noise_level(own_luma)}
+    if reference is None:
+        return replace(UNMEASURED, **own)
+    check_image(reference)
     if image.shape != reference.shape:
         image = cv2.resize(image, reference.shape[1::-1], interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     luma, clean = _luma(image), _luma(reference)
@@ -89,8 +92,7 @@ def measure(image: Image, reference: Image) -> Quality:
         ssim=_ssim_and_contrast(luma, clean)[0],
         ms_ssim=_ms_ssim(luma, clean),
         gradient_similarity=_gradient_similarity(luma, clean),
-        sharpness=_sharpness(own_luma),
-        noise_level=_noise_level(own_luma),
+        **own,
     )
 
 

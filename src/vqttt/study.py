@@ -19,7 +19,7 @@ from vqttt.images import to_png_data_uri
 from vqttt.methods import METHODS, Method
 from vqttt.models.base import Model
 from vqttt.provenance import data_hash, describe_environment
-from vqttt.restorers import NONE, check_restorer
+from vqttt.restorers import NONE, check_restorer, fingerprint
 from vqttt.runfolder import RunFolder
 from vqttt.tasks import JSONL, TASKS, load_task, question_text
 from vqttt.types import Condition, Record, Sample
@@ -146,8 +146,9 @@ def run(config: StudyConfig, out: Path, load: Callable[[], Model], progress: Pro
 
     Raises:
         RunFolderError: if `out` holds a different study or cannot be written.
-        InputError: if a task cannot be loaded.
+        InputError: if a task, or a restorer's weights, cannot be loaded.
     """
+    restorers = {name: fingerprint(name) for name in dict.fromkeys(config.restorers)}
     tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
     model = load()
     folder = RunFolder(out)
@@ -156,8 +157,9 @@ def run(config: StudyConfig, out: Path, load: Callable[[], Model], progress: Pro
         "methods": {name: METHODS[name](model).settings() for name in dict.fromkeys(config.methods)},
         "command": command,
         "data": {name: data_hash(samples) for name, samples in tasks.items()},
+        "restorers": restorers,
     }
-    folder.open(description, identity=("config", "methods", "weights", "data", "versions"))
+    folder.open(description, identity=("config", "methods", "weights", "data", "restorers", "versions"))
     methods = list(dict.fromkeys(config.methods))
     grid = conditions(config)
     total = len(grid) * len(methods) * sum(map(len, tasks.values()))

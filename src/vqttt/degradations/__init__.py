@@ -27,7 +27,7 @@ from vqttt.degradations.noise import gaussian_noise, impulse_noise, shot_noise, 
 from vqttt.degradations.styles_line import halftone, line_art, sketch, stained_glass
 from vqttt.degradations.styles_paint import cartoon, grayscale, inverted, oil_paint, pixel_art, posterise, watercolour
 from vqttt.degradations.weather import fog, snow, spatter
-from vqttt.errors import InputError, UnknownNameError
+from vqttt.errors import InputError, PluginError, UnknownNameError
 from vqttt.images import check_image
 from vqttt.registry import Registry
 from vqttt.types import Image
@@ -119,6 +119,7 @@ def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "rel
     Raises:
         UnknownNameError: if `kind` or `scale` is not known.
         InputError: if `image`, `severity` or `seed` is not as described.
+        PluginError: if what another package registered gives no such picture.
     """
     check_image(image)
     names = check_kind(kind)
@@ -139,7 +140,10 @@ def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "rel
         # The name is mixed in so that, say, noise and snow of one seed do not share their draws.
         entropy = [seed, zlib.crc32(name.encode()), severity, *([place] if place else [])]
         step = DEGRADATIONS[name] if name in DEGRADATIONS else STYLES[name]
-        degraded = step(degraded, severity, np.random.default_rng(entropy), unit)
+        before, degraded = degraded, step(degraded, severity, np.random.default_rng(entropy), unit)
+        if degraded.shape != before.shape or degraded.dtype != np.uint8:
+            given = f"{degraded.dtype} of shape {degraded.shape}"
+            raise PluginError(f"{name} made {given} of a picture of shape {before.shape}; it must keep shape and uint8")
     return np.ascontiguousarray(degraded[:height, :width])
 
 

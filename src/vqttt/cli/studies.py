@@ -1,6 +1,5 @@
-"""The command line: parse, call, print; errors meant for the user become one line and exit status 2."""
+"""Run a study, write its report again, ask one question."""
 
-import importlib
 import json
 import sys
 from dataclasses import asdict, replace
@@ -10,34 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vqttt.errors import InputError, VQTTTError
+from vqttt.errors import InputError
 
 if TYPE_CHECKING:
     from vqttt.study import StudyConfig
-
-# Everything heavy is imported inside the commands, so that `--help` answers at once.
-
-app = typer.Typer(
-    name="vqttt",
-    help="What image quality does to a multimodal LLM, and test-time tuning that makes it answer better.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-_INTERRUPTED = 130
-"""The exit status by which a shell knows that a command was interrupted; typer returns it."""
-
-
-class Kind(StrEnum):
-    """What `vqttt list` can list."""
-
-    MODELS = "models"
-    TASKS = "tasks"
-    DEGRADATIONS = "degradations"
-    OBJECTIVES = "objectives"
-    METHODS = "methods"
 
 
 class Format(StrEnum):
@@ -56,29 +31,17 @@ class Preset(StrEnum):
     PAPER = "paper"
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from vqttt import __version__
-
-        typer.echo(f"vqttt {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
-    ] = False,
-) -> None: ...
-
-
-@app.command()
 def study(
     preset: Annotated[Preset, typer.Option(help="What is not said otherwise comes from here.")] = Preset.QUICK,
     model: Annotated[str | None, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = None,
     task: Annotated[list[str] | None, typer.Option(help="A task, or jsonl:PATH; may be repeated.")] = None,
-    degradation: Annotated[list[str] | None, typer.Option(help="A degradation, or clean; may be repeated.")] = None,
+    degradation: Annotated[
+        list[str] | None, typer.Option(help="A degradation or style, several joined by +, or clean; may be repeated.")
+    ] = None,
     severity: Annotated[list[int] | None, typer.Option(help="1 to 5; may be repeated.")] = None,
+    restorer: Annotated[
+        list[str] | None, typer.Option(help="A restorer, none, matched, or spandrel:PATH; may be repeated.")
+    ] = None,
     method: Annotated[list[str] | None, typer.Option(help="A method; may be repeated.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many questions a task.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides every random draw.")] = None,
@@ -86,7 +49,7 @@ def study(
     scale: Annotated[str | None, typer.Option(help="relative or absolute lengths of degradations.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder. Run again to resume.")] = None,
 ) -> None:
-    """Run a grid of tasks, conditions and methods; write records, a table and report.html."""
+    """Run a grid of tasks, conditions, restorers and methods; write records, a table and report.html."""
     from vqttt.study import PRESETS
 
     given: dict[str, Any] = {
@@ -94,6 +57,7 @@ def study(
         "tasks": task and tuple(task),
         "degradations": degradation and tuple(degradation),
         "severities": severity and tuple(severity),
+        "restorers": restorer and tuple(restorer),
         "methods": method and tuple(method),
         "limit": limit,
         "seed": seed,
@@ -155,27 +119,29 @@ def _show(folder: Path) -> None:
     console.print(f"{folder / 'summary.csv'}\n{html}", soft_wrap=True)
 
 
-@app.command()
 def answer(
     image: Annotated[Path, typer.Argument(help="A picture in any common format.")],
     question: Annotated[str, typer.Argument(help="The question, without a chat template.")],
     model: Annotated[str, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = "embedded",
     method: Annotated[str, typer.Option(help="How to answer: see `vqttt list methods`.")] = "vq-ttt",
+    restorer: Annotated[str, typer.Option(help="What is done about the picture first.")] = "none",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask one question about one picture, before and after tuning."""
+    import time
+
     from vqttt.images import load_image
+    from vqttt.methods import METHODS
+    from vqttt.models import load_model
+    from vqttt.restorers import restore
 
     if not question.strip():
         raise InputError("the question is empty; ask something about the picture")
-    picture = load_image(image)
-
-    import time
-
-    from vqttt.methods import METHODS
-    from vqttt.models import load_model
-
     make = METHODS[method]
+    picture = load_image(image)
+    began = time.perf_counter()
+    picture = restore(picture, restorer)
+    restoring = time.perf_counter() - began
     loaded = load_model(model)
     began = time.perf_counter()
     try:
@@ -183,7 +149,7 @@ def answer(
         result = make(loaded).answer(inputs, loaded.generate(inputs, 16))[0]
     except (ValueError, RuntimeError, IndexError) as error:
         raise InputError(f"the model cannot answer this: {' '.join(str(error).split())}") from error
-    result = replace(result, seconds=time.perf_counter() - began)
+    result = replace(result, seconds=restoring + time.perf_counter() - began)
     if as_json:
         typer.echo(json.dumps(asdict(result)))
         return
@@ -197,60 +163,6 @@ def answer(
     )
 
 
-@app.command()
-def degrade(
-    image: Annotated[Path, typer.Argument(help="A picture in any common format.")],
-    out: Annotated[Path, typer.Option(help="Where to write; the suffix names the format.")],
-    kind: Annotated[str | None, typer.Option(help="See `vqttt list degradations`.")] = None,
-    severity: Annotated[int, typer.Option(help="1 to 5.")] = 3,
-    seed: Annotated[int, typer.Option(help="Which noise, direction or clouds to draw.")] = 0,
-    scale: Annotated[str, typer.Option(help="relative (to a short side of 224 px) or absolute lengths.")] = "relative",
-    gallery: Annotated[bool, typer.Option("--gallery", help="A contact sheet of all kinds and severities.")] = False,
-) -> None:
-    """Degrade a picture, or show everything that can happen to it."""
-    from vqttt import degradations
-    from vqttt.gallery import contact_sheet
-    from vqttt.images import load_image, save_image
-
-    if gallery:
-        sheet = contact_sheet(load_image(image), [kind] if kind else None, seed=seed, scale=scale)
-        save_image(sheet, out)
-    elif kind is None:
-        raise InputError(f"say --kind ({', '.join(degradations.DEGRADATIONS)}) or --gallery")
-    else:
-        severity = 0 if kind == degradations.CLEAN else severity
-        save_image(degradations.degrade(load_image(image), kind, severity, seed, scale), out)
-    typer.echo(out)
-
-
-@app.command(name="list")
-def list_(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
-) -> None:
-    """List what there is, with a line on each."""
-    registry = _registry(kind)
-    rows = [{"name": name, "summary": registry.summary(name)} for name in registry]
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        typer.echo(f"{row['name']:<{width}}  {row['summary']}")
-
-
-def _registry(kind: Kind) -> Any:
-    homes = {
-        Kind.MODELS: "vqttt.models",
-        Kind.TASKS: "vqttt.tasks",
-        Kind.DEGRADATIONS: "vqttt.degradations",
-        Kind.OBJECTIVES: "vqttt.objectives",
-        Kind.METHODS: "vqttt.methods",
-    }
-    return getattr(importlib.import_module(homes[kind]), kind.upper())
-
-
-@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="A run folder.")],
     form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.HTML,
@@ -265,31 +177,3 @@ def report(
         Format.MARKDOWN: reports.write_markdown,
     }
     typer.echo(write[form](folder))
-
-
-def main() -> None:
-    """Run the command line."""
-    try:
-        code = app(standalone_mode=False)
-    except VQTTTError as error:
-        _stop(str(error))
-    except OSError as error:
-        _stop(f"{error.filename or 'cannot write'}: {error.strerror or error}; what was written so far is kept")
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # a usage error knows how to say itself
-            raise
-        if error.format_message():  # none where it has printed the help already
-            _stop(error.format_message())
-        sys.exit(2)
-    if code == _INTERRUPTED:
-        typer.echo("stopped; `vqttt study` goes on where it was, by the same command", err=True)
-    sys.exit(code or 0)
-
-
-def _stop(message: str) -> None:
-    typer.echo(f"vqttt: {' '.join(message.split())}", err=True)
-    sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,79 @@
+"""The command line: parse, call, print; errors meant for the user become one line and exit status 2.
+
+Everything heavy is imported inside the commands, so that `--help` answers at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from vqttt.cli.lists import install, list_
+from vqttt.cli.pictures import degrade, quality, restore
+from vqttt.cli.studies import answer, report, study
+from vqttt.errors import VQTTTError
+
+__all__ = ["app", "main"]
+
+_INTERRUPTED = 130
+"""The exit status by which a shell knows that a command was interrupted; typer returns it."""
+
+app = typer.Typer(
+    name="vqttt",
+    help="What image quality does to a multimodal LLM, and test-time tuning that makes it answer better.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+restorers = typer.Typer(help="Fetch restorers whose weights are not part of vqttt.", no_args_is_help=True)
+
+for command in (study, report, answer, degrade, restore, quality):
+    app.command()(command)
+app.command(name="list")(list_)
+restorers.command()(install)
+app.add_typer(restorers, name="restorers")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from vqttt import __version__
+
+        typer.echo(f"vqttt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
+    ] = False,
+) -> None: ...
+
+
+# Without a callback of its own, a group of one command would swallow that command's name.
+@restorers.callback()
+def _restorers() -> None: ...
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        code = app(standalone_mode=False)
+    except VQTTTError as error:
+        _stop(str(error))
+    except OSError as error:
+        _stop(f"{error.filename or 'cannot write'}: {error.strerror or error}; what was written so far is kept")
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # a usage error knows how to say itself
+            raise
+        if error.format_message():  # none where it has printed the help already
+            _stop(error.format_message())
+        sys.exit(2)
+    if code == _INTERRUPTED:
+        typer.echo("stopped; `vqttt study` goes on where it was, by the same command", err=True)
+    sys.exit(code or 0)
+
+
+def _stop(message: str) -> None:
+    typer.echo(f"vqttt: {' '.join(message.split())}", err=True)
+    sys.exit(2)

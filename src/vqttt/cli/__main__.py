@@ -1,0 +1,5 @@
+"""`python -m vqttt.cli`."""
+
+from vqttt.cli import main
+
+main()

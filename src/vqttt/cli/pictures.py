@@ -1,0 +1,86 @@
+"""One picture at a time: degrade it, restore it, measure it."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vqttt.errors import InputError
+
+_PYIQA = "pyiqa:"
+
+Picture = Annotated[Path, typer.Argument(help="A picture in any common format.")]
+Out = Annotated[Path, typer.Option(help="Where to write; the suffix names the format.")]
+
+
+def degrade(
+    image: Picture,
+    out: Out,
+    kind: Annotated[
+        str | None, typer.Option(help="A degradation or style (see `vqttt list`), or several: fog+jpeg_compression.")
+    ] = None,
+    severity: Annotated[int, typer.Option(help="1 to 5.")] = 3,
+    seed: Annotated[int, typer.Option(help="Which noise, direction or clouds to draw.")] = 0,
+    scale: Annotated[str, typer.Option(help="relative (to a short side of 224 px) or absolute lengths.")] = "relative",
+    gallery: Annotated[bool, typer.Option("--gallery", help="A contact sheet of all kinds and severities.")] = False,
+) -> None:
+    """Degrade a picture, or show everything that can happen to it."""
+    from vqttt import degradations
+    from vqttt.gallery import contact_sheet
+    from vqttt.images import load_image, save_image
+
+    if gallery:
+        sheet = contact_sheet(load_image(image), [kind] if kind else None, seed=seed, scale=scale)
+        save_image(sheet, out)
+    elif kind is None:
+        known = ", ".join((*degradations.DEGRADATIONS, *degradations.STYLES))
+        raise InputError(f"say --kind ({known}) or --gallery")
+    else:
+        severity = 0 if kind == degradations.CLEAN else severity
+        save_image(degradations.degrade(load_image(image), kind, severity, seed, scale), out)
+    typer.echo(out)
+
+
+def restore(
+    image: Picture,
+    out: Out,
+    restorer: Annotated[str, typer.Option(help="See `vqttt list restorers`; or spandrel:PATH.")] = "auto",
+    gallery: Annotated[bool, typer.Option("--gallery", help="A contact sheet of all restorers.")] = False,
+) -> None:
+    """Restore a picture, or show what every restorer makes of it."""
+    from vqttt import restorers
+    from vqttt.gallery import restored_sheet
+    from vqttt.images import load_image, save_image
+
+    picture = load_image(image)
+    save_image(restored_sheet(picture) if gallery else restorers.restore(picture, restorer), out)
+    typer.echo(out)
+
+
+def quality(
+    image: Picture,
+    reference: Annotated[Path | None, typer.Option(help="The undegraded picture, to compare with.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="More, by an installed pyiqa: pyiqa:NAME.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure how good a picture looks."""
+    from vqttt.images import load_image
+    from vqttt.quality import METRICS, measure, pyiqa_metric
+
+    wrong = [name for name in metric or () if not name.startswith(_PYIQA)]
+    if wrong:
+        raise InputError(f"{wrong[0]}: --metric takes {_PYIQA}NAME; {', '.join(METRICS)} are always measured")
+    picture = load_image(image)
+    undegraded = load_image(reference) if reference else None
+    values = {name: value for name, value in asdict(measure(picture, undegraded)).items() if not math.isnan(value)}
+    for name in metric or ():
+        values[name] = pyiqa_metric(name.removeprefix(_PYIQA))(picture, undegraded)
+    if as_json:
+        typer.echo(json.dumps(values))
+        return
+    width = max(map(len, values))
+    for name, value in values.items():
+        typer.echo(f"{name:<{width}}  {value:8.3f}  {METRICS.get(name, '')}".rstrip())
