@@ -1,0 +1,102 @@
+"""Another package adds a degradation by an entry point, and its mistakes are told from ours."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vqttt.images import load_image, save_image
+
+SOOT = '''
+"""Smoke."""
+
+import numpy as np
+
+
+def soot(image, severity, rng, unit):
+    """Black flakes that rise from a fire.
+
+    Source: a test.
+    """
+    sooty = image.copy()
+    sooty[rng.random(image.shape[:2]) < 0.1 * severity] = 0
+    return sooty
+
+
+def flat(image, severity, rng, unit):
+    """Forgets the colours."""
+    return image[..., 0]
+
+
+def fiery(image, severity, rng, unit):
+    """Fails."""
+    raise KeyError("no fire")
+'''
+
+
+@pytest.fixture
+def outside(tmp_path: Path):
+    """Install a package into a folder of its own; returns what runs Python with it."""
+
+    def install(*points: str) -> None:
+        (tmp_path / "site" / "smoke-1.0.dist-info").mkdir(parents=True)
+        (tmp_path / "site" / "smoke.py").write_text(SOOT)
+        (tmp_path / "site" / "smoke-1.0.dist-info" / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: smoke\nVersion: 1.0\n"
+        )
+        (tmp_path / "site" / "smoke-1.0.dist-info" / "entry_points.txt").write_text("\n".join(points) + "\n")
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "vqttt.cli", *map(str, arguments)]
+        environment = {"PYTHONPATH": str(tmp_path / "site"), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+
+    save_image(np.full((40, 60, 3), 200, np.uint8), tmp_path / "in.png")
+    return install, run
+
+
+def test_a_degradation_of_another_package(outside, tmp_path):
+    install, run = outside
+    install("[vqttt.degradations]", "soot = smoke:soot")
+    listed = json.loads(run("list", "degradations", "--json").stdout)
+    assert listed[-1] == {"name": "soot", "summary": "Black flakes that rise from a fire."}
+
+    assert run("degrade", "in.png", "--kind", "soot", "--severity", 4, "--out", "out.png").returncode == 0
+    share = (load_image(tmp_path / "out.png") == 0).mean()
+    assert share == pytest.approx(0.4, abs=0.05)
+    chained = run("degrade", "in.png", "--kind", "soot+jpeg_compression", "--out", "chained.png")
+    assert chained.returncode == 0
+
+    study = run("study", "--model", "fake", "--task", "digits", "--limit", 6, "--degradation", "clean",
+                "--degradation", "soot", "--severity", 3, "--method", "none", "--out", "run")  # fmt: skip
+    assert study.returncode == 0, study.stderr
+    assert "soot" in (tmp_path / "run" / "summary.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("point", "kind", "message"),
+    [
+        ("fog = smoke:soot", "soot", "the package smoke adds a degradation 'fog', a name that is taken"),
+        ("soot = smoke:gone", "soot", "the degradation 'soot' of the package smoke cannot be imported"),
+        ("soot = nowhere:soot", "soot", "the degradation 'soot' of the package smoke cannot be imported"),
+        ("flat = smoke:flat", "flat", "flat made uint8 of shape (40, 60) of a picture of shape (40, 60, 3)"),
+    ],
+)
+def test_its_mistakes_are_one_line(outside, point, kind, message):
+    install, run = outside
+    install("[vqttt.degradations]", point)
+    done = run("degrade", "in.png", "--kind", kind, "--out", "out.png")
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_fails_in_a_study_is_a_marked_record(outside, tmp_path):
+    install, run = outside
+    install("[vqttt.degradations]", "fiery = smoke:fiery")
+    study = run("study", "--model", "fake", "--task", "digits", "--limit", 4, "--degradation", "clean",
+                "--degradation", "fiery", "--severity", 3, "--method", "none", "--out", "run")  # fmt: skip
+    assert study.returncode == 0, study.stderr
+    assert "KeyError" in (tmp_path / "run" / "report.html").read_text()
