@@ -13,7 +13,17 @@ from typing import TypeAlias
 
 import numpy as np
 
+from vqttt.degradations.atmosphere import haze, rain
 from vqttt.degradations.blur import defocus_blur, gaussian_blur, glass_blur, motion_blur, zoom_blur
+from vqttt.degradations.chains import (
+    dashcam_in_rain,
+    messenger_forward,
+    old_scan,
+    phone_at_night,
+    photographed_screen,
+    security_camera,
+)
+from vqttt.degradations.codec import banding, bit_depth, low_resolution, video_blocks, webp
 from vqttt.degradations.digital import (
     brightness,
     contrast,
@@ -22,7 +32,10 @@ from vqttt.degradations.digital import (
     pixelate,
     saturate,
 )
+from vqttt.degradations.display import moire, occlusion, scan
+from vqttt.degradations.exposure import color_cast, low_light, overexposure, vignette
 from vqttt.degradations.frost import frost
+from vqttt.degradations.lens import chromatic_aberration, lens_dirt, raindrops
 from vqttt.degradations.noise import gaussian_noise, impulse_noise, shot_noise, speckle_noise
 from vqttt.degradations.styles_line import halftone, line_art, sketch, stained_glass
 from vqttt.degradations.styles_paint import cartoon, grayscale, inverted, oil_paint, pixel_art, posterise, watercolour
@@ -73,6 +86,31 @@ DEGRADATIONS.add("elastic_transform", elastic_transform, "parts stretched and sq
 DEGRADATIONS.add("pixelate", pixelate, "large square pixels")
 DEGRADATIONS.add("spatter", spatter, "water, then mud, on the lens")
 DEGRADATIONS.add("saturate", saturate, "colours taken away, then exaggerated")
+DEGRADATIONS.add("low_light", low_light, "too little light: dark, and grainy where the gain lifts it")
+DEGRADATIONS.add("overexposure", overexposure, "too much light: highlights clip to white and glow")
+DEGRADATIONS.add("color_cast", color_cast, "wrong white balance: all turns orange or blue")
+DEGRADATIONS.add("vignette", vignette, "light falls off toward the corners")
+DEGRADATIONS.add("chromatic_aberration", chromatic_aberration, "red and blue fringes at edges, toward the corners")
+DEGRADATIONS.add("raindrops", raindrops, "drops on the lens, each showing the scene upside down")
+DEGRADATIONS.add("lens_dirt", lens_dirt, "a dirty lens: dark blots of dust, milky smears of grease")
+DEGRADATIONS.add("haze", haze, "haze by distance: the far turns pale, the near stays clear")
+DEGRADATIONS.add("rain", rain, "falling rain: bright streaks before a gray veil")
+DEGRADATIONS.add("moire", moire, "a photographed screen: coloured bands over the picture")
+DEGRADATIONS.add("scan", scan, "a scanned page: askew, dusty, print shining through from the back")
+DEGRADATIONS.add("occlusion", occlusion, "a finger, leaf, card or dark lump before the lens")
+DEGRADATIONS.add("low_resolution", low_resolution, "a small picture shown large, without its detail")
+DEGRADATIONS.add("bit_depth", bit_depth, "few bits of each colour, without dithering")
+DEGRADATIONS.add("banding", banding, "smooth gradients turn into visible steps")
+DEGRADATIONS.add("video_blocks", video_blocks, "video with lost packets: displaced blocks, smears, false colours")
+DEGRADATIONS.add("webp", webp, "strong WebP compression: smoothed and smeared")
+DEGRADATIONS.add("phone_at_night", phone_at_night, "a telephone by night: shaken, dark, smoothed, compressed")
+DEGRADATIONS.add("security_camera", security_camera, "a cheap security camera: noisy, few pixels, video errors")
+DEGRADATIONS.add("dashcam_in_rain", dashcam_in_rain, "a camera behind a windscreen in rain: streaks, motion, drops")
+DEGRADATIONS.add(
+    "photographed_screen", photographed_screen, "a screen photographed by telephone: bands, blur, wrong colours"
+)
+DEGRADATIONS.add("messenger_forward", messenger_forward, "forwarded again and again: smaller, recompressed each time")
+DEGRADATIONS.add("old_scan", old_scan, "an old print, faded and yellowed, scanned through dusty glass")
 
 
 STYLES: Registry[Degradation] = Registry("style", group="vqttt.styles")

@@ -46,3 +46,16 @@ def fit(layer: NDArray[np.float32], image: Image) -> NDArray[np.float32]:
         return layer
     method = cv2.INTER_AREA if layer.size > height * width else cv2.INTER_LINEAR
     return cv2.resize(layer, (width, height), interpolation=method).astype(np.float32, copy=False)
+
+
+def fit_colours(layer: NDArray[np.floating], image: Image) -> Floats:
+    """Resize a layer of shape (h, w, 3) to the size of `image`."""
+    colours = cv2.split(np.asarray(layer, np.float32))
+    return np.asarray(cv2.merge([fit(np.asarray(colour, np.float32), image) for colour in colours]), np.float32)
+
+
+def clouds(shape: tuple[int, int], cell: float, rng: np.random.Generator) -> Floats:
+    """Draw a smooth random field of spread about 1 with features of `cell` pixels."""
+    size = [max(math.ceil(length / max(cell, 1)) + 1, 2) for length in shape]
+    coarse = rng.standard_normal(size, dtype=np.float32)
+    return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)

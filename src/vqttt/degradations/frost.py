@@ -7,11 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.degradations.canvas import fit, frame
+from vqttt.degradations.canvas import Floats, clouds, fit, frame
 from vqttt.images import to_uint8
 from vqttt.types import Image
-
-Floats = NDArray[np.float32]
 
 _SCENE_ICE = ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
 _FEATHERS = 18
@@ -58,8 +56,8 @@ def ice(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
     # Drawing without anti-aliasing and softening once is several times faster.
     crystals = cv2.GaussianBlur(drawn, (0, 0), 0.55).astype(np.float32)
     glow = cv2.GaussianBlur(crystals, (0, 0), max(side / 50, 0.8))
-    haze = _clouds(shape, side / 3, rng) + 0.6 * _clouds(shape, side / 12, rng)
-    grain = _clouds(shape, 2, rng)
+    haze = clouds(shape, side / 3, rng) + 0.6 * clouds(shape, side / 12, rng)
+    grain = clouds(shape, 2, rng)
     y, x = (np.abs(np.linspace(-1, 1, length, dtype=np.float32)) for length in shape)
     rim = np.maximum(y[:, None], x[None, :]) ** 3
     pane = 96 + 36 * rim + 18 * haze + 5 * grain + 0.46 * crystals + 0.3 * glow
@@ -108,10 +106,3 @@ def _on_rim(along: float, height: int, width: int) -> tuple[NDArray[np.float64],
     if along < 2 * width + height:
         return np.array([along - width - height, height]), -math.pi / 2
     return np.array([0.0, along - 2 * width - height]), 0.0
-
-
-def _clouds(shape: tuple[int, int], cell: float, rng: np.random.Generator) -> Floats:
-    """Draw a smooth random field of spread about 1 with features of `cell` pixels."""
-    size = [max(math.ceil(length / max(cell, 1)) + 1, 2) for length in shape]
-    coarse = rng.standard_normal(size, dtype=np.float32)
-    return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)

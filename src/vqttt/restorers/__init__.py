@@ -113,5 +113,5 @@ def _padded(name: str, image: Image) -> Image:
     zoom = restored.shape[0] // padded.shape[0]
     if restored.shape != (padded.shape[0] * zoom, padded.shape[1] * zoom, 3) or restored.dtype != np.uint8:
         made = f"{restored.dtype} of shape {restored.shape}"
-        raise PluginError(f"{name} made {made} of a picture of shape {padded.shape}; it must keep proportions and uint8")
+        raise PluginError(f"{name} made {made} of a picture of shape {padded.shape}; it must keep the proportions")
     return np.ascontiguousarray(restored[: height * zoom, : width * zoom])
