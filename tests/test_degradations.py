@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -62,6 +63,16 @@ def test_flat_and_extreme_pictures(kind):
 @pytest.mark.parametrize("shape", [(16, 9_000), (9_000, 3)])
 def test_long_strips_need_no_monstrous_memory(kind, shape):
     assert degrade(scene(*shape), kind, 3, 0).shape == (*shape, 3)
+
+
+@pytest.mark.slow
+@every_kind
+def test_4k(kind):
+    image = cv2.resize(scene(216, 384), (3840, 2160), interpolation=cv2.INTER_CUBIC)
+    image.flags.writeable = False
+    degraded = degrade(image, kind, 4, 0)
+    assert degraded.shape == (2160, 3840, 3)
+    assert psnr(degraded, image) < 50
 
 
 @every_kind

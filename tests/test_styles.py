@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.pictures import psnr, scene
-from vqttt.degradations import SEVERITIES, STYLES, degrade
+from tests.pictures import scene
+from vqttt.degradations import SEVERITIES, degrade
 from vqttt.degradations.styles_paint import flatten
 
 
@@ -71,10 +71,3 @@ def test_flatten_keeps_a_sharp_edge():
     image = np.zeros((32, 32, 3), np.float32)
     image[:, 16:] = 200
     np.testing.assert_allclose(flatten(image, 3), image, atol=1e-3)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", STYLES)
-def test_4k(kind):
-    image = np.kron(scene(216, 384), np.ones((10, 10, 1), np.uint8))
-    assert psnr(degrade(image, kind, 5, 0), image) < psnr(degrade(image, kind, 1, 0), image)
