@@ -48,8 +48,8 @@ def small(photo: np.ndarray) -> np.ndarray:
 
 HEAD = """# Gallery
 
-Everything that `vqttt degrade` knows, at severities 1 to 5, on photographs of a short side of 224 pixels that scikit-image
-carries. `vqttt degrade photo.jpg --gallery --out gallery.png` shows the same on a picture of yours;
+Everything that `vqttt degrade` knows, at severities 1 to 5, on photographs of scikit-image, with a short side of 224
+pixels. `vqttt degrade photo.jpg --gallery --out gallery.png` shows the same on a picture of yours;
 `python -m studies.gallery` makes this page."""
 
 

@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 
 from vqttt import cli
+from vqttt.cli import studies
+from vqttt.cli.lists import Kind
+from vqttt.cli.studies import Format
 from vqttt.images import load_image, save_image
+from vqttt.quality import METRICS
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -42,19 +46,21 @@ def test_help_is_quick_and_imports_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("command", ["", "study", "answer", "degrade", "list", "report"])
+@pytest.mark.parametrize(
+    "command", ["", "study", "answer", "degrade", "restore", "quality", "restorers install", "list", "report"]
+)
 def test_help_is_as_documented(command: str, regenerate_goldens: bool) -> None:
     environment = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PATH": "/usr/bin:/bin"}
     arguments = [sys.executable, "-m", "vqttt.cli", *command.split(), "--help"]
     shown = subprocess.run(arguments, check=True, capture_output=True, text=True, env=environment).stdout
-    golden = GOLDENS / f"help{'-' if command else ''}{command}.txt"
+    golden = GOLDENS / f"{'-'.join(['help', *command.split()])}.txt"
     if regenerate_goldens:
         golden.write_text(shown)
     assert shown == golden.read_text()
 
 
-@pytest.mark.parametrize("kind", list(cli.Kind))
-def test_lists(kind: cli.Kind, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("kind", list(Kind))
+def test_lists(kind: Kind, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert vqttt(monkeypatch, "list", kind, "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     assert rows
@@ -70,6 +76,27 @@ def test_degrade_and_gallery(picture: Path, tmp_path: Path, monkeypatch: pytest.
     assert np.array_equal(first, load_image(out))
     assert vqttt(monkeypatch, "degrade", picture, "--gallery", "--out", out) == 0
     assert load_image(out).shape[0] > 6 * 40
+
+
+def test_restore_and_gallery(picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out.png"
+    assert vqttt(monkeypatch, "restore", picture, "--restorer", "median", "--out", out) == 0
+    assert load_image(out).shape == (40, 60, 3)
+    assert not np.array_equal(load_image(out), load_image(picture))
+    assert vqttt(monkeypatch, "restore", picture, "--restorer", "lanczos", "--out", out) == 0
+    assert load_image(out).shape == (80, 120, 3)
+    assert vqttt(monkeypatch, "restore", picture, "--gallery", "--out", out) == 0
+    assert load_image(out).shape[0] > 10 * 200
+
+
+def test_quality(picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vqttt(monkeypatch, "quality", picture, "--json") == 0
+    assert json.loads(capsys.readouterr().out).keys() == {"sharpness", "noise_level"}
+    assert vqttt(monkeypatch, "quality", picture, "--reference", picture, "--json") == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert list(measured) == list(METRICS) and measured["psnr"] == 100
+    assert vqttt(monkeypatch, "quality", picture, "--reference", picture) == 0
+    assert capsys.readouterr().out.startswith("psnr                  100.000  peak signal")
 
 
 def test_answer(picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +117,7 @@ def test_study_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert (out / "report.html").is_file()
     header = (out / "summary.csv").read_text().splitlines()[0]
     assert header.startswith("model,task,degradation,severity,restorer,method,n,accuracy,delta,ci_low,ci_high,p_value")
-    for form in cli.Format:
+    for form in Format:
         assert vqttt(monkeypatch, "report", out, "--format", form) == 0
         assert Path(capsys.readouterr().out.strip()).is_file()
 
@@ -110,7 +137,7 @@ def test_an_interrupted_study_says_how_to_go_on(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run", interrupt)
+    monkeypatch.setattr(studies, "_run", interrupt)
     assert vqttt(monkeypatch, "study", "--model", "fake", "--out", tmp_path / "run") == 130
     assert "goes on where it was" in capsys.readouterr().err
 
@@ -126,6 +153,16 @@ MISTAKES = {
     "an unknown degradation": ("degrade", "good.png", "--kind", "snw", "--out", "o.png"),
     "a severity out of range": ("degrade", "good.png", "--kind", "snow", "--severity", "9", "--out", "o.png"),
     "no kind": ("degrade", "good.png", "--out", "o.png"),
+    "an unknown restorer": ("restore", "good.png", "--restorer", "medain", "--out", "o.png"),
+    "a restorer that has to be told": ("restore", "good.png", "--restorer", "matched", "--out", "o.png"),
+    "a restorer's missing weights": ("restore", "good.png", "--restorer", "spandrel:gone.pth", "--out", "o.png"),
+    "no restorer of that name to install": ("restorers", "install", "maxim-denoisin"),
+    "a package that is none": ("restorers", "install", "maxim-denoising", "--package", "text.png"),
+    "a measure of nobody": ("quality", "good.png", "--metric", "psnr"),
+    "a measure that is not installed": ("quality", "good.png", "--metric", "pyiqa:musiq"),
+    "a missing reference": ("quality", "good.png", "--reference", "gone.png"),
+    "an unknown restorer in a study": ("study", "--model", "fake", "--restorer", "medain", "--out", "run"),
+    "missing weights in a study": ("study", "--model", "fake", "--restorer", "spandrel:gone.pth", "--out", "run"),
     "an unknown format": ("degrade", "good.png", "--kind", "snow", "--out", "o.xyz"),
     "an unknown task": ("study", "--model", "fake", "--task", "vq-mni", "--out", "run"),
     "a missing jsonl": ("study", "--model", "fake", "--task", "jsonl:gone.jsonl", "--out", "run"),

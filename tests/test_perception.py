@@ -22,7 +22,7 @@ def pictures(matters: float, seed: int = 0) -> pl.DataFrame:
         right = (skill + matters * (psnr - 28) / 6 + rng.normal(0, 0.5, SAMPLES) > 0).astype(float)
         quality = dict.fromkeys(METRICS, psnr) | {"noise_level": -psnr, "sharpness": np.full(SAMPLES, 2.0)}
         constants = {"model": "m", "task": "t", "degradation": "noise", "severity": severity, "scale": "relative"}
-        constants |= {"restorer": "none", "method": "none", "seed": 0, "error": "", "seconds": 0.1}
+        constants |= {"restorer": "none", "method": "none", "seed": 0, "error": "", "seconds": 0.1, "reference": "yes"}
         frame = pl.DataFrame({"sample_id": [f"{i:03d}" for i in range(SAMPLES)], "base_score": right, "score": right})
         frame = frame.with_columns(**{name: pl.Series(values) for name, values in quality.items()})
         frames.append(frame.with_columns(pl.lit(value).alias(name) for name, value in constants.items()))

@@ -13,11 +13,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
+from safetensors.torch import save_file
+from spandrel.architectures.Compact import Compact
 
 from vqttt.errors import InputError, RunFolderError, UnknownNameError
 from vqttt.images import save_image
 from vqttt.methods import VQTTT
 from vqttt.models.fake import FakeModel
+from vqttt.report import write_html
 from vqttt.study import PRESETS, Cell, StudyConfig, conditions, run
 from vqttt.types import Condition, Record
 
@@ -30,6 +34,8 @@ SMALL = StudyConfig(
     limit=12,
     batch=5,
 )
+
+RESTORED = ("none", "matched", "clahe")
 
 
 def quiet(done: int, total: int, what: str) -> None: ...
@@ -258,3 +264,38 @@ def test_grid_and_presets() -> None:
     }
     assert len(keys) == 4
     assert not any("/" in key for key in keys)
+
+
+def test_restorers_are_columns_of_the_grid(tmp_path: Path) -> None:
+    config = replace(SMALL, degradations=("clean", "impulse_noise"), severities=(4,), methods=("none",))
+    config = replace(config, restorers=RESTORED)
+    run(config, tmp_path / "run", FakeModel, quiet)
+    frame = records(tmp_path / "run")
+    assert len(frame) == 2 * 3 * 12
+    noisy = {name: frame.filter(degradation="impulse_noise", restorer=name).sort("sample_id") for name in RESTORED}
+    assert noisy["matched"]["psnr"].mean() > noisy["none"]["psnr"].mean() + 3
+    assert not set(noisy["matched"]["image_sha256"]) & set(noisy["none"]["image_sha256"])
+    clean = {name: frame.filter(degradation="clean", restorer=name).sort("sample_id") for name in RESTORED}
+    assert clean["matched"]["image_sha256"].equals(clean["none"]["image_sha256"])
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["restorers"] == dict.fromkeys(RESTORED, "")
+
+    page = write_html(tmp_path / "run").read_text()
+    assert "Restorers and methods" in page and "matched" in page
+
+
+def test_a_restorer_whose_weights_changed_is_another_study(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    weights = tmp_path / "net.safetensors"
+    config = replace(SMALL, degradations=("fog",), severities=(3,), methods=("none",), limit=2)
+    config = replace(config, restorers=(f"spandrel:{weights}",))
+    with pytest.raises(InputError, match="no such file"):
+        run(config, tmp_path / "run", FakeModel, quiet)
+    assert not (tmp_path / "run").exists()
+    for changed in (False, True):
+        save_file(Compact(num_feat=4, num_conv=1, upscale=1).state_dict(), weights)
+        if changed:
+            with pytest.raises(RunFolderError, match=r"different study \(restorers"):
+                run(config, tmp_path / "run", FakeModel, quiet)
+        else:
+            run(config, tmp_path / "run", FakeModel, quiet)
+            assert (records(tmp_path / "run")["error"] == "").all()

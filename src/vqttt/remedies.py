@@ -24,7 +24,7 @@ def remedies(records: pl.DataFrame) -> pl.DataFrame:
     unrestored = records.filter(pl.col("restorer") == BASELINE)
     if unrestored.is_empty() or len(unrestored) == len(records):
         return pl.DataFrame()
-    reference = stats.untuned(unrestored).select(*same, reference="base_score")
+    reference = stats.untuned(unrestored).select(*same, plain="base_score")
     paired = records.join(reference, on=same, how="inner", maintain_order="left")
     rows = []
     for restorer in sorted(paired["restorer"].unique(), key=lambda name: (name != BASELINE, name)):
@@ -53,8 +53,8 @@ def _gain(cells: pl.DataFrame, prefix: str) -> dict[str, object]:
     if cells.is_empty():
         return {prefix + name: None for name in names}
     accuracy = mean_of_cells(cells, pl.col("score")).value
-    gain = mean_of_cells(cells, pl.col("score") - pl.col("reference"))
-    fixed, broken = stats.flips(cells["reference"].to_numpy(), cells["score"].to_numpy())
+    gain = mean_of_cells(cells, pl.col("score") - pl.col("plain"))
+    fixed, broken = stats.flips(cells["plain"].to_numpy(), cells["score"].to_numpy())
     psnr = cells["psnr"].drop_nans().mean()
     values = (accuracy, *gain, fixed, broken, psnr)
     return {prefix + name: value for name, value in zip(names, values, strict=True)}

@@ -7,6 +7,7 @@ happened to the picture, which only an experiment knows; the registered `auto` h
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +16,12 @@ import numpy as np
 from vqttt.errors import InputError, PluginError, UnknownNameError
 from vqttt.images import check_image
 from vqttt.registry import Registry
+from vqttt.restorers import maxim
+from vqttt.restorers.auto import auto
+from vqttt.restorers.deblur import richardson_lucy, wiener
+from vqttt.restorers.denoise import bilateral, median, non_local_means, total_variation
+from vqttt.restorers.detail import deblock, lanczos, unsharp_mask
+from vqttt.restorers.tone import clahe, dehaze, gamma
 from vqttt.types import Image
 
 __all__ = [
@@ -42,8 +49,28 @@ MIN_SIDE = 16
 """A picture with a shorter side, in pixels, is padded to this while it is restored."""
 
 RESTORERS: Registry[Restorer] = Registry("restorer", group="vqttt.restorers")
+RESTORERS.add("auto", auto, "guesses from the picture what happened to it, and undoes that")
+RESTORERS.add("non-local-means", non_local_means, "averages places that look alike: takes noise away")
+RESTORERS.add("bilateral", bilateral, "averages neighbours of like colours: takes noise away")
+RESTORERS.add("total-variation", total_variation, "the nearby picture that changes least: takes noise away")
+RESTORERS.add("median", median, "replaces single values that turned black or white")
+RESTORERS.add("wiener", wiener, "finds the blur, and undoes it as far as noise allows")
+RESTORERS.add("richardson-lucy", richardson_lucy, "finds the blur, and undoes it step by step")
+RESTORERS.add("unsharp-mask", unsharp_mask, "steepens the edges of a slightly blurred picture")
+RESTORERS.add("dehaze", dehaze, "takes away haze and fog by the dark channel")
+RESTORERS.add("clahe", clahe, "gives dull parts contrast of their own")
+RESTORERS.add("gamma", gamma, "mends exposure: too dark, too bright, or washed out")
+RESTORERS.add("deblock", deblock, "smooths what strong JPEG compression left")
+RESTORERS.add("lanczos", lanczos, "twice as many pixels, with edges as steep as can be known")
+for _name, _variant in maxim.VARIANTS.items():
+    RESTORERS.add(_name, partial(maxim.restore, name=_name), f"MAXIM, a network to be installed: {_variant.summary}")
 
-MATCHING: dict[str, str] = {}
+MATCHING: dict[str, str] = {
+    "gaussian_noise": "non-local-means",
+    "shot_noise": "non-local-means",
+    "speckle_noise": "non-local-means",
+    "impulse_noise": "median",
+}
 """The restorer for each degradation that has one; for all others, `matched` leaves the picture as it is."""
 
 
@@ -89,20 +116,23 @@ def find(restorer: str) -> Restorer:
         from vqttt.restorers import learned
 
         return learned.load(restorer.removeprefix(SPANDREL))
-    return RESTORERS[restorer]
+    return maxim.load(restorer) if restorer in maxim.VARIANTS else RESTORERS[restorer]
 
 
 def fingerprint(restorer: str) -> str:
     """Return the SHA-256 of the weights that a restorer reads from a file; empty for one that reads none.
 
     Raises:
-        InputError: if it has weights that are not there.
+        InputError, MissingExtraError: if it has weights, and they are not there or cannot be used.
     """
-    file: Path | None = None
-    if restorer.startswith(SPANDREL):
-        find(restorer)
+    if restorer in maxim.VARIANTS:
+        file = maxim.weights_path(restorer)
+    elif restorer.startswith(SPANDREL):
         file = Path(restorer.removeprefix(SPANDREL)).expanduser()
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file else ""
+    else:
+        return ""
+    find(restorer)
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _padded(name: str, image: Image) -> Image:
