@@ -70,6 +70,20 @@ MATCHING: dict[str, str] = {
     "shot_noise": "non-local-means",
     "speckle_noise": "non-local-means",
     "impulse_noise": "median",
+    "gaussian_blur": "wiener",
+    "defocus_blur": "wiener",
+    "motion_blur": "wiener",
+    "jpeg_compression": "deblock",
+    "messenger_forward": "deblock",
+    "fog": "dehaze",
+    "haze": "dehaze",
+    "contrast": "gamma",
+    "brightness": "gamma",
+    "low_light": "gamma",
+    "phone_at_night": "gamma",
+    "overexposure": "gamma",
+    "snow": "gamma",
+    "frost": "gamma",
 }
 """The restorer for each degradation that has one; for all others, `matched` leaves the picture as it is."""
 

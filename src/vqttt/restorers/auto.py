@@ -16,25 +16,37 @@ _JPEG_QUALITY = 60
 def auto(image: Image) -> Image:
     """Guess what happened to the picture, and do what helps against that; leave a good picture as it is.
 
-    Impulses are replaced (`median`) if that leaves hardly any noise. Noise (`non_local_means`), blocks (`deblock`) and
-    blur (`richardson_lucy` for motion, otherwise `wiener`) are looked for in this order, and the first that shows
-    beyond doubt is treated. Last come tones: `gamma` where exposure or contrast is wrong, or else `dehaze` against haze
-    or fog. Thresholds lie above what undegraded photographs and drawings show. Source: our own choice.
+    Impulses are replaced (`median`) if that leaves hardly any noise. A picture that is too dark is brightened, which
+    smooths noise too (`gamma`). Noise (`non_local_means`), blocks (`deblock`) and blur (`richardson_lucy` for motion,
+    otherwise `wiener`) are looked for in this order, and the first that shows beyond doubt is treated. If none does,
+    tones may be wrong: `gamma` where exposure or contrast is, or else `dehaze` against haze or fog. Thresholds lie above
+    what undegraded photographs and drawings show. Source: our own choice.
     """
     filled = median(image)
     image = filled if noise_model(filled)[1] < 12 else image
-    power, sigma = noise_model(image)
-    noisy = sigma >= _NOISE[power]
-    if noisy:
-        image = non_local_means(image)
-    elif (jpeg_quality(image) or 100) <= _JPEG_QUALITY:
-        image = deblock(image)
-    elif (blur := find_blur(image)).kind != "none":
-        image = richardson_lucy(image) if blur.kind == "motion" else wiener(image)
+    exposed = gamma(image, bits=5)
+    if exposed.mean() > image.mean() + 10:
+        return exposed
+    treated = _without_damage(image)
+    if treated is not image:
+        return treated
     exposed = gamma(image, bits=6.5)
     if not np.array_equal(exposed, image):
         return exposed
-    return dehaze(image) if not noisy and _hazy(image) else image.copy()
+    return dehaze(image) if _hazy(image) else image.copy()
+
+
+def _without_damage(image: Image) -> Image:
+    """Return the picture without its noise, blocks or blur; the very picture if it has none."""
+    power, sigma = noise_model(image)
+    if sigma >= _NOISE[power]:
+        return non_local_means(image)
+    if (jpeg_quality(image) or 100) <= _JPEG_QUALITY:
+        return deblock(image)
+    blur = find_blur(image)
+    if blur.kind == "none":
+        return image
+    return richardson_lucy(image, blur) if blur.kind == "motion" else wiener(image, blur)
 
 
 def _hazy(image: Image) -> bool:

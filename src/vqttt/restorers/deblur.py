@@ -49,30 +49,28 @@ class Blur:
         return self.size * {"gaussian": math.sqrt(2), "disc": math.sqrt(0.5), "motion": 0.6}.get(self.kind, 0)
 
 
-def wiener(image: Image) -> Image:
+def wiener(image: Image, blur: Blur | None = None) -> Image:
     """Undo blur frequency by frequency, as far as the signal there exceeds the noise.
 
-    Blur, signal and noise are those of `find_blur`; noise is raised by half the square of the blur's reach (but for
-    motion, whose fit misses more), to allow for the unknown beyond the borders, where the picture is mirrored. A
-    picture without a blur that shows is left alone. Source: Wiener 1949; the fit is our own choice.
+    Blur, signal and noise are those of `find_blur`, if not given; noise is raised by half the square of the blur's
+    reach (but for motion, whose fit misses more), to allow for the unknown beyond the borders, where the picture is
+    mirrored. A picture without a blur that shows is left alone. Source: Wiener 1949; the fit is our own choice.
     """
-    blur = find_blur(image)
+    blur = blur or find_blur(image)
     return image.copy() if blur.kind == "none" else to_uint8(_filtered(image, blur))
 
 
-def richardson_lucy(image: Image, steps: int = 30) -> Image:
+def richardson_lucy(image: Image, blur: Blur | None = None, steps: int = 30) -> Image:
     """Undo blur step by step: brighten where the restored picture, blurred again, is darker than what was seen.
 
-    The blur is that of `find_blur`; a picture without one that shows is left alone. What lies beyond the borders stays
-    unknown. Ends after `steps`, or once what is left to explain is no more than noise (see `noise_model`) or rounding.
+    The blur is that of `find_blur`, if not given; a picture without one that shows is left alone. What lies beyond the
+    borders stays unknown. Ends after `steps`, or once no more is left to explain than noise (`noise_level`) or so.
     Source: Richardson 1972, Lucy 1974; pace of Biggs and Andrews 1997, borders of Bertero and Boccacci 2005.
     """
-    blur = find_blur(image)
-    return (
-        image.copy()
-        if blur.kind == "none"
-        else to_uint8(_iterated(image, blur, steps, noise_level(image) ** 2 or 0.06))
-    )
+    blur = blur or find_blur(image)
+    if blur.kind == "none":
+        return image.copy()
+    return to_uint8(_iterated(image, blur, steps, noise_level(image) ** 2 or 0.06))
 
 
 def find_blur(image: Image) -> Blur:

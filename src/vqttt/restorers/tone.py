@@ -26,12 +26,13 @@ def dehaze(image: Image) -> Image:
     around (at least 4 pixels), says how much light the air adds there. 0.95 of that is taken away (of the air's own
     brightness, at most 0.85), and what is left of the scene is raised: at least until its brightest part is white, as
     fog dims near and far alike, and at most fivefold. The map follows the picture's edges (a guided filter). Strength
-    sinks where the darkest twentieth of all places is as dark as in clear air: from 30 of 255 to nothing at 18.
-    Source: He, Sun and Tang 2011; the two limits are our own choice.
+    sinks as the darkest twentieth of all places is as dark as in clear air (from 30 of 255 to nothing at 18), or hardly
+    darker than the palest (from 30 to nothing at 10). Source: He, Sun and Tang 2011; the limits are our own choice.
     """
     pixels = image.astype(np.float32)
     darkest = dark_channel(pixels)
-    strength = float(np.clip((np.quantile(darkest, 0.05) - 18) / 12, 0, 1))
+    clear, pale = np.quantile(darkest, (0.05, 0.95))
+    strength = float(np.clip((clear - 18) / 12, 0, 1) * np.clip((pale - clear - 10) / 20, 0, 1))
     if strength == 0:
         return image.copy()
     air = np.maximum(np.median(pixels[darkest >= np.quantile(darkest, 0.99)], axis=0), 30).astype(np.float32)
@@ -89,7 +90,7 @@ def gamma(image: Image, bits: float = 4.0) -> Image:
         smooth = total_variation(image)
         if tone_entropy(image) > bits or not np.array_equal(smooth, image):
             light = to_linear(smooth)
-            near_white, day = 0.9 / np.quantile(light, _ENDS[1]), 0.25 / light.mean()
+            near_white, day = 0.9 / (float(np.quantile(light, _ENDS[1])) + 1e-4), 0.25 / (float(light.mean()) + 1e-4)
             return to_srgb(light * np.float32(max(min(near_white, day), 1)))
     return image.copy()
 
