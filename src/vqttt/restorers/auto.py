@@ -19,8 +19,8 @@ def auto(image: Image) -> Image:
     Impulses are replaced (`median`) if that leaves hardly any noise. A picture that is too dark is brightened, which
     smooths noise too (`gamma`). Noise (`non_local_means`), blocks (`deblock`) and blur (`richardson_lucy` for motion,
     otherwise `wiener`) are looked for in this order, and the first that shows beyond doubt is treated. If none does,
-    tones may be wrong: `gamma` where exposure or contrast is, or else `dehaze` against haze or fog. Thresholds lie above
-    what undegraded photographs and drawings show. Source: our own choice.
+    tones may be wrong: `gamma` where exposure or contrast is, or else `dehaze` against haze or fog. Thresholds lie
+    above what undegraded photographs and drawings show. Source: our own choice.
     """
     filled = median(image)
     image = filled if noise_model(filled)[1] < 12 else image
