@@ -1,7 +1,6 @@
 """Does every restorer restore? PSNR before and after, on photographs: `python -m studies.restoration`.
 
-Writes docs/restoration.md. The photographs are those of scikit-image on which no restorer's constants were chosen.
-MAXIM's weights have to be installed.
+Writes docs/restoration.md, which says on what restorers were tuned. MAXIM's weights have to be installed.
 """
 
 import argparse
@@ -161,8 +160,12 @@ PSNR in dB, against the undegraded picture, of a degraded picture before and aft
 photographs that scikit-image carries (coffee, camera, retina, immunohistochemistry, hubble_deep_field, coins, brick,
 gravel) with a short side of 224 pixels, severities 1 to 5, seed 0. `n` counts pictures, `gain` is the mean, followed
 by the gain at each severity; `better` is the share of pictures that came closer to the original, and SSIM the mean
-change of structural similarity. Constants were chosen on other photographs (chelsea, rocket, astronaut). Milliseconds
-are a picture's median on 2 cores.
+change of structural similarity. Milliseconds are a picture's median on one thread of a busy
+machine.
+
+Constants were chosen on other photographs (chelsea, rocket, astronaut, and matplotlib's grace_hopper). Two of them, in
+`dehaze` and `gamma`, and some limits of `auto` were looked at on these eight as well: there the figures may be a little
+too good.
 
 A gain in PSNR is not a gain in right answers: whether a model answers better is what `vqttt study --restorer` measures.
 

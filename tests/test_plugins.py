@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from vqttt.images import load_image, save_image
@@ -29,6 +30,12 @@ def soot(image, severity, rng, unit):
 def flat(image, severity, rng, unit):
     """Forgets the colours."""
     return image[..., 0]
+
+
+def inplace(image, severity, rng, unit):
+    """Forgets to copy."""
+    image //= 4
+    return image
 
 
 def fiery(image, severity, rng, unit):
@@ -82,7 +89,10 @@ def test_a_degradation_of_another_package(outside, tmp_path):
         ("fog = smoke:soot", "soot", "the package smoke adds a degradation 'fog', a name that is taken"),
         ("soot = smoke:gone", "soot", "the degradation 'soot' of the package smoke cannot be imported"),
         ("soot = nowhere:soot", "soot", "the degradation 'soot' of the package smoke cannot be imported"),
-        ("flat = smoke:flat", "flat", "flat made uint8 of shape (40, 60) of a picture of shape (40, 60, 3)"),
+        ("flat = smoke:flat", "flat", "flat made a picture of shape (40, 60) of one of (40, 60, 3)"),
+        ("fiery = smoke:fiery", "fiery", "the degradation 'fiery' of the package smoke failed: KeyError: 'no fire'"),
+        ("clean = smoke:soot", "soot", "a degradation 'clean', a name that is taken; uninstall that package"),
+        ("a+b = smoke:soot", "soot", "names have letters, digits and _ . - alone"),
     ],
 )
 def test_its_mistakes_are_one_line(outside, point, kind, message):
@@ -100,3 +110,19 @@ def test_what_fails_in_a_study_is_a_marked_record(outside, tmp_path):
                 "--degradation", "fiery", "--severity", 3, "--method", "none", "--out", "run")  # fmt: skip
     assert study.returncode == 0, study.stderr
     assert "KeyError" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_one_that_works_in_place_spoils_nothing(outside, tmp_path):
+    install, run = outside
+    install("[vqttt.degradations]", "inplace = smoke:inplace")
+    study = run("study", "--model", "fake", "--task", "digits", "--limit", 4, "--degradation", "inplace",
+                "--degradation", "fog", "--severity", 3, "--method", "none", "--out", "run")  # fmt: skip
+    assert study.returncode == 0, study.stderr
+    frame = pl.concat(pl.read_parquet(file) for file in sorted((tmp_path / "run" / "cells").glob("*.parquet")))
+    assert frame.filter(degradation="inplace")["error"].str.contains("read-only").all()
+    alone = run("study", "--model", "fake", "--task", "digits", "--limit", 4, "--degradation", "fog",
+                "--severity", 3, "--method", "none", "--out", "alone")  # fmt: skip
+    assert alone.returncode == 0, alone.stderr
+    (file,) = (tmp_path / "alone" / "cells").glob("*.parquet")
+    assert pl.read_parquet(file)["image_sha256"].equals(frame.filter(degradation="fog")["image_sha256"])
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["plugins"] == {"inplace": "smoke 1.0"}

@@ -97,3 +97,16 @@ def test_pyiqa_is_named_with_its_licence_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyiqa", None)
     with pytest.raises(MissingExtraError, match=r"Noncommercial.*pip install pyiqa"):
         pyiqa_metric("musiq")
+
+
+def test_pictures_of_other_proportions_are_not_compared():
+    for shape in ((60, 80, 3), (128, 130, 3), (32, 32, 3)):
+        with pytest.raises(InputError, match="cannot be compared"):
+            measure(np.zeros(shape, np.uint8), scene(64, 64))
+
+
+def test_noise_level_is_that_of_luma():
+    image = np.full((224, 224, 3), 128, np.uint8)
+    noisy = degrade(image, "gaussian_noise", 1, 0)
+    luma = noisy @ np.array([0.299, 0.587, 0.114])
+    assert measure(noisy).noise_level == pytest.approx(luma.std(), rel=0.1)

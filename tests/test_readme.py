@@ -24,12 +24,13 @@ def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands(command: str, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", shlex.split(command, comments=True))
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    assert not stop.value.code
+def test_commands(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, for one works on what another wrote."""
+    for command in COMMANDS:
+        monkeypatch.setattr(sys, "argv", shlex.split(command, comments=True))
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert not stop.value.code, command
 
 
 def test_python(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:

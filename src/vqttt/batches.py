@@ -32,6 +32,7 @@ class PictureCache:
         if kept is None:
             try:
                 kept = sample.load()
+                kept.flags.writeable = False  # what works in place would change the picture for all that come after
             except VQTTTError as error:
                 kept = error
             size = kept.nbytes if not isinstance(kept, VQTTTError) else 0

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from vqttt.perception import BINS
 from vqttt.stats import CLEAN
 from vqttt.tables import label
 
@@ -101,7 +102,7 @@ def quality_panel(shares: pl.DataFrame, limits: tuple[float, float], title: str)
         metrics = shares["metric"].unique(maintain_order=True)
         for metric, colour, (marker, _) in zip(metrics, cycle(_COLOURS), cycle(_MARKERS), strict=False):
             line = shares.filter(pl.col("metric") == metric).sort("bin")
-            x = 100 * (line["bin"].to_numpy() + 0.5) / shares["bin"].n_unique()
+            x = 100 * (line["bin"].to_numpy() + 0.5) / BINS
             axes.plot(x, 100 * line["accuracy"].to_numpy(), color=colour, marker=marker, label=label(metric))
         axes.set(title=title, xlabel="pictures, from lowest to highest measure (%)", ylabel="accuracy (%)", ylim=limits)
         axes.legend(fontsize=7.5, frameon=False, ncols=2)

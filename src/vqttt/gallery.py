@@ -37,9 +37,9 @@ def contact_sheet(
     Raises:
         InputError: as `degrade` does.
     """
-    rows = {CLEAN: [degrade(image, CLEAN, 0, seed)]}
+    rows = {CLEAN: [_small(degrade(image, CLEAN, 0, seed), tile)]}
     for kind in [*DEGRADATIONS, *STYLES] if kinds is None else kinds:
-        rows[kind] = [degrade(image, kind, severity, seed, scale) for severity in severities]
+        rows[kind] = [_small(degrade(image, kind, severity, seed, scale), tile) for severity in severities]
     return grid(rows, [f"severity {severity}" for severity in severities], tile)
 
 
@@ -65,6 +65,15 @@ def restored_sheet(image: Image, restorers: Sequence[str] | None = None, tile: i
         alike = np.array(PILImage.fromarray(restored).resize(image.shape[1::-1], PILImage.Resampling.BOX))
         rows[name] = [restored, to_uint8(128 + 4 * (alike.astype(np.float32) - image))]
     return grid(rows, ["restored", "change, 4 times"], tile)
+
+
+def _small(image: Image, tile: int) -> Image:
+    """Shrink a picture to a tile at once, for some hundred large ones would fill the memory."""
+    zoom = tile / max(image.shape[:2])
+    if zoom >= 1:
+        return image
+    size = max(round(image.shape[1] * zoom), 1), max(round(image.shape[0] * zoom), 1)
+    return np.array(PILImage.fromarray(image).resize(size, PILImage.Resampling.LANCZOS))
 
 
 def grid(rows: Mapping[str, Sequence[Image]], columns: Sequence[str], tile: int) -> Image:

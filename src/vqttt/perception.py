@@ -40,12 +40,14 @@ def rank_correlations(records: pl.DataFrame) -> pl.DataFrame:
 def accuracy_by_quality(records: pl.DataFrame) -> pl.DataFrame:
     """Take the untuned model's accuracy in `BINS` equal shares of a task's pictures, from worst measured to best.
 
-    Rows of `model`, `task`, `metric`, `bin` (0 is the lowest measure), `value` (its mean) and `accuracy`.
+    Rows of `model`, `task`, `metric`, `bin` (0 is the lowest measure), `value` (its mean) and `accuracy`. Where many
+    pictures measure the same, they share a bin, and bins may be missing.
     """
     parts = []
     for (model, task), group in _pictures(records).group_by("model", "task", maintain_order=True):
         for metric in METRICS:
-            share = ((group[metric].rank("ordinal") - 1) * BINS) // len(group)
+            # Equal measures share a bin, for their order says nothing.
+            share = ((group[metric].rank("average") - 0.5) * BINS / len(group)).floor().cast(pl.Int64)
             taken = group.select(bin=share, value=metric, accuracy="base_score").group_by("bin").mean().sort("bin")
             parts.append(taken.with_columns(model=pl.lit(model), task=pl.lit(task), metric=pl.lit(metric)))
     return pl.concat(parts) if parts else pl.DataFrame()

@@ -42,7 +42,8 @@ class Quality:
         gradient_similarity: mean similarity of gradient magnitudes, 0 to 1 (the map of Xue et al. 2014, at half size).
         sharpness: logarithm (base 10) of the variance of the Laplacian over that of the picture; the higher, the
             sharper, noise included (after Pech-Pacheco et al. 2000; normalised by our own choice).
-        noise_level: estimated standard deviation of white noise, of 255 (after Immerkaer 1996, by a median).
+        noise_level: estimated standard deviation of white noise in luma, of 255 (after Immerkaer 1996, by a median):
+            about two thirds of that of noise which is independent for each colour, and less where tones are clipped.
     """
 
     psnr: float
@@ -59,7 +60,7 @@ METRICS = {
     "ms_ssim": "structural similarity at several scales",
     "gradient_similarity": "similarity of gradient magnitudes to those of the undegraded picture",
     "sharpness": "share of the Laplacian in the picture's variance, log10; without reference",
-    "noise_level": "estimated standard deviation of noise, of 255; without reference",
+    "noise_level": "estimated standard deviation of noise in luma, of 255; without reference",
 }
 """What `Quality` holds, in words."""
 
@@ -71,12 +72,12 @@ def measure(image: Image, reference: Image | None = None) -> Quality:
     """Measure a picture, against the undegraded one if there is one.
 
     Args:
-        image: uint8 RGB of shape (H, W, 3); if it is larger than `reference`, as after super-resolution, it is
-            shrunk to compare them. Neither is modified.
+        image: uint8 RGB of shape (H, W, 3); one whose sides are a multiple of the reference's, as after
+            super-resolution, is shrunk to compare them. Neither is modified.
         reference: uint8 RGB; without it, what compares is NaN.
 
     Raises:
-        InputError: if one of them is not as described.
+        InputError: if one of them is not as described, or they cannot be compared.
     """
     check_image(image)
     own_luma = _luma(image)
@@ -84,6 +85,12 @@ def measure(image: Image, reference: Image | None = None) -> Quality:
     if reference is None:
         return replace(UNMEASURED, **own)
     check_image(reference)
+    zoom = max(image.shape[0] // reference.shape[0], 1)
+    if image.shape != (zoom * reference.shape[0], zoom * reference.shape[1], 3):
+        sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (image, reference))
+        raise InputError(
+            f"pictures of {sizes} pixels cannot be compared; give one of the same size, or a multiple of it"
+        )
     if image.shape != reference.shape:
         image = cv2.resize(image, reference.shape[1::-1], interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     luma, clean = _luma(image), _luma(reference)

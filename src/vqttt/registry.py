@@ -1,10 +1,14 @@
 """A named collection of like things: degradations, methods, tasks, models."""
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vqttt.errors import PluginError, UnknownNameError
 
@@ -21,10 +25,14 @@ class Registry(Mapping[str, T]):
     it stands for, whose docstring's first line is the summary. It is imported when it is first asked for.
     """
 
-    def __init__(self, kind: str, group: str = "") -> None:
-        """Start an empty registry of `kind` (singular, as it should read in an error message)."""
+    def __init__(self, kind: str, group: str = "", reserved: tuple[str, ...] = ()) -> None:
+        """Start an empty registry of `kind` (singular, as it should read in an error message).
+
+        No other package may add an entry with a name in `reserved`.
+        """
         self.kind = kind
         self.group = group
+        self.reserved = reserved
         self._entries: dict[str, T] = {}
         self._summaries: dict[str, str] = {}
 
@@ -33,8 +41,14 @@ class Registry(Mapping[str, T]):
         """What other packages offer; a name of ours, or one that two of them claim, is an error."""
         found: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group) if self.group else ():
-            if point.name in self._entries or point.name in found:
-                raise PluginError(f"{_origin(point)} adds a {self.kind} {point.name!r}, a name that is taken")
+            if point.name in self._entries or point.name in found or point.name in self.reserved:
+                raise PluginError(
+                    f"{_origin(point)} adds a {self.kind} {point.name!r}, a name that is taken; uninstall that package"
+                )
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", point.name):
+                raise PluginError(
+                    f"{_origin(point)} adds a {self.kind} {point.name!r}; names have letters, digits and _ . - alone"
+                )
             found[point.name] = point
         return found
 
@@ -81,6 +95,31 @@ class Registry(Mapping[str, T]):
             raise PluginError(f"the {self.kind} {name!r} of {_origin(point)} cannot be imported: {error!r}") from error
         self.add(name, entry, (inspect.getdoc(entry) or "").partition("\n")[0])
         return entry
+
+    def call(self, name: str, *arguments: Any) -> NDArray[np.uint8]:
+        """Call the entry `name`, which makes a picture.
+
+        Raises:
+            PluginError: if it is another package's, and fails, or does not return a uint8 array.
+        """
+        entry: Any = self[name]
+        if name not in self._outside:
+            made: NDArray[np.uint8] = entry(*arguments)
+            return made
+        origin = f"the {self.kind} {name!r} of {_origin(self._outside[name])}"
+        try:
+            made = entry(*arguments)
+        except Exception as error:  # whatever another package's code happens to raise
+            raise PluginError(f"{origin} failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
+        if not isinstance(made, np.ndarray) or made.dtype != np.uint8:
+            got = made.dtype if isinstance(made, np.ndarray) else type(made).__name__
+            raise PluginError(f"{origin} returned {got}; it must return a uint8 array")
+        return made
+
+    def origin(self, name: str) -> str:
+        """Return the package and version that `name` comes from; empty for what is vqttt's own."""
+        point = self._outside.get(name)
+        return f"{point.dist.name} {point.dist.version}" if point and point.dist else ""
 
     def __contains__(self, name: object) -> bool:
         """Tell whether `name` is known."""

@@ -33,7 +33,7 @@ def remedies(records: pl.DataFrame) -> pl.DataFrame:
             row |= {"n": cells.select("task", "sample_id").n_unique()}
             row |= _gain(cells.filter(pl.col("degradation") != CLEAN), "")
             row |= _gain(cells.filter(pl.col("degradation") == CLEAN), "clean_")
-            rows.append(row | {"seconds": cells["seconds"].mean()})
+            rows.append(row | {"seconds": cells.filter(pl.col("error") == "")["seconds"].mean()})
     table = pl.DataFrame(rows, infer_schema_length=None)
     return table.sort("model", pl.col("task") != stats.ALL, "task", maintain_order=True)
 

@@ -61,7 +61,7 @@ def console_tables(records: pl.DataFrame) -> list["rich.table.Table"]:
     plain = without_restorers(records)
     shown = [tables.overview_table(overview(plain), brief=True), tables.accuracy_table(summarise(records))]
     if records["restorer"].n_unique() > 1:
-        shown.insert(1, tables.remedies_table(remedies(records)))
+        shown.insert(1, tables.remedies_table(remedies(records), brief=True))
     if (records["error"] != "").any():
         shown.append(tables.errors_table(records))
     return [table.rich() for table in shown]
@@ -120,7 +120,7 @@ def _main_tables(records: pl.DataFrame) -> list[Table]:
     plain = without_restorers(records)
     return [
         tables.overview_table(overview(plain)),
-        tables.quality_table(quality_effect(records)),
+        tables.quality_table(quality_effect(plain)),
         tables.accuracy_table(summarise(plain)),
         tables.correlation_table(rank_correlations(plain)),
         tables.remedies_table(remedies(records)),

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from vqttt.batches import Batch, PictureCache
-from vqttt.degradations import CLEAN, SCALES, SEVERITIES, check_kind
+from vqttt.degradations import CLEAN, DEGRADATIONS, SCALES, SEVERITIES, STYLES, check_kind
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.images import to_png_data_uri
 from vqttt.methods import METHODS, Method
 from vqttt.models.base import Model
 from vqttt.provenance import data_hash, describe_environment
-from vqttt.restorers import NONE, check_restorer, fingerprint
+from vqttt.registry import Registry
+from vqttt.restorers import NONE, RESTORERS, check_restorer, fingerprint
 from vqttt.runfolder import RunFolder
 from vqttt.tasks import JSONL, TASKS, load_task, question_text
 from vqttt.types import Condition, Record, Sample
@@ -111,7 +112,7 @@ class Cell:
     @property
     def key(self) -> str:
         """Its file's name: readable, and distinct whatever the model and task are called."""
-        condition = f"{self.condition.degradation}-{self.condition.severity}"
+        condition = f"{_slug(self.condition.degradation)}-{self.condition.severity}"
         restored = [] if self.condition.restorer == NONE else [_slug(self.condition.restorer)]
         return "~".join([_slug(self.model), _slug(self.task), condition, *restored, self.method, f"s{self.seed}"])
 
@@ -158,8 +159,9 @@ def run(config: StudyConfig, out: Path, load: Callable[[], Model], progress: Pro
         "command": command,
         "data": {name: data_hash(samples) for name, samples in tasks.items()},
         "restorers": restorers,
+        "plugins": _plugins(config),
     }
-    folder.open(description, identity=("config", "methods", "weights", "data", "restorers", "versions"))
+    folder.open(description, identity=("config", "methods", "weights", "data", "restorers", "plugins", "versions"))
     methods = list(dict.fromkeys(config.methods))
     grid = conditions(config)
     total = len(grid) * len(methods) * sum(map(len, tasks.values()))
@@ -176,6 +178,14 @@ def run(config: StudyConfig, out: Path, load: Callable[[], Model], progress: Pro
             for finished in _run_together(cells, samples, pictures, config, model, folder):
                 done += finished
                 progress(done, total, what)
+
+
+def _plugins(config: StudyConfig) -> dict[str, str]:
+    """Say which degradations, styles and restorers come from which version of another package."""
+    kinds = [name for kind in config.degradations for name in check_kind(kind)]
+    asked: list[tuple[Registry[Any], str]] = [(registry, name) for registry in (DEGRADATIONS, STYLES) for name in kinds]
+    asked += [(RESTORERS, name) for name in config.restorers]
+    return {name: origin for registry, name in asked if (origin := registry.origin(name))}
 
 
 def _run_together(

@@ -193,21 +193,25 @@ def correlation_table(correlations: pl.DataFrame) -> Table:
     """Tabulate `perception.rank_correlations`."""
     note = (
         "Spearman's rank correlation between a measure of the picture and the untuned model's score, with 95% "
-        "intervals: over all pictures of the task, and over those of the same question. Of noise level, less is better."
+        "intervals, over all pictures of the task; and, over those of the same question, Pearson's of ranks and scores "
+        "less their means for that question. Of noise level, less is better."
     )
     if len(correlations):
         correlations = correlations.with_columns(measure=pl.col("metric").str.replace_all("_", " "))
     return _table("Quality and answers", correlations, ("model", "task", "measure"), ("n", "rho", "within"), note)
 
 
-def remedies_table(remedies: pl.DataFrame, title: str = "Restorers and methods") -> Table:
-    """Tabulate `remedies.remedies`, or the same by degradation."""
+def remedies_table(remedies: pl.DataFrame, title: str = "Restorers and methods", brief: bool = False) -> Table:
+    """Tabulate `remedies.remedies`, or the same by degradation; `brief` leaves out counts and tasks."""
     keys = ("model", "degradation", "task", "restorer", "method")
-    numbers = ("n", "clean_delta", "accuracy", "delta", "corrective", "destructive", "psnr", "seconds")
+    numbers: tuple[str, ...] = ("n", "clean_delta", "accuracy", "delta", "corrective", "destructive", "psnr", "seconds")
     note = (
         "Percent, and gains in points with 95% intervals over the untuned model on the same pictures unrestored. "
         "Fixed and broken are answers on degraded pictures, whose mean PSNR is in dB."
     )
+    if brief and len(remedies):
+        note = "Percent, and gains in points over the untuned model on the same pictures unrestored."
+        numbers, remedies = ("clean_delta", "accuracy", "delta", "seconds"), remedies.filter(task=ALL)
     return _table(title, remedies, keys, numbers if len(remedies) else (), note)
 
 
@@ -258,7 +262,7 @@ def cells_table(summary: pl.DataFrame) -> Table:
 
 def errors_table(records: pl.DataFrame) -> Table:
     """Tabulate the samples that failed, by cell and reason."""
-    keys = ["model", "task", "degradation", "severity", "method", "error"]
+    keys = ["model", "task", "degradation", "severity", "restorer", "method", "error"]
     failed = records.filter(pl.col("error") != "").with_columns(pl.col("error").str.slice(0, 200))
     counts = failed.group_by(keys, maintain_order=True).agg(failed=pl.len())
     note = f"{len(failed):,} of {len(records):,} records failed; they count as wrong in every accuracy."

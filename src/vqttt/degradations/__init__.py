@@ -1,9 +1,10 @@
 """Degradations and styles: what cameras, weather, codecs and artists do to a picture, at five severities.
 
-Parameters follow D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations", ICLR 2019, which fixed them on photographs of 224 x 224. Under the scale `relative` every length is
-multiplied by the short side / 224, so that a picture of any size suffers what the published one did; `absolute` takes
-lengths in pixels, as published. Amplitudes never change.
+The first 19 follow D. Hendrycks and T. Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", ICLR 2019, as the package imagecorruptions 1.1 has them (C. Michaelis et al. 2019), which redefined
+`elastic_transform` and draws motion without ImageMagick. Their parameters were fixed on photographs of 224 x 224. Under
+the scale `relative` every length is multiplied by the short side / 224, so that a picture of any size suffers what the
+published one did; `absolute` takes lengths in pixels, as published. Amplitudes never change.
 """
 
 import hashlib
@@ -66,7 +67,7 @@ REFERENCE_SIDE = 224
 MIN_SIDE = 16
 """A picture with a shorter side, in pixels, is padded to this while it is degraded."""
 
-DEGRADATIONS: Registry[Degradation] = Registry("degradation", group="vqttt.degradations")
+DEGRADATIONS: Registry[Degradation] = Registry("degradation", group="vqttt.degradations", reserved=(CLEAN,))
 DEGRADATIONS.add("gaussian_noise", gaussian_noise, "sensor noise in poor light: independent for each pixel and colour")
 DEGRADATIONS.add("motion_blur", motion_blur, "the camera moves during exposure: smear along a random direction")
 DEGRADATIONS.add("snow", snow, "falling snow: bright streaks before a whitened scene")
@@ -113,7 +114,7 @@ DEGRADATIONS.add("messenger_forward", messenger_forward, "forwarded again and ag
 DEGRADATIONS.add("old_scan", old_scan, "an old print, faded and yellowed, scanned through dusty glass")
 
 
-STYLES: Registry[Degradation] = Registry("style", group="vqttt.styles")
+STYLES: Registry[Degradation] = Registry("style", group="vqttt.styles", reserved=(CLEAN,))
 STYLES.add("sketch", sketch, "pencil on white paper: shading where tones change")
 STYLES.add("line_art", line_art, "black outlines on white, and nothing else")
 STYLES.add("cartoon", cartoon, "flat areas in few tones, strong colours, dark outlines")
@@ -132,8 +133,11 @@ def check_kind(kind: str) -> list[str]:
 
     Raises:
         UnknownNameError: if one of them is neither a degradation nor a style.
+        InputError: if one of several is empty, or `clean`.
     """
     names = [] if kind == CLEAN else kind.split("+")
+    if "" in names or CLEAN in names:
+        raise InputError(f"{kind!r} is no chain; join names of degradations or styles, as in fog+jpeg_compression")
     for name in names:
         if name not in DEGRADATIONS and name not in STYLES:
             raise UnknownNameError("degradation or style", name, [CLEAN, *DEGRADATIONS, *STYLES])
@@ -177,11 +181,15 @@ def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "rel
     for place, name in enumerate(names):
         # The name is mixed in so that, say, noise and snow of one seed do not share their draws.
         entropy = [seed, zlib.crc32(name.encode()), severity, *([place] if place else [])]
-        step = DEGRADATIONS[name] if name in DEGRADATIONS else STYLES[name]
-        before, degraded = degraded, step(degraded, severity, np.random.default_rng(entropy), unit)
-        if degraded.shape != before.shape or degraded.dtype != np.uint8:
-            given = f"{degraded.dtype} of shape {degraded.shape}"
-            raise PluginError(f"{name} made {given} of a picture of shape {before.shape}; it must keep shape and uint8")
+        registry = DEGRADATIONS if name in DEGRADATIONS else STYLES
+        degraded = degraded.view()
+        degraded.flags.writeable = False
+        before, rng = degraded, np.random.default_rng(entropy)
+        degraded = registry.call(name, before, severity, rng, unit)
+        if degraded.shape != before.shape:
+            raise PluginError(
+                f"{name} made a picture of shape {degraded.shape} of one of {before.shape}; it must keep it"
+            )
     return np.ascontiguousarray(degraded[:height, :width])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
-from vqttt.degradations.canvas import canvas
+from vqttt.degradations.canvas import canvas, clouds
 from vqttt.images import to_uint8
 from vqttt.types import Image
 
@@ -62,13 +62,13 @@ def watercolour(image: Image, severity: int, rng: np.random.Generator, unit: flo
 
     def draw(pixels: Floats, unit: float) -> Floats:
         own, shape = np.random.default_rng(seed), pixels.shape[:2]
-        shift = [waver * unit * _texture(own, shape, 8 * unit) for _ in range(2)]
+        shift = [waver * unit * clouds(shape, 8 * unit, own) for _ in range(2)]
         y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
         moved = cv2.remap(pixels, x + shift[0], y + shift[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         wash = flatten(np.asarray(moved, np.float32), radius * unit)
         luma = cv2.cvtColor(wash, cv2.COLOR_RGB2GRAY)
         border = cv2.morphologyEx(luma, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-        pigment = 1 + 0.5 * paper * _texture(own, shape, 20 * unit) + 0.25 * paper * _texture(own, shape, 1.5 * unit)
+        pigment = 1 + 0.5 * paper * clouds(shape, 20 * unit, own) + 0.25 * paper * clouds(shape, 1.5 * unit, own)
         pigment += np.minimum(border / 96, 1) * 0.4
         density = (1 - paper) * (255 - wash) * pigment[..., None]
         return np.asarray(255 - density, np.float32)
@@ -163,10 +163,3 @@ def lines(pixels: Floats, unit: float, width: float = 1.0) -> Floats:
     difference = fine - coarse + 0.012
     drawn: Floats = np.where(difference >= 0, 1, 1 + np.tanh(70 * difference)).astype(np.float32)
     return drawn
-
-
-def _texture(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> Floats:
-    """Draw a smooth random field of spread 1 with features of about `cell` pixels."""
-    size = [max(math.ceil(length / max(cell, 1)) + 1, 2) for length in shape]
-    coarse = rng.standard_normal(size, dtype=np.float32)
-    return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)

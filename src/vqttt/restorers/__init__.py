@@ -48,7 +48,7 @@ NONE, MATCHED, SPANDREL = "none", "matched", "spandrel:"
 MIN_SIDE = 16
 """A picture with a shorter side, in pixels, is padded to this while it is restored."""
 
-RESTORERS: Registry[Restorer] = Registry("restorer", group="vqttt.restorers")
+RESTORERS: Registry[Restorer] = Registry("restorer", group="vqttt.restorers", reserved=(NONE, MATCHED))
 RESTORERS.add("auto", auto, "guesses from the picture what happened to it, and undoes that")
 RESTORERS.add("non-local-means", non_local_means, "averages places that look alike: takes noise away")
 RESTORERS.add("bilateral", bilateral, "averages neighbours of like colours: takes noise away")
@@ -134,11 +134,13 @@ def find(restorer: str) -> Restorer:
 
 
 def fingerprint(restorer: str) -> str:
-    """Return the SHA-256 of the weights that a restorer reads from a file; empty for one that reads none.
+    """Return a SHA-256 of the weights that a restorer reads from a file, or of `MATCHING`; empty for all others.
 
     Raises:
         InputError, MissingExtraError: if it has weights, and they are not there or cannot be used.
     """
+    if restorer == MATCHED:
+        return hashlib.sha256(repr(sorted(MATCHING.items())).encode()).hexdigest()
     if restorer in maxim.VARIANTS:
         file = maxim.weights_path(restorer)
     elif restorer.startswith(SPANDREL):
@@ -152,10 +154,12 @@ def fingerprint(restorer: str) -> str:
 def _padded(name: str, image: Image) -> Image:
     height, width = image.shape[:2]
     padding = ((0, max(MIN_SIDE - height, 0)), (0, max(MIN_SIDE - width, 0)), (0, 0))
-    padded = np.pad(image, padding, mode="edge") if min(height, width) < MIN_SIDE else image
-    restored = find(name)(padded)
+    padded = np.pad(image, padding, mode="edge") if min(height, width) < MIN_SIDE else image.view()
+    padded.flags.writeable = False
+    restored = find(name)(padded) if name.startswith(SPANDREL) else RESTORERS.call(name, padded)
     zoom = restored.shape[0] // padded.shape[0]
-    if restored.shape != (padded.shape[0] * zoom, padded.shape[1] * zoom, 3) or restored.dtype != np.uint8:
-        made = f"{restored.dtype} of shape {restored.shape}"
-        raise PluginError(f"{name} made {made} of a picture of shape {padded.shape}; it must keep the proportions")
+    if restored.shape != (padded.shape[0] * zoom, padded.shape[1] * zoom, 3) or not zoom:
+        raise PluginError(
+            f"{name} made a picture of shape {restored.shape} of one of {padded.shape}; it must keep proportions"
+        )
     return np.ascontiguousarray(restored[: height * zoom, : width * zoom])

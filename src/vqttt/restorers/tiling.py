@@ -1,4 +1,8 @@
-"""Large pictures through a network piece by piece: overlapping tiles, blended so that no seam shows."""
+"""Large pictures through a network piece by piece: overlapping tiles, blended where they meet.
+
+A network that looks at the whole picture, by attention or means over it, sees a tile alone: its tone may then differ
+from tile to tile, gradually, for all blending.
+"""
 
 import math
 from collections.abc import Callable
