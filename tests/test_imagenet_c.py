@@ -125,3 +125,19 @@ def test_frost_is_about_as_bright_as_theirs(corrupt, severity):
     assert abs(a - b) < 25, (a, b)
     a, b = (np.mean([psnr(group_image, image) for group_image in group]) for group in (ours, theirs))
     assert abs(a - b) < 2.5, (a, b)
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_frost_weighs_scene_and_ice_as_theirs_does(package, severity):
+    """Over black there is the ice alone, over white the scene's share of it as well, where nothing clips."""
+    scene_share, ice_share = ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))[severity - 1]
+    black, gray = (np.full((160, 160, 3), tone, np.uint8) for tone in (0, 60))
+    ice = degrade(black, "frost", severity, 3, "absolute").astype(float)
+    seen = degrade(gray, "frost", severity, 3, "absolute").astype(float)
+    open_to_see = (seen < 250).all(axis=2)
+    assert open_to_see.mean() > 0.3
+    assert (seen - ice)[open_to_see].mean() == pytest.approx(60 * scene_share, abs=0.6)
+    panes = [degrade(black, "frost", severity, seed, "absolute") for seed in range(64)]
+    assert np.mean([pane.mean() for pane in panes]) / ice_share == pytest.approx(148, abs=12)
+    # Feathers, not an even gray.
+    assert np.mean([pane.std() for pane in panes]) / ice_share > 30

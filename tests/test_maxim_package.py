@@ -167,11 +167,20 @@ def test_install_from_a_file(variant, tmp_path):
     path = install(variant, file)
     assert path == tmp_path / "cache" / "restorers" / "tiny.safetensors"
     assert [entry.name for entry in path.parent.iterdir()] == [path.name], "nothing half-written is left"
-    content, before = path.read_bytes(), path.stat().st_mtime_ns
+    content = path.read_bytes()
     assert f"@test/tiny@1.0 sha256:{VARIANTS[variant].sha256}".encode() in content[:1000]
-    assert install(variant) == path and path.stat().st_mtime_ns == before, "what is installed is not fetched again"
     for _ in range(5):
         assert install(variant, file).read_bytes() == content
+    with pytest.raises(InputError, match="not the weights of a MAXIM network; delete it"):
+        install(variant)  # what is there is not fetched again, but looked at
+
+
+def test_what_is_installed_is_not_fetched_again(variant, monkeypatch):
+    path = weights_path(variant)
+    path.parent.mkdir(parents=True)
+    save_file(small_network().state_dict(), path)
+    monkeypatch.setenv("PATH", "")
+    assert install(variant) == path
 
 
 def test_another_package_is_refused(variant, tmp_path):

@@ -1,16 +1,15 @@
 """Contact sheets: one picture under everything that can happen to it, and under every remedy."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
 from vqttt.degradations import CLEAN, DEGRADATIONS, SEVERITIES, STYLES, degrade
-from vqttt.errors import InputError, MissingExtraError
 from vqttt.images import to_uint8
-from vqttt.restorers import NONE, RESTORERS, restore
+from vqttt.restorers import NONE, restore
 from vqttt.types import Image
 
 _INK, _PAPER = "#222222", "#ffffff"
@@ -18,7 +17,7 @@ _INK, _PAPER = "#222222", "#ffffff"
 
 def contact_sheet(
     image: Image,
-    kinds: Sequence[str] | None = None,
+    kinds: Iterable[str] | None = None,
     severities: Sequence[int] = SEVERITIES,
     seed: int = 0,
     scale: str = "relative",
@@ -43,27 +42,23 @@ def contact_sheet(
     return grid(rows, [f"severity {severity}" for severity in severities], tile)
 
 
-def restored_sheet(image: Image, restorers: Sequence[str] | None = None, tile: int = 320) -> Image:
+def restored_sheet(image: Image, restorers: Iterable[str], tile: int = 320) -> Image:
     """Lay out a picture, then a labelled row for each restorer: what it makes of the picture, and what it changed.
 
     Args:
         image: uint8 RGB of shape (H, W, 3).
-        restorers: what `restore` takes; None takes all that are registered and installed.
+        restorers: what `restore` takes; `restorers.installed()` is all that can be had.
         tile: longer side of each picture on the sheet, in pixels.
 
     Raises:
-        InputError, MissingExtraError: as `restore` does, of restorers that were named.
+        InputError, MissingExtraError: as `restore` does.
     """
-    rows = {"as it was": [restore(image, NONE)]}
-    for name in RESTORERS if restorers is None else restorers:
-        try:
-            restored = restore(image, name)
-        except (InputError, MissingExtraError):
-            if restorers is not None:
-                raise
-            continue
+    rows = {"as it was": [_small(restore(image, NONE), tile)]}
+    for name in restorers:
+        restored = restore(image, name)
         alike = np.array(PILImage.fromarray(restored).resize(image.shape[1::-1], PILImage.Resampling.BOX))
-        rows[name] = [restored, to_uint8(128 + 4 * (alike.astype(np.float32) - image))]
+        change = to_uint8(128 + 4 * (alike.astype(np.float32) - image))
+        rows[name] = [_small(restored, tile), _small(change, tile)]
     return grid(rows, ["restored", "change, 4 times"], tile)
 
 

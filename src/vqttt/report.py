@@ -110,6 +110,7 @@ def write_html(run: Path) -> Path:
         quality_charts=_quality_panels(plain),
         examples=_examples(details),
         kernels=_kernels(details),
+        restored=sorted(set(plain["restorer"]) - {stats.BASELINE}),
         provenance=json.dumps(about, indent=2, ensure_ascii=False, sort_keys=True) if about else "",
         command=command if isinstance(command, str) else shlex.join(map(str, command)),
     )

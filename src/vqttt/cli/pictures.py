@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -33,8 +34,8 @@ def degrade(
     from vqttt.images import load_image, save_image
 
     if gallery:
-        sheet = contact_sheet(load_image(image), [kind] if kind else None, seed=seed, scale=scale)
-        save_image(sheet, out)
+        kinds = _track([kind] if kind else [*degradations.DEGRADATIONS, *degradations.STYLES], "degrading")
+        save_image(contact_sheet(load_image(image), kinds, seed=seed, scale=scale), out)
     elif kind is None:
         known = ", ".join((*degradations.DEGRADATIONS, *degradations.STYLES))
         raise InputError(f"say --kind ({known}) or --gallery")
@@ -56,7 +57,14 @@ def restore(
     from vqttt.images import load_image, save_image
 
     picture = load_image(image)
-    save_image(restored_sheet(picture) if gallery else restorers.restore(picture, restorer), out)
+    if gallery:
+        names = restorers.installed()
+        missing = [name for name in restorers.RESTORERS if name not in names]
+        if missing:
+            typer.echo(f"left out, not installed: {', '.join(missing)}", err=True)
+        save_image(restored_sheet(picture, _track(names, "restoring")), out)
+    else:
+        save_image(restorers.restore(picture, restorer), out)
     typer.echo(out)
 
 
@@ -84,3 +92,12 @@ def quality(
     width = max(map(len, values))
     for name, value in values.items():
         typer.echo(f"{name:<{width}}  {value:8.3f}  {METRICS.get(name, '')}".rstrip())
+
+
+def _track(names: list[str], what: str) -> Iterable[str]:
+    """Show a progress bar while `names` are gone through, if there is a terminal to show it on."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(names, what, console=console, transient=True, disable=not console.is_terminal)

@@ -34,6 +34,7 @@ __all__ = [
     "check_restorer",
     "find",
     "fingerprint",
+    "installed",
     "restore",
 ]
 
@@ -131,6 +132,11 @@ def find(restorer: str) -> Restorer:
 
         return learned.load(restorer.removeprefix(SPANDREL))
     return maxim.load(restorer) if restorer in maxim.VARIANTS else RESTORERS[restorer]
+
+
+def installed() -> list[str]:
+    """Return the registered restorers whose weights, if they need any, are installed."""
+    return [name for name in RESTORERS if name not in maxim.VARIANTS or maxim.weights_path(name).is_file()]
 
 
 def fingerprint(restorer: str) -> str:

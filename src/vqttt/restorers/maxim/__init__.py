@@ -97,13 +97,16 @@ def install(name: str, package: str | Path | None = None) -> Path:
     Raises:
         UnknownNameError: if there is no such variant.
         MissingExtraError: if the package has to be fetched and npm is not installed.
-        InputError: if the package cannot be fetched or is not the expected one, or the cache cannot be written.
+        InputError: if the package cannot be fetched or is not the expected one, the cache cannot be written, or what it
+            holds already is damaged.
     """
     path = weights_path(name)
     if package is not None or not path.is_file():
         from vqttt.restorers.maxim.package import install_package
 
         install_package(VARIANTS[name], path, None if package is None else Path(package))
+    else:
+        load(name)
     return path
 
 
