@@ -186,7 +186,8 @@ and what differs from it may not be mended: `maxim-denoising` learned from the n
 
 ## Matched, and auto on everything
 
-`matched` knows the degradation; `auto` knows nothing, and on most of these is expected to leave the picture alone.
+`matched` knows the degradation; `auto` knows nothing. Where nothing helps it should leave the picture alone, but it
+takes some kinds (glass and zoom blur, rain, lens dirt) for others, and does harm.
 
 {head}
 {auto}
