@@ -7,6 +7,7 @@ import torch
 
 from training.blueprint import build_model, build_processor
 from vqttt.models.llava import Llava
+from vqttt.restorers.maxim.network import Config, Maxim
 from vqttt.types import Image
 
 WORDS = "what color is the shape red green blue yes no how many objects are there"
@@ -31,3 +32,12 @@ def pictures(count: int, side: int = 64) -> list[Image]:
     rng = np.random.default_rng(5)
     coarse = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     return list(coarse.repeat(side // 8, 1).repeat(side // 8, 2))
+
+
+SMALL_MAXIM = Config(stages=2, width=8, sides=(4, 4, 2), groups=1, bottlenecks=1)
+
+
+def small_maxim() -> Maxim:
+    """A MAXIM of two stages and few channels, with drawn weights."""
+    torch.manual_seed(3)
+    return Maxim(SMALL_MAXIM)

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tests.pictures import natural, psnr, scene
+from tests.small_models import SMALL_MAXIM, small_maxim
 from vqttt.degradations import degrade
 from vqttt.restorers.maxim import VARIANTS, restore, weights_path
 from vqttt.restorers.maxim.blocks import MultiAxis
@@ -21,16 +22,9 @@ from vqttt.restorers.maxim.network import Config, Maxim
 from vqttt.restorers.maxim.restorer import MaximRestorer, load_file
 
 GOLDENS = Path(__file__).parent / "goldens" / "maxim" / "tfjs.json"
-SMALL = Config(stages=2, width=8, sides=(4, 4, 2), groups=1, bottlenecks=1)
-SCOPE = "Call/jax2tf_apply_/Wrapper/backbone/"
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def small_network() -> Maxim:
-    torch.manual_seed(3)
-    return Maxim(SMALL)
 
 
 def weights_or_skip(name: str) -> None:
@@ -50,11 +44,11 @@ def test_parameters_are_as_many_as_published(stages, millions):
 @pytest.mark.parametrize("shape", [(16, 16), (16, 48), (64, 32)])
 @torch.inference_mode()
 def test_the_network_keeps_the_shape(shape):
-    assert SMALL.multiple == 16
+    assert SMALL_MAXIM.multiple == 16
     picture = torch.rand(2, *shape, 3)
-    restored = small_network()(picture)
+    restored = small_maxim()(picture)
     assert restored.shape == picture.shape and bool(restored.isfinite().all())
-    torch.testing.assert_close(restored[1:], small_network()(picture[1:]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(restored[1:], small_maxim()(picture[1:]), atol=1e-5, rtol=0)
 
 
 @torch.inference_mode()
@@ -81,7 +75,7 @@ def test_pixels_mix_along_the_grid_and_within_blocks():
 
 @pytest.mark.parametrize("shape", [(16, 16), (17, 100), (33, 47)])
 def test_a_network_that_adds_nothing_returns_the_picture(shape):
-    network = small_network()
+    network = small_maxim()
     torch.nn.init.zeros_(network.output.weight)
     torch.nn.init.zeros_(network.output.bias)
     image = natural(*shape)
@@ -90,7 +84,7 @@ def test_a_network_that_adds_nothing_returns_the_picture(shape):
 
 
 def test_pictures_are_restored_the_same_every_time():
-    restorer = MaximRestorer(small_network())
+    restorer = MaximRestorer(small_maxim())
     image = natural(50, 70)
     image.flags.writeable = False
     restored = restorer(image)
@@ -102,7 +96,7 @@ def test_pictures_are_restored_the_same_every_time():
 
 
 def test_tiles_leave_no_seams():
-    network, image = small_network(), natural(48, 160)
+    network, image = small_maxim(), natural(48, 160)
     with torch.no_grad():  # a trained network changes a picture by a few levels
         network.output.weight *= 0.1
         network.output.bias *= 0.1

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests.pictures import scene
+from tests.small_models import small_maxim
 from vqttt.errors import InputError, MissingExtraError, UnknownNameError
 from vqttt.restorers import maxim
 from vqttt.restorers.maxim import VARIANTS, Variant, install, load, restore, weights_path
@@ -23,16 +24,10 @@ from vqttt.restorers.maxim.network import Config, Maxim
 from vqttt.restorers.maxim.package import unpack
 from vqttt.restorers.maxim.restorer import MaximRestorer
 
-SMALL = Config(stages=2, width=8, sides=(4, 4, 2), groups=1, bottlenecks=1)
 SCOPE = "Call/jax2tf_apply_/Wrapper/backbone/"
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def small_network() -> Maxim:
-    torch.manual_seed(3)
-    return Maxim(SMALL)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +173,7 @@ def test_install_from_a_file(variant, tmp_path):
 def test_what_is_installed_is_not_fetched_again(variant, monkeypatch):
     path = weights_path(variant)
     path.parent.mkdir(parents=True)
-    save_file(small_network().state_dict(), path)
+    save_file(small_maxim().state_dict(), path)
     monkeypatch.setenv("PATH", "")
     assert install(variant) == path
 
@@ -231,7 +226,7 @@ def test_weights_that_cannot_be_loaded(variant, monkeypatch, tmp_path):
         weights_path(variant).write_bytes(content)
         with pytest.raises(InputError, match="not the weights of a MAXIM network; delete it"):
             load(variant)
-    weights = small_network().state_dict()
+    weights = small_maxim().state_dict()
     del weights["output.bias"]
     save_file(weights, weights_path(variant))
     with pytest.raises(InputError, match="not the weights of a MAXIM network"):
@@ -239,7 +234,7 @@ def test_weights_that_cannot_be_loaded(variant, monkeypatch, tmp_path):
 
 
 def test_weights_are_loaded_once(variant):
-    network = small_network()
+    network = small_maxim()
     weights_path(variant).parent.mkdir(parents=True)
     save_file(network.state_dict(), weights_path(variant))
     assert load(variant) is load(variant)

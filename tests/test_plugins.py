@@ -103,26 +103,28 @@ def test_its_mistakes_are_one_line(outside, point, kind, message):
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
+def study(run, *degradations: str, out: str) -> None:
+    """Run a small study of some degradations."""
+    asked = [part for name in degradations for part in ("--degradation", name)]
+    done = run("study", "--model", "fake", "--task", "digits", "--limit", 4, *asked,
+               "--severity", 3, "--method", "none", "--out", out)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_fails_in_a_study_is_a_marked_record(outside, tmp_path):
     install, run = outside
     install("[vqttt.degradations]", "fiery = smoke:fiery")
-    study = run("study", "--model", "fake", "--task", "digits", "--limit", 4, "--degradation", "clean",
-                "--degradation", "fiery", "--severity", 3, "--method", "none", "--out", "run")  # fmt: skip
-    assert study.returncode == 0, study.stderr
+    study(run, "clean", "fiery", out="run")
     assert "KeyError" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_one_that_works_in_place_spoils_nothing(outside, tmp_path):
     install, run = outside
     install("[vqttt.degradations]", "inplace = smoke:inplace")
-    study = run("study", "--model", "fake", "--task", "digits", "--limit", 4, "--degradation", "inplace",
-                "--degradation", "fog", "--severity", 3, "--method", "none", "--out", "run")  # fmt: skip
-    assert study.returncode == 0, study.stderr
+    study(run, "inplace", "fog", out="run")
     frame = pl.concat(pl.read_parquet(file) for file in sorted((tmp_path / "run" / "cells").glob("*.parquet")))
     assert frame.filter(degradation="inplace")["error"].str.contains("read-only").all()
-    alone = run("study", "--model", "fake", "--task", "digits", "--limit", 4, "--degradation", "fog",
-                "--severity", 3, "--method", "none", "--out", "alone")  # fmt: skip
-    assert alone.returncode == 0, alone.stderr
+    study(run, "fog", out="alone")
     (file,) = (tmp_path / "alone" / "cells").glob("*.parquet")
     assert pl.read_parquet(file)["image_sha256"].equals(frame.filter(degradation="fog")["image_sha256"])
     assert json.loads((tmp_path / "run" / "run.json").read_text())["plugins"] == {"inplace": "smoke 1.0"}

@@ -91,7 +91,7 @@ class Batch:
                 images[sample.id] = image
             except VQTTTError as error:
                 errors[sample.id] = str(error)
-            except Exception as error:  # another package's degradation or restorer may raise anything
+            except Exception as error:  # a network on a large picture, say, may raise anything
                 reason = " ".join(str(error).split())
                 errors[sample.id] = f"degrading or restoring failed: {type(error).__name__}: {reason}"
         began = time.perf_counter()

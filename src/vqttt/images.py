@@ -116,6 +116,15 @@ def check_image(image: Image) -> None:
         raise InputError(f"an image must be a uint8 array of shape (H, W, 3); got {image.dtype} of shape {image.shape}")
 
 
+def at_least(image: Image, side: int) -> Image:
+    """Return a read-only view of a picture whose sides are at least `side` pixels, its last row and column repeated."""
+    height, width = image.shape[:2]
+    padding = ((0, max(side - height, 0)), (0, max(side - width, 0)), (0, 0))
+    padded = np.pad(image, padding, mode="edge") if min(height, width) < side else image.view()
+    padded.flags.writeable = False
+    return padded
+
+
 def to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Round `values` (0 to 255) to uint8; what lies outside is clipped."""
     rounded = np.rint(values)

@@ -42,7 +42,7 @@ from vqttt.degradations.styles_line import halftone, line_art, sketch, stained_g
 from vqttt.degradations.styles_paint import cartoon, grayscale, inverted, oil_paint, pixel_art, posterise, watercolour
 from vqttt.degradations.weather import fog, snow, spatter
 from vqttt.errors import InputError, PluginError, UnknownNameError
-from vqttt.images import check_image
+from vqttt.images import at_least, check_image
 from vqttt.registry import Registry
 from vqttt.types import Image
 
@@ -175,8 +175,7 @@ def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "rel
         return image
 
     height, width = image.shape[:2]
-    padding = ((0, max(MIN_SIDE - height, 0)), (0, max(MIN_SIDE - width, 0)), (0, 0))
-    degraded = np.pad(image, padding, mode="edge") if min(height, width) < MIN_SIDE else image
+    degraded = at_least(image, MIN_SIDE)
     unit = min(degraded.shape[:2]) / REFERENCE_SIDE if scale == "relative" else 1.0
     for place, name in enumerate(names):
         # The name is mixed in so that, say, noise and snow of one seed do not share their draws.

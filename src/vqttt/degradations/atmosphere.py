@@ -7,9 +7,8 @@ import math
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from vqttt.degradations.canvas import Floats, clouds, fit, frame
+from vqttt.degradations.canvas import Floats, clouds, fit, frame, guided
 from vqttt.degradations.exposure import to_linear, to_srgb
 from vqttt.types import Image
 
@@ -75,20 +74,10 @@ def _depth(seen: Floats, rng: np.random.Generator) -> Floats:
     shape = seen.shape[0], seen.shape[1]
     plain = 1 / (1 + 5 * np.linspace(0, 1, shape[0], dtype=np.float32)[:, None])
     darkest = cv2.erode(seen.min(axis=2), np.ones((9, 9), np.uint8))
-    pale = _guided(*(np.sqrt(layer, dtype=np.float32) for layer in (darkest, cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY))))
+    gray = np.sqrt(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+    pale = guided(np.sqrt(darkest, dtype=np.float32), gray, 12, 0.01, cv2.BORDER_REPLICATE)
     drift = 1 + 0.14 * clouds(shape, 110, rng) + 0.06 * clouds(shape, 35, rng)
     return np.asarray(plain * (0.7 + 0.6 * pale) * np.clip(drift, 0.4, 1.6), np.float32)
-
-
-def _guided(values: Floats, guide: Floats) -> Floats:
-    """Smooth `values` over 25 x 25 pixels, but not across edges of `guide` (the guided filter of He et al. 2010)."""
-
-    def mean(field: NDArray[np.floating]) -> Floats:
-        return np.asarray(cv2.blur(field, (25, 25), borderType=cv2.BORDER_REPLICATE), np.float32)
-
-    level, tone = mean(values), mean(guide)
-    slope = (mean(guide * values) - tone * level) / (mean(guide * guide) - tone * tone + 0.01)
-    return mean(slope) * guide + mean(level - slope * tone)
 
 
 def _streak(length: float, width: float, angle: float) -> Floats:

@@ -59,3 +59,22 @@ def clouds(shape: tuple[int, int], cell: float, rng: np.random.Generator) -> Flo
     size = [max(math.ceil(length / max(cell, 1)) + 1, 2) for length in shape]
     coarse = rng.standard_normal(size, dtype=np.float32)
     return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def guided(values: Floats, guide: Floats, radius: int, epsilon: float, border: int = cv2.BORDER_REFLECT) -> Floats:
+    """Smooth `values` over a square, but not across edges of `guide` (the guided filter of He, Sun and Tang 2010).
+
+    Args:
+        values: shape (H, W).
+        guide: likewise; an edge is what varies by more than the root of `epsilon`.
+        radius: half the side of the square, in pixels.
+        epsilon: a variance of `guide`.
+        border: how OpenCV goes on beyond the picture.
+    """
+
+    def mean(field: NDArray[np.floating]) -> Floats:
+        return np.asarray(cv2.blur(field, (2 * radius + 1, 2 * radius + 1), borderType=border), np.float32)
+
+    level, tone = mean(values), mean(guide)
+    slope = (mean(guide * values) - tone * level) / (mean(guide * guide) - tone * tone + np.float32(epsilon))
+    return mean(slope) * guide + mean(level - slope * tone)

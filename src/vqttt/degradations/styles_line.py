@@ -6,11 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.degradations.canvas import canvas
+from vqttt.degradations.canvas import Floats, canvas
 from vqttt.degradations.styles_paint import lines
 from vqttt.types import Image
-
-Floats = NDArray[np.float32]
 
 # How much of the drawing covers the picture.
 _COVER = (0.4, 0.6, 0.8, 0.9, 1.0)

@@ -4,14 +4,11 @@ import math
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as PILImage
 
-from vqttt.degradations.canvas import canvas, clouds
+from vqttt.degradations.canvas import Floats, canvas, clouds
 from vqttt.images import to_uint8
 from vqttt.types import Image
-
-Floats = NDArray[np.float32]
 
 _CARTOON = ((2, 10, 1.05, 0.5), (3, 8, 1.1, 0.7), (4, 6, 1.2, 0.85), (5, 5, 1.3, 1.0), (6, 4, 1.4, 1.0))
 _OIL_RADIUS = (2, 4, 7, 9, 11)

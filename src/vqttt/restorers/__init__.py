@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from vqttt.errors import InputError, PluginError, UnknownNameError
-from vqttt.images import check_image
+from vqttt.images import at_least, check_image
 from vqttt.registry import Registry
 from vqttt.restorers import maxim
 from vqttt.restorers.auto import auto
@@ -159,9 +159,7 @@ def fingerprint(restorer: str) -> str:
 
 def _padded(name: str, image: Image) -> Image:
     height, width = image.shape[:2]
-    padding = ((0, max(MIN_SIDE - height, 0)), (0, max(MIN_SIDE - width, 0)), (0, 0))
-    padded = np.pad(image, padding, mode="edge") if min(height, width) < MIN_SIDE else image.view()
-    padded.flags.writeable = False
+    padded = at_least(image, MIN_SIDE)
     restored = find(name)(padded) if name.startswith(SPANDREL) else RESTORERS.call(name, padded)
     zoom = restored.shape[0] // padded.shape[0]
     if restored.shape != (padded.shape[0] * zoom, padded.shape[1] * zoom, 3) or not zoom:

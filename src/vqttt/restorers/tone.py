@@ -6,12 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vqttt.degradations.canvas import Floats, guided
 from vqttt.degradations.exposure import to_linear, to_srgb
 from vqttt.images import to_uint8
 from vqttt.restorers.denoise import total_variation
 from vqttt.types import Image
-
-Floats = NDArray[np.float32]
 
 # What counts as the darkest and the brightest tone, so that single pixels do not.
 _ENDS = (0.005, 0.995)
@@ -37,7 +36,8 @@ def dehaze(image: Image) -> Image:
         return image.copy()
     air = np.maximum(np.median(pixels[darkest >= np.quantile(darkest, 0.99)], axis=0), 30).astype(np.float32)
     luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) / np.float32(255)
-    added = np.clip(np.float32(0.95 * strength) * _guided(dark_channel(pixels / air), luma), 0, 0.85)
+    pale = guided(dark_channel(pixels / air), luma, 3 * _radius(luma.shape), 1e-3)
+    added = np.clip(np.float32(0.95 * strength) * pale, 0, 0.85)
     scene = pixels - air * added[..., None]
     brightest = float(np.quantile(scene.max(axis=2), 0.999)) / 255
     left = np.minimum(1 - added, 1 - strength * (1 - brightest))
@@ -111,15 +111,3 @@ def dark_channel(pixels: NDArray[Any]) -> Floats:
 
 def _radius(shape: tuple[int, ...]) -> int:
     return max(round(min(shape[0], shape[1]) / 32), 4)
-
-
-def _guided(values: Floats, guide: NDArray[Any]) -> Floats:
-    """Smooth `values`, but not across edges of `guide` (He, Sun and Tang 2013)."""
-    size = 6 * _radius(guide.shape) + 1
-
-    def mean(field: NDArray[Any]) -> Floats:
-        return np.asarray(cv2.blur(field, (size, size), borderType=cv2.BORDER_REFLECT), np.float32)
-
-    level, tone = mean(values), mean(guide)
-    slope = (mean(guide * values) - tone * level) / (mean(guide * guide) - tone * tone + np.float32(1e-3))
-    return np.asarray(mean(slope) * guide + mean(level - slope * tone), np.float32)
