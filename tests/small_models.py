@@ -1,11 +1,15 @@
 """Small models that several tests share."""
 
+import tempfile
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from training.blueprint import build_model, build_processor
+from vqttt.features import measure_clean, save_clean
+from vqttt.models import CLEAN_FEATURES
 from vqttt.models.llava import Llava
 from vqttt.restorers.maxim.network import Config, Maxim
 from vqttt.types import Image
@@ -24,7 +28,10 @@ def tiny_llava() -> Llava:
         for parameter in network.parameters():
             if parameter.ndim == 2:
                 parameter.mul_(6)
-    return Llava("tiny", network, processor)
+    model = Llava("tiny", network, processor)
+    model.clean_features = Path(tempfile.mkdtemp()) / CLEAN_FEATURES
+    save_clean(model.clean_features, measure_clean(model, pictures(4), QUESTIONS))
+    return model
 
 
 def pictures(count: int, side: int = 64) -> list[Image]:

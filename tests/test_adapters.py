@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from tests.small_models import QUESTIONS, pictures, tiny_llava
-from vqttt.adapters import KERNELS, AdapterConfig, Adapters
+from vqttt.adapters import AdapterConfig, Adapters
 from vqttt.errors import UnknownNameError
+from vqttt.kernels import KERNELS, KernelConfig
 from vqttt.models.base import Model
 from vqttt.models.fake import FakeModel
 
@@ -18,7 +19,7 @@ def disturb(adapters: Adapters) -> None:
     """Give every set values of its own."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for tensor in (*adapters.kernel_parameters, *adapters.lora_parameters):
+        for tensor in adapters.parameters:
             tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.2)
 
 
@@ -70,20 +71,28 @@ def test_every_image_uses_its_own_set(model: Model, kernel: str) -> None:
 
 
 @each_kernel
-def test_kernel_matches_plain_convolution_and_keeps_brightness(kernel: str) -> None:
-    model = FakeModel()
-    adapters = Adapters(model, AdapterConfig(kernel=kernel, kernel_size=5), sets=2)
-    disturb(adapters)
-    assert adapters.kernel is not None
-    inputs = model.encode(pictures(2), QUESTIONS[:2])
-    whole = adapters.kernel.kernel()
-    torch.testing.assert_close(whole.sum((1, 2)), torch.ones(2), atol=1e-5, rtol=0)
-    with adapters.applied(inputs) as seen:
-        filtered = seen.tensors["pixel_values"]
-    padded = torch.nn.functional.pad(inputs.tensors["pixel_values"], (2, 2, 2, 2), mode="replicate")
-    for n in range(2):
-        weight = whole[n].expand(3, 1, 5, 5)
-        expected = torch.nn.functional.conv2d(padded[n : n + 1], weight, groups=3)[0]
+def test_kernels_keep_brightness_and_are_linear(kernel: str) -> None:
+    generator = torch.Generator().manual_seed(1)
+    built = KERNELS[kernel](KernelConfig(size=5), 2, generator)
+    for tensor in built.parameters:
+        tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.2)
+    first, second, flat = torch.randn(2, 3, 32, 32), torch.randn(2, 3, 32, 32), torch.full((2, 3, 32, 32), 0.7)
+    coefficients = built.coefficients(first, torch.arange(2))
+    assert built.change(coefficients, first).abs().max() > 1e-3
+    torch.testing.assert_close(built.change(coefficients, flat), torch.zeros_like(flat), atol=1e-5, rtol=0)
+    both = built.change(coefficients, first) + 2 * built.change(coefficients, second)
+    torch.testing.assert_close(built.change(coefficients, first + 2 * second), both, atol=1e-4, rtol=0)
+
+
+def test_the_separable_kernel_is_its_plain_convolution() -> None:
+    generator = torch.Generator().manual_seed(1)
+    built = KERNELS["separable"](KernelConfig(size=5), 2, generator)
+    built.parameters[0].add_(torch.randn(built.parameters[0].shape, generator=generator) * 0.2)
+    pixels, owner = torch.randn(2, 3, 16, 16), torch.arange(2)
+    filtered = pixels + built.change(built.coefficients(pixels, owner), pixels)
+    padded = torch.nn.functional.pad(pixels, (2, 2, 2, 2), mode="replicate")
+    for n, whole in enumerate(built.shown(pixels, owner, side=5).flip(1, 2)):
+        expected = torch.nn.functional.conv2d(padded[n : n + 1], whole.expand(3, 1, 5, 5), groups=3)[0]
         torch.testing.assert_close(filtered[n], expected, atol=1e-5, rtol=0)
 
 

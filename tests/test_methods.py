@@ -14,7 +14,10 @@ from vqttt.models.fake import FakeModel
 from vqttt.objectives import OBJECTIVES, Objective
 from vqttt.types import Answer
 
-EAGER = VQTTTConfig(gate=0.0, guard=False, kernel_rate=0.05, lora_rate=0.01)
+EAGER = VQTTTConfig(bank=False, gate=0.0, guard=False, kernel_rate=0.05, lora_rate=0.01)
+
+# The anchor has no slope at the start: what Adam makes of it there is rounding.
+SOURCE_FREE = [name for name in OBJECTIVES if not OBJECTIVES[name].features and name != "anchor"]
 
 
 def batch(model: Model, count: int = 4) -> tuple[Inputs, Generation]:
@@ -54,7 +57,8 @@ class TestEveryMethod:
         model = tiny_llava()
         method = METHODS[name](model, max_new_tokens=4)
         first, second = (without_seconds(method.answer(*batch(model))) for _ in range(2))
-        assert (first == second) != method.online
+        # SAR learns from what is certain alone, and a random model is certain of nothing.
+        assert (first == second) != (method.online and name != "sar")
 
 
 def test_zero_steps_equal_the_base_model() -> None:
@@ -81,7 +85,7 @@ def test_tuning_lowers_the_objective(online: bool, kernel: str) -> None:
 
 
 @pytest.mark.parametrize("kernel", ["interpolation", "separable"])
-@pytest.mark.parametrize("objective", list(OBJECTIVES))
+@pytest.mark.parametrize("objective", SOURCE_FREE)
 def test_a_batch_tunes_as_single_images_would(kernel: str, objective: str) -> None:
     model = tiny_llava()
     config = replace(EAGER, online=False, steps=3, objective=objective, adapters=AdapterConfig(kernel=kernel))
@@ -136,7 +140,7 @@ def test_the_gate_spares_certain_samples() -> None:
 
 @pytest.mark.parametrize("online", [True, False])
 def test_a_non_finite_objective_rolls_back(online: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = Objective(loss=lambda logits, mask: logits.sum((1, 2)) * float("nan"), over_answer=False)
+    broken = Objective(loss=lambda evidence: evidence.logits.sum((1, 2)) * float("nan"))
     monkeypatch.setitem(OBJECTIVES._entries, "broken", broken)
     model = FakeModel()
     inputs, base = batch(model)
@@ -150,7 +154,7 @@ def test_a_non_finite_objective_rolls_back(online: bool, monkeypatch: pytest.Mon
 
 
 def test_less_certain_answers_are_rolled_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    away = Objective(loss=lambda logits, mask: -OBJECTIVES["entropy"].loss(logits, mask), over_answer=False)
+    away = Objective(loss=lambda evidence: -OBJECTIVES["entropy"].loss(evidence))
     monkeypatch.setitem(OBJECTIVES._entries, "away", away)
     model = tiny_llava()
     inputs, base = batch(model)

@@ -1,8 +1,21 @@
 import math
+from dataclasses import replace
+from typing import Any
 
+import pytest
 import torch
+from torch import Tensor
 
-from vqttt.objectives import OBJECTIVES, confidence, mean_entropy, token_entropy
+from vqttt.errors import InputError, UnknownNameError
+from vqttt.objectives import (
+    OBJECTIVES,
+    Evidence,
+    FeatureStatistics,
+    confidence,
+    find_objective,
+    mean_entropy,
+    token_entropy,
+)
 
 
 def test_entropy_of_known_distributions() -> None:
@@ -25,13 +38,71 @@ def test_confidence_is_a_geometric_mean() -> None:
     torch.testing.assert_close(confidence(logits, tokens, both), torch.tensor([0.25]))
 
 
-def test_objectives_keep_samples_apart() -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(3, 2, 5, generator=generator, requires_grad=True)
-    mask = torch.ones(3, 2, dtype=torch.bool)
-    for name in OBJECTIVES:
-        losses = OBJECTIVES[name].loss(logits, mask)
-        (gradient,) = torch.autograd.grad(losses[1], logits)
-        assert losses.shape == (3,)
-        assert gradient[1].abs().sum() > 0
-        assert gradient[[0, 2]].abs().sum() == 0
+def evidence(logits: Tensor, **more: Any) -> Evidence:
+    count = len(logits)
+    return Evidence(
+        logits=logits,
+        mask=torch.ones(logits.shape[:2], dtype=torch.bool),
+        base=logits.detach() + 0.5,
+        pixels=torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(1)),
+        owner=torch.arange(count),
+        views=torch.stack([logits[:, 0], 0.5 * logits[:, 0], logits[:, 0] - 1]),
+        features=FeatureStatistics(means=[logits[:, 0]], spreads=[logits[:, 0].abs()]),
+        clean=(
+            FeatureStatistics(means=[torch.zeros(1, 5)], spreads=[torch.ones(1, 5)]),
+            FeatureStatistics(means=[torch.ones(1, 5)], spreads=[torch.ones(1, 5)]),
+        ),
+        **more,
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "naturalness"])
+def test_objectives_keep_samples_apart(name: str) -> None:
+    logits = torch.randn(3, 2, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    seen = evidence(logits, shared=False)
+    seen = replace(seen, base=torch.randn(3, 2, 5, generator=torch.Generator().manual_seed(2)))
+    losses = OBJECTIVES[name].loss(seen)
+    (gradient,) = torch.autograd.grad(losses[1], logits)
+    assert losses.shape == (3,)
+    assert gradient[1].abs().sum() > 0
+    assert gradient[[0, 2]].abs().sum() == 0
+
+
+def test_sums_of_objectives_are_weighted() -> None:
+    seen = evidence(torch.randn(3, 2, 5))
+    both = find_objective("entropy+0.5*naturalness").loss(seen)
+    torch.testing.assert_close(both, OBJECTIVES["entropy"].loss(seen) + 0.5 * OBJECTIVES["naturalness"].loss(seen))
+    assert find_objective("entropy+0.1*feature-statistics").features
+    with pytest.raises(InputError, match="is not a weight"):
+        find_objective("entropy+x*anchor")
+    with pytest.raises(UnknownNameError):
+        find_objective("entropy+nothing")
+
+
+def test_marginal_entropy_is_that_of_the_mean_answer() -> None:
+    certain = torch.tensor([[[20.0, 0.0]]])
+    seen = replace(evidence(certain), views=torch.tensor([[[20.0, 0.0]], [[0.0, 20.0]]]))
+    torch.testing.assert_close(OBJECTIVES["marginal-entropy"].loss(seen), torch.tensor([math.log(2)]))
+    assert OBJECTIVES["certain-marginal-entropy"].loss(seen).item() < 1e-3  # one view of two is kept
+
+
+def test_information_maximisation_rewards_variety() -> None:
+    same, varied = torch.tensor([[[9.0, 0.0]], [[9.0, 0.0]]]), torch.tensor([[[9.0, 0.0]], [[0.0, 9.0]]])
+    losses = [OBJECTIVES["information-maximisation"].loss(evidence(x)).mean() for x in (same, varied)]
+    assert losses[1] < losses[0] - 0.6
+
+
+def test_the_anchor_holds_what_was_certain() -> None:
+    certain, unsure = torch.tensor([[[9.0, 0.0]]]), torch.tensor([[[0.1, 0.0]]])
+    moved = torch.tensor([[[0.0, 1.0]]])
+    held, loose = (OBJECTIVES["anchor"].loss(replace(evidence(moved), base=base)) for base in (certain, unsure))
+    assert held > 3 * loose > 0
+    assert OBJECTIVES["anchor"].loss(replace(evidence(moved), base=moved)).abs().item() < 1e-6
+
+
+def test_feature_statistics_vanish_on_what_clean_pictures_show() -> None:
+    seen = evidence(torch.randn(4, 1, 5))
+    like = replace(seen, features=FeatureStatistics(means=[torch.zeros(4, 5)], spreads=[torch.ones(4, 5)]))
+    far = replace(seen, features=FeatureStatistics(means=[torch.full((4, 5), 3.0)], spreads=[torch.ones(4, 5)]))
+    torch.testing.assert_close(OBJECTIVES["feature-statistics"].loss(far), torch.full((4,), 4.5))
+    assert OBJECTIVES["feature-statistics"].loss(like).sum() == 0

@@ -1,165 +1,97 @@
-"""What may change at test time: a low-rank kernel before the vision encoder, and LoRA in its shallow blocks.
+"""What may change at test time: a kernel before the vision encoder, LoRA in its blocks, the affine part of its norms.
 
-Both carry a leading dimension of `sets`: one set for a whole stream, or one set an image, tuned side by side in a
-batch. At the start both are exactly the identity: they add zeros, so logits stay bit-identical.
+All carry a leading dimension of `sets`: one set for a whole stream, or one set an image, tuned side by side in a
+batch. At the start all are exactly the identity: they add zeros, so logits stay bit-identical.
 """
 
-from abc import ABC, abstractmethod
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from vqttt.errors import InputError
+from vqttt.kernels import KERNELS, Kernel, KernelConfig
 from vqttt.models.base import Inputs, Model, forward_hooks
-from vqttt.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterConfig:
-    """Which adapters, and of what size. The paper names the parts; every number here is our choice.
+    """Which adapters, and of what size. The paper names kernel and LoRA; every number here is our choice.
 
     Attributes:
         kernel: a name in `KERNELS`, or `none`.
-        kernel_size: side of the kernel in pixels of the model's input, odd.
-        kernel_rank: number of outer products of the `separable` kernel.
+        kernel_size, kernel_rank, kernel_hidden: of what size it is, see `KernelConfig`.
         lora_rank: 0 for no LoRA.
-        lora_blocks: how many of the vision encoder's blocks, from the shallowest.
+        lora_blocks: how many of the vision encoder's blocks, from the shallowest, or from the deepest if negative.
         lora_targets: which linears of a block: among `q`, `k`, `v`.
+        norms: whether the weights and biases of the vision encoder's norms may change, as TENT has it.
     """
 
     kernel: str = "interpolation"
     kernel_size: int = 9
     kernel_rank: int = 2
+    kernel_hidden: int = 16
     lora_rank: int = 4
     lora_blocks: int = 2
     lora_targets: tuple[str, ...] = ("q", "v")
+    norms: bool = False
 
     def __post_init__(self) -> None:
-        """Reject what cannot be built."""
+        """Reject what is not known."""
         if self.kernel != "none":
             KERNELS[self.kernel]
-        if self.kernel_size < 3 or self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd and at least 3, not {self.kernel_size}")
+        self.kernel_config()
 
-
-class LowRankKernel(ABC):
-    """K = identity + a low-rank part whose entries sum to zero, so that brightness is kept (unit DC gain)."""
-
-    parameter: Tensor
-
-    @abstractmethod
-    def residual(self) -> Tensor:
-        """Return the low-rank part, (sets, size, size)."""
-
-    def kernel(self) -> Tensor:
-        """Return the whole kernel K, (sets, size, size)."""
-        kernel = self.residual().clone()
-        middle = kernel.shape[-1] // 2
-        kernel[:, middle, middle] += 1
-        return kernel
-
-    @abstractmethod
-    def change(self, pixels: Tensor, owner: Tensor) -> Tensor:
-        """Return what the low-rank part adds to pixels (P, 3, H, W), picture p under the set owner[p]."""
-
-
-class InterpolationKernel(LowRankKernel):
-    """K = identity + sum_m w_m (G_m - identity) over a bank of Gaussian blurs G_m; w starts at 0.
-
-    A positive weight blurs, a negative one sharpens (as an unsharp mask does). Each G_m is an outer product, so the
-    low-rank part has at most as many terms as the bank.
-    """
-
-    sigmas = (0.6, 1.0, 1.7, 2.8)
-
-    def __init__(self, config: AdapterConfig, sets: int, generator: torch.Generator) -> None:
-        """Start at the identity; nothing is drawn."""
-        reach = torch.arange(config.kernel_size) - config.kernel_size // 2
-        bells = torch.exp(-(reach**2) / (2 * torch.tensor(self.sigmas)[:, None] ** 2))
-        self.profiles = bells / bells.sum(1, keepdim=True)
-        self.parameter = torch.zeros(sets, len(self.sigmas), requires_grad=True)
-
-    def residual(self) -> Tensor:
-        """Return sum_m w_m (G_m - identity)."""
-        profiles = self.profiles.to(self.parameter.device)
-        bank = profiles[:, :, None] * profiles[:, None, :]
-        middle = bank.shape[-1] // 2
-        bank[:, middle, middle] -= 1
-        return torch.einsum("sm,mij->sij", self.parameter, bank)
-
-    def change(self, pixels: Tensor, owner: Tensor) -> Tensor:
-        """Blur with the bank (no gradient needed there), then mix."""
-        profiles = self.profiles.to(pixels)
-        weights = self.parameter.to(pixels.dtype)[owner]
-        out = torch.zeros_like(pixels)
-        for m, profile in enumerate(profiles):
-            row = profile.expand(pixels.shape[1], 1, 1, -1)
-            blurred = F.conv2d(_padded(pixels, row.shape[-1]), row, groups=pixels.shape[1])
-            blurred = F.conv2d(blurred, row.mT, groups=pixels.shape[1])
-            out = out + weights[:, m, None, None, None] * (blurred - pixels)
-        return out
-
-
-class SeparableKernel(LowRankKernel):
-    """K = identity + sum_r u_r v_r^T, every v_r centred to sum to zero; u starts at 0, v is drawn by seed."""
-
-    def __init__(self, config: AdapterConfig, sets: int, generator: torch.Generator) -> None:
-        """Draw v, the same for every set, so that a batch tunes as single images would."""
-        drawn = torch.randn(config.kernel_rank, config.kernel_size, generator=generator) / config.kernel_size**0.5
-        start = torch.stack([torch.zeros_like(drawn), drawn])
-        self.parameter = start.expand(sets, -1, -1, -1).clone().requires_grad_()
-
-    def _factors(self) -> tuple[Tensor, Tensor]:
-        u, v = self.parameter.unbind(1)
-        return u, v - v.mean(-1, keepdim=True)
-
-    def residual(self) -> Tensor:
-        """Return sum_r u_r v_r^T."""
-        u, v = self._factors()
-        return torch.einsum("sri,srj->sij", u, v)
-
-    def change(self, pixels: Tensor, owner: Tensor) -> Tensor:
-        """Convolve with v along rows and u along columns."""
-        u, v = (factor.to(pixels.dtype)[owner] for factor in self._factors())
-        count, channels, height, width = pixels.shape
-        size, rank = u.shape[-1], u.shape[1]
-        flat = _padded(pixels, size).reshape(1, count * channels, height + size - 1, width + size - 1)
-        out = torch.zeros_like(pixels)
-        for r in range(rank):
-            row = v[:, r].repeat_interleave(channels, 0)[:, None, None, :]
-            column = u[:, r].repeat_interleave(channels, 0)[:, None, :, None]
-            filtered = F.conv2d(F.conv2d(flat, row, groups=count * channels), column, groups=count * channels)
-            out = out + filtered.reshape_as(pixels)
-        return out
-
-
-KERNELS: Registry[Any] = Registry("kernel")
-KERNELS.add("interpolation", InterpolationKernel, "a mixture over a small bank of blurs, sharpening where negative")
-KERNELS.add("separable", SeparableKernel, "a free sum of outer products of zero mean")
-
-
-def _padded(pixels: Tensor, size: int) -> Tensor:
-    reach = size // 2
-    return F.pad(pixels, (reach, reach, reach, reach), mode="replicate")
+    def kernel_config(self) -> KernelConfig:
+        """Return the kernel's sizes by themselves."""
+        return KernelConfig(size=self.kernel_size, rank=self.kernel_rank, hidden=self.kernel_hidden)
 
 
 @dataclass(frozen=True)
 class _LoRA:
     """A pair of factors for one linear: `down` (sets, rank, inputs), `up` (sets, outputs, rank), zero at the start."""
 
-    linear: nn.Linear
+    module: nn.Linear
     down: Tensor
     up: Tensor
 
+    def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
+        """Return what is added to the output for rows x (rows, ..., inputs); `rows` says which set each row uses."""
+        down, up = (factor[0 if rows is None else rows].to(x.dtype) for factor in (self.down, self.up))
+        return (x @ down.mT) @ up.mT
+
+
+@dataclass(frozen=True)
+class _Norm:
+    """What is added to the weight and the bias of one norm, each (sets, width), zero at the start."""
+
+    module: nn.Module
+    weight: Tensor
+    bias: Tensor
+
+    def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
+        """Return what is added to the output for rows x (rows, ..., width)."""
+        weight, bias = (shift[:1] if rows is None else shift[rows] for shift in (self.weight, self.bias))
+        broad = (len(weight), *[1] * (x.ndim - 2), -1)
+        wide = x.float()
+        if isinstance(self.module, nn.LayerNorm):
+            normal = nn.functional.layer_norm(wide, self.module.normalized_shape, eps=self.module.eps)
+        else:  # a norm without a mean: x over its root mean square
+            normal = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + 1e-6)
+        return (normal * weight.view(broad) + bias.view(broad)).to(output.dtype)
+
 
 class Adapters:
-    """Kernel and LoRA for one model: `sets` copies, which start alike.
+    """Kernel, LoRA and norms for one model: `sets` copies, which start alike.
 
-    The model's own weights are never written: kernel and LoRA act only inside `applied`.
+    The model's own weights are never written: adapters act only inside `applied`.
     """
 
     def __init__(self, model: Model, config: AdapterConfig, *, sets: int, seed: int = 0) -> None:
@@ -170,16 +102,20 @@ class Adapters:
         """
         self.model, self.config, self.sets = model, config, sets
         generator = torch.Generator().manual_seed(seed)
-        self.kernel: LowRankKernel | None = None
+        self.kernel: Kernel | None = None
         if config.kernel != "none":
-            self.kernel = KERNELS[config.kernel](config, sets, generator)
-            self.kernel.parameter = self.kernel.parameter.detach().to(model.device).requires_grad_()
+            self.kernel = KERNELS[config.kernel](config.kernel_config(), sets, generator)
+            self.kernel.parameters = [self._own(tensor) for tensor in self.kernel.parameters]
         self.lora = self._build_lora(generator) if config.lora_rank else []
-        self._start = self.snapshot()
+        self.norms = self._build_norms() if config.norms else []
+        self.start = self.snapshot()
+
+    def _own(self, start: Tensor) -> Tensor:
+        return start.detach().clone().to(self.model.device).requires_grad_()
 
     def _build_lora(self, generator: torch.Generator) -> list[_LoRA]:
-        built = []
-        for block in self.model.vision_blocks[: self.config.lora_blocks]:
+        blocks, count, built = list(self.model.vision_blocks), self.config.lora_blocks, []
+        for block in blocks[count:] if count < 0 else blocks[:count]:
             linears = self.model.lora_targets(block)
             missing = set(self.config.lora_targets) - set(linears)
             if missing:
@@ -189,44 +125,98 @@ class Adapters:
                 down = torch.randn(self.config.lora_rank, linear.in_features, generator=generator)
                 down = (down / linear.in_features**0.5).expand(self.sets, -1, -1)
                 up = torch.zeros(self.sets, linear.out_features, self.config.lora_rank)
-                device = linear.weight.device
-                built.append(_LoRA(linear, down.clone().to(device).requires_grad_(), up.to(device).requires_grad_()))
+                built.append(_LoRA(linear, self._own(down), self._own(up)))
         return built
+
+    def _build_norms(self) -> list[_Norm]:
+        norms = [
+            module
+            for block in self.model.vision_blocks
+            for module in block.modules()
+            if "norm" in type(module).__name__.lower() and getattr(module, "weight", None) is not None
+        ]
+        zeros = [torch.zeros(self.sets, len(norm.weight)) for norm in norms]  # type: ignore[arg-type]
+        return [_Norm(norm, self._own(zero), self._own(zero)) for norm, zero in zip(norms, zeros, strict=True)]
 
     @property
     def kernel_parameters(self) -> list[Tensor]:
         """The kernel's tensors."""
-        return [self.kernel.parameter] if self.kernel else []
+        return self.kernel.parameters if self.kernel else []
 
     @property
     def lora_parameters(self) -> list[Tensor]:
         """The LoRA's tensors."""
         return [tensor for pair in self.lora for tensor in (pair.down, pair.up)]
 
+    @property
+    def norm_parameters(self) -> list[Tensor]:
+        """The tensors of the norms."""
+        return [tensor for norm in self.norms for tensor in (norm.weight, norm.bias)]
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """All tensors, in a fixed order."""
+        return [*self.kernel_parameters, *self.lora_parameters, *self.norm_parameters]
+
     def snapshot(self) -> list[Tensor]:
         """Copy the state of every set."""
-        return [tensor.detach().clone() for tensor in (*self.kernel_parameters, *self.lora_parameters)]
+        return [tensor.detach().clone() for tensor in self.parameters]
 
     @torch.no_grad()
     def restore(self, snapshot: list[Tensor]) -> None:
         """Return to a snapshot, bit for bit."""
-        for tensor, kept in zip((*self.kernel_parameters, *self.lora_parameters), snapshot, strict=True):
+        for tensor, kept in zip(self.parameters, snapshot, strict=True):
             tensor.copy_(kept)
 
     def reset(self) -> None:
-        """Return every set to the identity it started at, bit for bit."""
-        self.restore(self._start)
+        """Return every set to what it started at, bit for bit: the identity, or what was loaded."""
+        self.restore(self.start)
+
+    def save(self, path: Path, extra: dict[str, Tensor]) -> None:
+        """Write the first set as safetensors, with what it is a set of, and whatever else belongs to it."""
+        tensors = {f"adapter.{i}": tensor[0].cpu().contiguous() for i, tensor in enumerate(self.snapshot())}
+        save_file(tensors | extra, path, metadata={"vqttt": json.dumps(asdict(self.config))})
+
+    @torch.no_grad()
+    def load(self, path: Path) -> dict[str, Tensor]:
+        """Start every set, now and at a reset, at what `save` wrote; returns what else was written.
+
+        Raises:
+            InputError: if the file is not there, or is not of adapters like these.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                written = json.loads((file.metadata() or {}).get("vqttt", "null"))
+                found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, ValueError, SafetensorError) as error:
+            raise InputError(f"cannot read adapters from {path}: {error}") from error
+        if written != json.loads(json.dumps(asdict(self.config))):
+            raise InputError(f"{path} has other adapters than these: {written}, not {asdict(self.config)}")
+        tensors = [found.pop(f"adapter.{i}") for i in range(len(self.parameters)) if f"adapter.{i}" in found]
+        if [tensor.shape for tensor in tensors] != [tensor.shape[1:] for tensor in self.parameters]:
+            raise InputError(f"{path} has adapters for another model; tune them on this one")
+        self.start = [tensor.to(own).expand_as(own) for tensor, own in zip(tensors, self.parameters, strict=True)]
+        self.reset()
+        return found
 
     @contextmanager
     def applied(self, inputs: Inputs) -> Iterator[Inputs]:
-        """Within the block, LoRA is attached; yields the inputs as seen through the kernel. Gradients pass.
+        """Within the block, LoRA and norms are attached; yields the inputs as seen through the kernel. Gradients pass.
 
         Sample n uses set n, or the only set there is.
         """
         assert self.sets in (1, inputs.count), f"{self.sets} adapter sets for {inputs.count} samples"
-        hooks = [(pair.linear, self._lora_hook(pair, self._set_of(self.model.row_owner(inputs)))) for pair in self.lora]
-        with forward_hooks(hooks):
+        rows = None if self.sets == 1 else self.model.row_owner(inputs)
+        parts: list[_LoRA | _Norm] = [*self.lora, *self.norms]
+        with forward_hooks([(part.module, _hook(part, rows)) for part in parts]):
             yield self._filtered(inputs)
+
+    def kernels(self, inputs: Inputs) -> Tensor | None:
+        """Return the kernel that each picture of a batch is filtered with, (P, side, side); None without a kernel."""
+        if self.kernel is None:
+            return None
+        pixels, owner, _ = self.model.pixels(inputs)
+        return self.kernel.shown(pixels, self._set_of(owner))
 
     def _set_of(self, owner: Tensor) -> Tensor:
         return torch.zeros_like(owner) if self.sets == 1 else owner
@@ -235,17 +225,14 @@ class Adapters:
         if self.kernel is None:
             return inputs
         pixels, owner, mask = self.model.pixels(inputs)
-        change = self.kernel.change(pixels, self._set_of(owner))
+        change = self.kernel.change(self.kernel.coefficients(pixels, self._set_of(owner)), pixels)
         if mask is not None:
             change = torch.where(mask, change, 0)
         return self.model.with_pixels(inputs, pixels + change)
 
-    def _lora_hook(self, pair: _LoRA, rows: Tensor) -> Any:
-        def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            x = arguments[0]
-            if self.sets == 1:
-                return output + (x @ pair.down[0].to(x.dtype).mT) @ pair.up[0].to(x.dtype).mT
-            down, up = pair.down[rows].to(x.dtype), pair.up[rows].to(x.dtype)
-            return output + (x @ down.mT) @ up.mT
 
-        return add
+def _hook(part: _LoRA | _Norm, rows: Tensor | None) -> Any:
+    def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        return output + part.change(arguments[0], output, rows)
+
+    return add

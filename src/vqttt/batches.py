@@ -147,6 +147,7 @@ def _answer_untuned(
         return None
     try:
         inputs = model.encode([images[sample.id] for sample in samples], [question_text(sample) for sample in samples])
+        inputs = replace(inputs, groups=tuple(sample.question_type for sample in samples))
         return inputs, model.generate(inputs, max_new_tokens)
     except (ValueError, RuntimeError, IndexError) as error:
         return error

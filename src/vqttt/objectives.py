@@ -1,15 +1,60 @@
-"""Unsupervised objectives: logits in, one loss for each sample out; pure, differentiable, no labels.
+"""Unsupervised objectives: what a model shows of itself in, a loss for each sample out; pure, differentiable.
 
-Shapes: logits (N, T, V), mask (N, T), True on the positions that count. Losses (N,), in nats.
+Shapes: logits (N, T, V), mask (N, T), True on the positions that count. Losses (N,), in nats where they are entropies.
+Objectives add up by name, with weights: `entropy+0.1*naturalness`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
 
 import torch
 from torch import Tensor
 
+from vqttt.errors import InputError
 from vqttt.registry import Registry
+from vqttt.spectrum import unnaturalness
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureStatistics:
+    """Mean and spread over tokens of vision features, by block; each list has a tensor (rows, width) a block."""
+
+    means: list[Tensor]
+    spreads: list[Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What an objective may look at. What it does not ask for (see `Objective`) is None.
+
+    Attributes:
+        logits: under the adapters; at the first position, or over the whole untuned answer.
+        mask: which positions count.
+        base: the untuned model's logits at the same positions.
+        pixels: the pictures as the kernel leaves them, (P, 3, H, W).
+        owner: which sample each picture belongs to, (P,).
+        views: first-position logits of quality views of those pictures, (K, N, V), the pictures themselves first.
+        features: statistics of the first vision blocks' outputs.
+        clean: stored statistics of clean pictures' features: means of means and of spreads, and their deviations.
+        shared: whether the samples share one adapter set; otherwise each has to do with its own evidence alone.
+        groups: each sample's type of question, empty where it is not known.
+        history: for each group, the sum of the answers' distributions in the stream so far, (V,).
+    """
+
+    logits: Tensor
+    mask: Tensor
+    base: Tensor
+    pixels: Tensor
+    owner: Tensor
+    views: Tensor | None = None
+    features: FeatureStatistics | None = None
+    clean: tuple[FeatureStatistics, FeatureStatistics] | None = None
+    shared: bool = True
+    groups: Sequence[str] = ()
+    history: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,16 +62,45 @@ class Objective:
     """A loss and what it looks at.
 
     Attributes:
-        loss: (logits, mask) -> (N,).
+        loss: Evidence -> (N,).
         over_answer: whether it wants the logits over the whole greedy answer (teacher-forced), or only those of the
             first token, which cost one forward pass and no answer.
+        views: whether it wants quality views, each of which costs a forward pass.
+        features: whether it wants features, and statistics of clean ones, which are not source-free.
     """
 
-    loss: Callable[[Tensor, Tensor], Tensor]
-    over_answer: bool
+    loss: Callable[[Evidence], Tensor]
+    over_answer: bool = False
+    views: bool = False
+    features: bool = False
 
 
 OBJECTIVES: Registry[Objective] = Registry("objective")
+
+
+def find_objective(name: str) -> Objective:
+    """Return the objective called `name`, or a sum such as `entropy+0.1*naturalness`.
+
+    Raises:
+        UnknownNameError: if a part is not registered.
+        InputError: if a weight is not a positive number.
+    """
+    parts: list[tuple[float, Objective]] = []
+    for term in name.split("+"):
+        weight, _, part = term.rpartition("*")
+        if weight and not re.fullmatch(r"\d*\.?\d+", weight.strip()):
+            raise InputError(
+                f"{weight!r} in the objective {name!r} is not a weight; write such as entropy+0.1*naturalness"
+            )
+        parts.append((float(weight or 1), OBJECTIVES[part.strip()]))
+    if len(parts) == 1 and parts[0][0] == 1:
+        return parts[0][1]
+    return Objective(
+        loss=lambda evidence: sum((weight * part.loss(evidence) for weight, part in parts), torch.zeros(())),
+        over_answer=any(part.over_answer for _, part in parts),
+        views=any(part.views for _, part in parts),
+        features=any(part.features for _, part in parts),
+    )
 
 
 def token_entropy(logits: Tensor) -> Tensor:
@@ -37,8 +111,7 @@ def token_entropy(logits: Tensor) -> Tensor:
 
 def mean_entropy(logits: Tensor, mask: Tensor) -> Tensor:
     """Return the mean entropy of each sample's token distributions over its masked positions, in nats, as (N,)."""
-    weight = mask.to(logits.dtype)
-    return (token_entropy(logits) * weight).sum(1) / weight.sum(1).clamp_min(1)
+    return _masked_mean(token_entropy(logits), mask)
 
 
 def confidence(logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -47,13 +120,100 @@ def confidence(logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
     return torch.exp(torch.where(mask, log_p, 0.0).sum(1) / mask.sum(1).clamp_min(1))
 
 
-OBJECTIVES.add(
-    "entropy",
-    Objective(loss=mean_entropy, over_answer=False),
-    "entropy of the answer's first token (the paper says entropy; which tokens is our choice)",
-)
-OBJECTIVES.add(
-    "answer-entropy",
-    Objective(loss=mean_entropy, over_answer=True),
-    "mean entropy over the untuned greedy answer's tokens",
-)
+def entropy(evidence: Evidence) -> Tensor:
+    """Return the mean entropy over the positions that count."""
+    return mean_entropy(evidence.logits, evidence.mask)
+
+
+def anchor(evidence: Evidence) -> Tensor:
+    """Return KL(untuned || tuned), weighted by how certain the untuned answer was: what was certain shall stay."""
+    log_p, base = evidence.logits.log_softmax(-1), evidence.base.log_softmax(-1)
+    divergence = (base.exp() * (base - log_p)).sum(-1)
+    return _masked_mean(divergence * torch.exp(-token_entropy(evidence.base)), evidence.mask)
+
+
+def naturalness(evidence: Evidence) -> Tensor:
+    """Return how far the spectrum of the filtered picture is from a natural one, which falls as 1/f^2."""
+    per_picture = unnaturalness(evidence.pixels)
+    count = len(evidence.logits)
+    total = per_picture.new_zeros(count).index_add(0, evidence.owner, per_picture)
+    return total / torch.bincount(evidence.owner, minlength=count).clamp_min(1)
+
+
+def marginal_entropy(evidence: Evidence, certain: float = 1.0) -> Tensor:
+    """Return the entropy of the mean answer over the views (MEMO), or over the most `certain` share of them (TPT)."""
+    log_p = _viewed(evidence).log_softmax(-1)
+    entropies = -(log_p.exp() * log_p).sum(-1)
+    kept = entropies.topk(max(1, ceil(certain * len(log_p))), dim=0, largest=False).indices
+    chosen = log_p.gather(0, kept[..., None].expand(-1, -1, log_p.shape[-1]))
+    mean = chosen.exp().mean(0)
+    return -(mean * mean.clamp_min(1e-12).log()).sum(-1)
+
+
+def consensus(evidence: Evidence) -> Tensor:
+    """Return the cross-entropy of the answer on the mean answer of all views, which is held fixed."""
+    log_p = _viewed(evidence).log_softmax(-1)
+    target = log_p.detach().exp().mean(0)
+    return -(target * log_p[0]).sum(-1)
+
+
+def information_maximisation(evidence: Evidence) -> Tensor:
+    """Return entropy less the entropy of the mean answer to a type of question: certain, yet varied over the stream.
+
+    Where every sample has adapters of its own there is no stream, and this is plain entropy.
+    """
+    losses = entropy(evidence)
+    if not evidence.shared:
+        return losses
+    p = evidence.logits[:, 0].softmax(-1)
+    groups = evidence.groups or [""] * len(p)
+    variety = losses.new_zeros(len(p))
+    for group in dict.fromkeys(groups):
+        inside = torch.tensor([name == group for name in groups], device=p.device)
+        total = p[inside].sum(0) + evidence.history.get(group, torch.zeros(())).to(p)
+        mean = total / total.sum()
+        variety = torch.where(inside, -(mean * mean.clamp_min(1e-12).log()).sum(), variety)
+    return losses - variety
+
+
+def feature_statistics(evidence: Evidence) -> Tensor:
+    """Return the squared distance of vision features' mean and spread from those of clean pictures, in deviations.
+
+    Samples that share adapters are compared together, since one picture's features differ by what it shows.
+    """
+    assert evidence.features is not None, "features were not collected"
+    assert evidence.clean is not None, "there are no statistics of clean features"
+    centre, deviation = evidence.clean
+    total = torch.zeros((), device=evidence.logits.device)
+    for kind in ("means", "spreads"):
+        for seen, middle, scale in zip(
+            getattr(evidence.features, kind), getattr(centre, kind), getattr(deviation, kind), strict=True
+        ):
+            found = seen.mean(0, keepdim=True) if evidence.shared else seen
+            total = total + ((found - middle) / scale).square().mean(1)
+    return (total / (2 * len(centre.means))).expand(len(evidence.logits))
+
+
+def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    weight = mask.to(values.dtype)
+    return (values * weight).sum(1) / weight.sum(1).clamp_min(1)
+
+
+def _viewed(evidence: Evidence) -> Tensor:
+    assert evidence.views is not None, "views were not answered"
+    return evidence.views
+
+
+_CERTAIN = partial(marginal_entropy, certain=0.3)
+for _name, _objective, _summary in (
+    ("entropy", Objective(loss=entropy), "of the answer's first token (the paper: entropy; which tokens, our choice)"),
+    ("answer-entropy", Objective(loss=entropy, over_answer=True), "mean over the untuned greedy answer's tokens"),
+    ("marginal-entropy", Objective(loss=marginal_entropy, views=True), "of the mean answer of quality views (MEMO)"),
+    ("certain-marginal-entropy", Objective(loss=_CERTAIN, views=True), "the same over the most certain views (TPT)"),
+    ("consensus", Objective(loss=consensus, views=True), "cross-entropy on the mean answer of quality views"),
+    ("information-maximisation", Objective(loss=information_maximisation), "certain, yet varied over the stream"),
+    ("feature-statistics", Objective(loss=feature_statistics, features=True), "like clean ones; not source-free"),
+    ("naturalness", Objective(loss=naturalness), "the filtered picture's spectrum falls as 1/f^2; sees no answer"),
+    ("anchor", Objective(loss=anchor), "divergence from what the untuned model was certain of"),
+):
+    OBJECTIVES.add(_name, _objective, _summary)

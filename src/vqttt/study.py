@@ -242,7 +242,7 @@ def _example(
 ) -> dict[str, Any] | None:
     """Describe a cell for the report: a picture of each kind of flip through the learned kernel, and that kernel.
 
-    The kernel is that of the end of the stream or, of a method that tunes each image alone, of the last picture shown.
+    The kernel is that for the last picture shown, at the end of the stream.
     """
     if not method.has_kernel:
         return None
@@ -253,6 +253,7 @@ def _example(
     }
     by_id = {sample.id: sample for sample in samples}
     examples: list[dict[str, Any]] = []
+    kernel = None
     for flip, is_kind in kinds.items():
         row = next(filter(is_kind, rows), None)
         if row is None or (flip == "same" and examples):
@@ -261,13 +262,14 @@ def _example(
         image = pictures.seen(sample, cell.condition, config.seed)
         inputs = model.encode([image], [question_text(sample)])
         filtered = method.filtered(inputs, model.generate(inputs, config.max_new_tokens))
+        kernel = method.kernel(inputs)
         shown = {"clean": pictures.load(sample), "degraded": image, "filtered": filtered}
         examples.append(
             {name: getattr(row, name) for name in ("sample_id", "question", "reference", "base_answer", "answer")}
             | {"flip": flip}
             | {name: to_png_data_uri(picture, 224) for name, picture in shown.items()}
         )
-    return cell.identity | {"kernel": method.kernel(), "examples": examples}
+    return cell.identity | {"kernel": kernel, "examples": examples}
 
 
 def _slug(name: str) -> str:

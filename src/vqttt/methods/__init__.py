@@ -1,26 +1,83 @@
-"""Methods by name: VQ-TTT and what it is compared with, as peers."""
+"""Methods by name: VQ-TTT and what it is compared with, as peers on the same seam.
+
+Rates, steps and thresholds of all of them were chosen on development data by `python -m studies.choose_settings`.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
+from vqttt.adapters import AdapterConfig
 from vqttt.methods.base import Method
 from vqttt.methods.none import NoTuning
+from vqttt.methods.tta import Vote, VoteConfig
 from vqttt.methods.vq_ttt import VQTTT, VQTTTConfig
 from vqttt.registry import Registry
 
-__all__ = ["METHODS", "VQTTT", "Method", "NoTuning", "VQTTTConfig"]
+__all__ = ["CONFIGS", "METHODS", "VQTTT", "Method", "NoTuning", "VQTTTConfig"]
 
 METHODS: Registry[Callable[..., Method]] = Registry("method")
 """A name to a factory: (model, max_new_tokens=, seed=) -> Method."""
 
+CONFIGS: dict[str, VQTTTConfig] = {}
+"""The settings of those methods that tune."""
+
+
+def _add(name: str, config: VQTTTConfig, summary: str) -> None:
+    CONFIGS[name] = config
+    METHODS.add(name, lambda model, **settings: VQTTT(model, config, **settings), summary)
+
+
+_NOTHING = AdapterConfig(kernel="none", lora_rank=0)
+_ONLINE = VQTTTConfig(online=True)
+_GRADIENT = replace(_ONLINE, bank=False, steps=2, kernel_rate=0.06, lora_rate=3e-3)
+_EPISODIC = replace(_GRADIENT, online=False, steps=1, kernel_rate=0.2, lora_rate=6e-3)
+_NORMS = AdapterConfig(kernel="none", lora_rank=0, norms=True)
+_TENT = replace(_GRADIENT, steps=1, before=True, gate=0.0, guard=False, norm_rate=1e-3, adapters=_NORMS)
+_LORA = AdapterConfig(kernel="none")
+
 METHODS.add("none", NoTuning, "the model as it is")
-
-
-@METHODS.register("vq-ttt", "one kernel and LoRA tuned along the stream by entropy (online)")
-def _online(model: Any, **settings: Any) -> Method:
-    return VQTTT(model, VQTTTConfig(online=True), **settings)
-
-
-@METHODS.register("vq-ttt-episodic", "a kernel and LoRA for each image, reset after it")
-def _episodic(model: Any, **settings: Any) -> Method:
-    return VQTTT(model, VQTTTConfig(online=False, steps=1, kernel_rate=0.2, lora_rate=6e-3), **settings)
+_add(
+    "vq-ttt",
+    _ONLINE,
+    "a kernel of the bank for each image, predicted from its spectrum, and LoRA; tuned along the stream",
+)
+_add(
+    "vq-ttt-features",
+    replace(_ONLINE, objective="entropy+0.1*feature-statistics", guard=False),
+    "the same with vision features like clean pictures'; not source-free",
+)
+_add("vq-ttt-static", _GRADIENT, "one mixture of blurs and LoRA tuned along the stream by gradients of entropy")
+_add(
+    "vq-ttt-conditional",
+    replace(_GRADIENT, kernel_rate=0.01, lora_rate=1e-3, adapters=AdapterConfig(kernel="conditional")),
+    "gains by band that each image gets from its spectrum, the predictor tuned by gradients of entropy",
+)
+_add("vq-ttt-episodic", _EPISODIC, "a mixture of blurs and LoRA for each image by one gradient step, reset after it")
+METHODS.add(
+    "vq-ttt-vote",
+    lambda model, **settings: Vote(model, VoteConfig(temperature=0.25, gate=0.02), **settings),
+    "for each image alone, all kernels of the bank vote, the more certain ones more; nothing outlives the image",
+)
+_add("kernel-only", replace(_ONLINE, steps=0, adapters=_NOTHING), "vq-ttt without LoRA: forward passes alone")
+_add("lora-only", replace(_GRADIENT, adapters=_LORA), "LoRA tuned along the stream by gradients of entropy")
+_add(
+    "lora-deep",
+    replace(_GRADIENT, adapters=replace(_LORA, lora_blocks=-2, lora_rank=16)),
+    "LoRA of rank 16 in the last two vision blocks, as LoRA-TTT has it",
+)
+_add("tent", _TENT, "the vision encoder's norms tuned along the stream by entropy (Wang et al. 2021)")
+_add(
+    "sar",
+    replace(_TENT, margin=0.4, sharpness=0.05, floor=0.02),
+    "tent on reliable samples, with sharpness-aware steps and a reset (Niu et al. 2023)",
+)
+_add(
+    "memo",
+    replace(_EPISODIC, objective="marginal-entropy", gate=0.0, guard=False),
+    "kernel and LoRA for each image by the entropy of its views' mean answer (Zhang et al. 2022)",
+)
+METHODS.add(
+    "tta",
+    lambda model, **settings: Vote(model, VoteConfig(), **settings),
+    "all kernels of the bank vote alike; no updates",
+)

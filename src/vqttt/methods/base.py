@@ -29,6 +29,18 @@ class Outcome:
             entropies=mean_entropy(generation.logits, generation.mask).tolist(),
         )
 
+    def replaced(self, other: "Outcome", taken: dict[int, int]) -> "Outcome":
+        """Return this with its samples n replaced by those of another, where `taken` maps n to one of them."""
+
+        def merged(old: list[Any], new: list[Any]) -> list[Any]:
+            return [new[taken[n]] if n in taken else value for n, value in enumerate(old)]
+
+        return Outcome(
+            texts=merged(self.texts, other.texts),
+            confidences=merged(self.confidences, other.confidences),
+            entropies=merged(self.entropies, other.entropies),
+        )
+
 
 class Method(ABC):
     """A way to answer. Created anew for every cell; `online` says whether what it learns outlives a batch,
@@ -54,8 +66,8 @@ class Method(ABC):
         """Forget what was learned."""
         return
 
-    def kernel(self) -> list[list[float]] | None:
-        """Return the learned kernel as it stands, if there is one."""
+    def kernel(self, inputs: Inputs) -> list[list[float]] | None:
+        """Return the learned kernel for the one picture of a batch, if there is one."""
         return None
 
     def filtered(self, inputs: Inputs, base: Generation) -> Image:

@@ -1,60 +1,76 @@
 """VQ-TTT: Visual-Quality Test-Time Tuning (arXiv 2506.15645), with our choices where the paper's are not known.
 
-reset -> tune: `steps` times objective -> gradient -> update -> guard -> answer afresh -> reset or carry on.
+reset -> search: through which kernel of the bank -> tune: `steps` times objective -> gradient -> update -> guard ->
+answer afresh -> reset or carry on.
 """
 
 import time
 from collections import Counter, deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from math import isfinite, log
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vqttt.adapters import AdapterConfig, Adapters
+from vqttt.adapters import Adapters
 from vqttt.methods.base import Method, Outcome, compose, finite
+from vqttt.methods.search import Search
+from vqttt.methods.tuning import Tuner, TuningConfig
 from vqttt.models.base import Generation, Inputs, Model
-from vqttt.objectives import OBJECTIVES
 from vqttt.types import Answer, Image
 
 
 @dataclass(frozen=True, kw_only=True)
-class VQTTTConfig:
+class VQTTTConfig(TuningConfig):
     """Settings of VQ-TTT; chosen on development scenes, never on the test splits that are reported.
 
     Attributes:
         online: carry one adapter set through the stream; otherwise (episodic) every image starts from the identity
             and has a set of its own.
-        steps: updates for each batch.
-        objective: a name in `OBJECTIVES`.
-        kernel_rate, lora_rate: Adam's learning rates.
+        steps: updates for each batch; 0 applies adapters as they are.
+        before: answer with the adapters from before the batch's updates, as TENT does.
         gate: samples whose answer entropy (nats) is below this are certain already: they keep their untuned answer
             and take no part in the tuning.
         guard: roll back what tuning made worse (see `VQTTT`).
+        floor: where the running mean of the entropy falls below this, the adapters start anew (SAR); 0 for never.
         window: answers that the collapse guard looks back on.
-        adapters: which adapters.
+        bank: whether each image is seen through a member of the bank that a predictor, learned along the stream,
+            chooses from its spectrum; only online.
+        explore_first, explore: so many samples first, then this share of a batch, try the whole bank.
+        caution: of the predictor, see `Predictor`.
+        start: a file that `VQTTT.save` wrote, to start from in place of the identity.
+        frozen: learn nothing; for what was saved.
     """
 
     online: bool = True
     steps: int = 2
-    objective: str = "entropy"
-    kernel_rate: float = 0.06
-    lora_rate: float = 3e-3
+    before: bool = False
     gate: float = 0.02
     guard: bool = True
+    floor: float = 0.0
     window: int = 100
-    adapters: AdapterConfig = field(default_factory=AdapterConfig)
+    bank: bool = True
+    explore_first: int = 40
+    explore: float = 0.2
+    caution: float = 0.5
+    start: str = ""
+    frozen: bool = False
 
     def __post_init__(self) -> None:
         """Reject what cannot run."""
-        OBJECTIVES[self.objective]
+        super().__post_init__()
         if self.steps < 0:
             raise ValueError(f"steps must not be negative: {self.steps}")
+        if self.bank and not self.online:
+            raise ValueError("the bank's predictor learns along the stream; an episodic method has none")
+        if not 0 <= self.explore <= 1:
+            raise ValueError(f"explore is a share, 0 to 1, not {self.explore}")
 
 
 class VQTTT(Method):
-    """Tune kernel and LoRA on the batch at hand, then answer it with them.
+    """Tune adapters on the batch at hand, then answer it with them.
 
     The guard has three parts. A sample whose answer became less certain keeps its untuned answer. A loss that is not
     finite undoes the batch. And where the tuned answers of the recent stream are far less varied than the untuned
@@ -64,20 +80,41 @@ class VQTTT(Method):
     def __init__(self, model: Model, config: VQTTTConfig, *, max_new_tokens: int = 16, seed: int = 0) -> None:
         """Prepare; an online method's adapters begin here."""
         super().__init__(model, max_new_tokens=max_new_tokens, seed=seed)
-        self.config, self.online, self.has_kernel = config, config.online, config.adapters.kernel != "none"
-        self.adapters: Adapters | None = None
+        self.config, self.online, self.has_kernel = (
+            config,
+            config.online,
+            config.bank or config.adapters.kernel != "none",
+        )
+        self.tuner: Tuner | None = None
+        self.search = self._new_search() if config.bank else None
         self.objective_curve: list[Tensor] = []  # the losses (N,) before each update of the last batch
         self._recent: deque[tuple[str, str]] = deque(maxlen=config.window)
+        self._running_entropy: float | None = None
+        self._learned: dict[str, Tensor] = {}
         self.reset()
 
     def reset(self) -> None:
-        """Return to the identity: every bit of the adapters, and the optimiser's memory."""
-        if self.online and self.adapters is None:
-            self.adapters = Adapters(self.model, self.config.adapters, sets=1, seed=self.seed)
-        if self.adapters is not None:
-            self.adapters.reset()
-            self._optimiser = self._new_optimiser(self.adapters)
+        """Return to the start: every bit of the adapters, the optimiser's memory and the stream's history."""
+        if self.online and self.tuner is None:
+            self.tuner = self._new_tuner(None)
+        if self.tuner is not None:
+            self.tuner.reset()
+        if self.search is not None:
+            self.search.predictor.reset()
+            if self._learned:
+                self.search.predictor.load(self._learned)
         self._recent.clear()
+        self._running_entropy = None
+
+    @property
+    def adapters(self) -> Adapters | None:
+        """The adapters as they stand; None before an episodic method has met its first image."""
+        return self.tuner.adapters if self.tuner else None
+
+    def save(self, path: Path) -> None:
+        """Write the adapters as they stand, so that another stream can start from them (see `VQTTTConfig.start`)."""
+        assert self.tuner is not None, "nothing has been tuned yet"
+        self.tuner.adapters.save(path, self.search.predictor.state() if self.search else {})
 
     def answer(self, inputs: Inputs, base: Generation) -> list[Answer]:
         """Tune on the uncertain samples of a batch and answer them afresh."""
@@ -85,87 +122,89 @@ class VQTTT(Method):
         before = Outcome.of(base)
         uncertain = [n for n, entropy in enumerate(before.entropies) if entropy >= self.config.gate]
         after, undone = before, set[int]()
-        if uncertain and self.config.steps:
-            tuned = self._tune_and_answer(self.model.select(inputs, uncertain), _select(base, uncertain))
+        if uncertain and (self.steps or self.search or self.config.start):
+            tuned = self._tune_and_answer(self.model.select(inputs, uncertain), base.select(uncertain))
             undone = {n for i, n in enumerate(uncertain) if tuned is None or self._worse(tuned, i, before, n)}
             if tuned is not None:
-                after = _merge(before, tuned, {n: i for i, n in enumerate(uncertain) if n not in undone})
-        if self.online and self._collapsed(before, after):
+                after = before.replaced(tuned, {n: i for i, n in enumerate(uncertain) if n not in undone})
+        if self.online and not self.config.frozen and (self._collapsed(before, after) or self._too_certain(after)):
             self.reset()
             after, undone = before, set(uncertain)
         return compose(
             before,
             after,
-            steps=[self.config.steps if n in uncertain else 0 for n in range(inputs.count)],
+            steps=[self.updates if n in uncertain else 0 for n in range(inputs.count)],
             rolled_back=[n in undone for n in range(inputs.count)],
             seconds=time.perf_counter() - began,
         )
+
+    @property
+    def steps(self) -> int:
+        """Updates for each batch."""
+        return 0 if self.config.frozen else self.config.steps
+
+    @property
+    def updates(self) -> int:
+        """Updates for each batch, that of the predictor included."""
+        return self.steps + (self.search is not None and not self.config.frozen)
 
     def settings(self) -> dict[str, Any]:
         """Return the configuration."""
         return asdict(self.config)
 
-    def kernel(self) -> list[list[float]] | None:
-        """Return the kernel K of the stream, or of the last image that was tuned."""
-        if self.adapters is None or self.adapters.kernel is None:
+    def kernel(self, inputs: Inputs) -> list[list[float]] | None:
+        """Return the kernel K for the one picture of a batch, or that of the last image that was tuned."""
+        if self.tuner is None:
             return None
-        kernel: list[list[float]] = self.adapters.kernel.kernel()[-1].tolist()
-        return kernel
+        shown = self.tuner.adapters.kernels(inputs)
+        return None if shown is None else shown[-1].tolist()
 
     def filtered(self, inputs: Inputs, base: Generation) -> Image:
         """Show one picture through the kernel; an episodic method tunes on it first."""
         if not self.online:
             self._tune_and_answer(inputs, base)
-        assert self.adapters is not None
-        with torch.no_grad(), self.adapters.applied(inputs) as seen:
+        if self.search:
+            inputs = self.search.through(inputs, self.search.predictor.choose(self.search.describe(inputs)))
+        assert self.tuner is not None
+        with torch.no_grad(), self.tuner.adapters.applied(inputs) as seen:
             return self.model.to_image(self.model.pixels(seen).pixels[0])
+
+    def _new_tuner(self, sets: int | None) -> Tuner:
+        tuner = Tuner(self.model, self.config, sets=sets, seed=self.seed)
+        if self.config.start:
+            self._learned = tuner.adapters.load(Path(self.config.start))
+        return tuner
+
+    def _new_search(self) -> Search:
+        first, share = (0, 0.0) if self.config.frozen else (self.config.explore_first, self.config.explore)
+        return Search(self.model, first=first, share=share, caution=self.config.caution)
 
     def _tune_and_answer(self, inputs: Inputs, base: Generation) -> Outcome | None:
         """Tune, then answer by a fresh forward pass; None if a loss was not finite and the tuning was undone."""
         if not self.online:
-            self.adapters = Adapters(self.model, self.config.adapters, sets=inputs.count, seed=self.seed)
-            self._optimiser = self._new_optimiser(self.adapters)
-        assert self.adapters is not None
-        kept = self.adapters.snapshot()
+            self.tuner = self._new_tuner(inputs.count)
+        assert self.tuner is not None
+        kept = self.tuner.adapters.snapshot()
         self.objective_curve = []
-        for _ in range(self.config.steps):
-            losses = self._step(inputs, base)
+        if self.search:
+            inputs = self.search.corrected(inputs, base, self.tuner)
+        tuned = self._generate(inputs) if self.config.before else None
+        for _ in range(self.steps):
+            losses = self.tuner.step(inputs, base)
             self.objective_curve.append(losses)
             if self.online and not finite(losses):
-                self._undo(kept)
+                self.tuner.undo(kept)
                 return None
-        with torch.no_grad(), self.adapters.applied(inputs) as seen:
-            tuned = Outcome.of(self.model.generate(seen, self.max_new_tokens))
+        tuned = tuned or self._generate(inputs)
         if self.online and not all(map(isfinite, tuned.entropies)):
-            self._undo(kept)
+            self.tuner.undo(kept)
             return None
         return tuned
 
-    def _undo(self, kept: list[Tensor]) -> None:
-        assert self.adapters is not None
-        self.adapters.restore(kept)
-        self._optimiser = self._new_optimiser(self.adapters)
-
-    def _step(self, inputs: Inputs, base: Generation) -> Tensor:
-        """Apply one update: objective -> gradient -> Adam. Returns the losses before it, (N,)."""
-        objective = OBJECTIVES[self.config.objective]
-        with torch.enable_grad(), self.adapters.applied(inputs) as seen:  # type: ignore[union-attr]
-            logits = self.model.answer_logits(seen, base.tokens if objective.over_answer else None)
-            losses = objective.loss(logits, base.mask[:, : logits.shape[1]])
-            # One set an image: a sum keeps images apart. One set for all: a mean keeps the rate apart from the batch.
-            total = losses.mean() if self.online else losses.sum()
-        self._optimiser.zero_grad()
-        if not self.online or finite(losses):  # images that have a set each cannot spoil one another
-            total.backward()  # type: ignore[no-untyped-call]
-            self._optimiser.step()
-        return losses.detach()
-
-    def _new_optimiser(self, adapters: Adapters) -> torch.optim.Optimizer:
-        groups: list[dict[str, Any]] = [
-            {"params": adapters.kernel_parameters, "lr": self.config.kernel_rate},
-            {"params": adapters.lora_parameters, "lr": self.config.lora_rate},
-        ]
-        return torch.optim.Adam([group for group in groups if group["params"]])
+    def _generate(self, inputs: Inputs) -> Outcome:
+        assert self.tuner is not None
+        with torch.no_grad(), self.tuner.adapters.applied(inputs) as seen:
+            return Outcome.of(self.model.generate(seen, self.max_new_tokens))
 
     def _worse(self, tuned: Outcome, i: int, before: Outcome, n: int) -> bool:
         entropy = tuned.entropies[i]
@@ -179,26 +218,13 @@ class VQTTT(Method):
         untuned, tuned = (_histogram_entropy(texts) for texts in zip(*self._recent, strict=True))
         return tuned < 0.5 * untuned
 
+    def _too_certain(self, after: Outcome) -> bool:
+        """Tell whether the running mean of the stream's entropy has sunk below the floor (SAR)."""
+        mean = sum(after.entropies) / len(after.entropies)
+        self._running_entropy = mean if self._running_entropy is None else 0.9 * self._running_entropy + 0.1 * mean
+        return self._running_entropy < self.config.floor
+
 
 def _histogram_entropy(texts: tuple[str, ...]) -> float:
     counts = Counter(texts).values()
     return -sum(count / len(texts) * log(count / len(texts)) for count in counts)
-
-
-def _select(base: Generation, rows: list[int]) -> Generation:
-    return Generation(
-        texts=[base.texts[n] for n in rows], tokens=base.tokens[rows], mask=base.mask[rows], logits=base.logits[rows]
-    )
-
-
-def _merge(before: Outcome, tuned: Outcome, taken: dict[int, int]) -> Outcome:
-    """Replace the samples of `before` that `taken` maps to samples of `tuned`."""
-
-    def merged(old: list[Any], new: list[Any]) -> list[Any]:
-        return [new[taken[n]] if n in taken else value for n, value in enumerate(old)]
-
-    return Outcome(
-        texts=merged(before.texts, tuned.texts),
-        confidences=merged(before.confidences, tuned.confidences),
-        entropies=merged(before.entropies, tuned.entropies),
-    )

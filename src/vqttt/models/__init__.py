@@ -10,6 +10,9 @@ from vqttt.registry import Registry
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 
+CLEAN_FEATURES = "clean_features.safetensors"
+"""The file in a checkpoint folder that holds statistics of clean pictures' features."""
+
 MODELS: Registry[Callable[[], Any]] = Registry("model")
 FAMILIES: Registry[str] = Registry("model family")
 """A configuration's `model_type` to the class behind the seam, as `module:Class`, imported when it is needed."""
@@ -80,4 +83,8 @@ def _from_pretrained(name: str, source: str) -> Any:
     if torch.cuda.is_available():
         network = network.to("cuda")
     module, _, member = FAMILIES[family].partition(":")
-    return getattr(importlib.import_module(module), member)(name, network, processor)
+    model = getattr(importlib.import_module(module), member)(name, network, processor)
+    clean_features = Path(source) / CLEAN_FEATURES
+    if clean_features.is_file():
+        model.clean_features = clean_features
+    return model

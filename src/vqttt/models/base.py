@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,10 +27,12 @@ class Inputs:
     Attributes:
         tensors: the keyword arguments of the model's forward; token tensors are left-padded, (N, L).
         count: number of samples, N.
+        groups: each sample's type of question, where it is known; no model sees it.
     """
 
     tensors: dict[str, Tensor]
     count: int
+    groups: tuple[str, ...] = ()
 
     def with_tensors(self, **changed: Tensor) -> "Inputs":
         """Return the same batch with some tensors replaced."""
@@ -64,12 +67,24 @@ class Generation:
     mask: Tensor
     logits: Tensor
 
+    def select(self, rows: Sequence[int]) -> "Generation":
+        """Return some of the answers."""
+        chosen = list(rows)
+        return Generation(
+            texts=[self.texts[n] for n in chosen],
+            tokens=self.tokens[chosen],
+            mask=self.mask[chosen],
+            logits=self.logits[chosen],
+        )
+
 
 class Model(ABC):
     """An MLLM behind the seam; its own weights are frozen for good."""
 
     name: str
     network: nn.Module
+    clean_features: Path | None = None
+    """Statistics of clean pictures' features that came with the model (see `vqttt.features`), if any did."""
 
     @abstractmethod
     def encode(self, images: Sequence[Image], questions: Sequence[str]) -> Inputs:
@@ -95,7 +110,10 @@ class Model(ABC):
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
         """Return the batch of some samples of a batch; by default every tensor has a row a sample."""
         index = torch.tensor(rows, device=self.device)
-        return Inputs(tensors={key: value[index] for key, value in inputs.tensors.items()}, count=len(rows))
+        groups = tuple(inputs.groups[n] for n in rows) if inputs.groups else ()
+        return Inputs(
+            tensors={key: value[index] for key, value in inputs.tensors.items()}, count=len(rows), groups=groups
+        )
 
     def row_owner(self, inputs: Inputs) -> Tensor:
         """Say which sample each row of a vision block's input belongs to; by default a row is a picture."""

@@ -1,0 +1,61 @@
+"""Search: which member of the bank a picture is seen through, learned along the stream from the objective alone.
+
+Of some samples every member's loss is measured, by forward passes without gradients; the predictor generalises from
+their spectra to all. Gradients cannot do this: from the identity they point nowhere for a picture of no contrast.
+"""
+
+from collections.abc import Iterator
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from vqttt.bank import BANK, corrected, members
+from vqttt.methods.tuning import Tuner
+from vqttt.models.base import Generation, Inputs, Model
+from vqttt.predictor import Predictor
+from vqttt.spectrum import features
+
+
+class Search:
+    """A predictor, and how many samples it learns from: the first ones all, later a share of each batch."""
+
+    def __init__(self, model: Model, *, first: int, share: float, caution: float) -> None:
+        """Know nothing."""
+        self.model, self.first, self.share = model, first, share
+        self.predictor = Predictor(caution=caution)
+
+    def corrected(self, inputs: Inputs, base: Generation, tuner: Tuner) -> Inputs:
+        """Learn from a batch, and return it as seen through the members that are chosen for it."""
+        described = self.describe(inputs)
+        count = min(inputs.count, max(self.first - self.predictor.seen, ceil(self.share * inputs.count)))
+        if count > 0:
+            rows = list(range(count))
+            some, answers = self.model.select(inputs, rows), base.select(rows)
+            losses = torch.stack([tuner.losses(view, answers) for view in views(self.model, some)], 1)
+            self.predictor.observe(described[:count], losses - losses[:, :1])
+        return self.through(inputs, self.predictor.choose(described))
+
+    def describe(self, inputs: Inputs) -> Tensor:
+        """Return the mean description of each sample's pictures, (N, FEATURES)."""
+        pixels, owner, _ = self.model.pixels(inputs)
+        described = features(pixels)
+        total = described.new_zeros(inputs.count, described.shape[1]).index_add(0, owner, described)
+        return total / torch.bincount(owner, minlength=inputs.count).clamp_min(1)[:, None]
+
+    def through(self, inputs: Inputs, choice: Tensor) -> Inputs:
+        """Return a batch as seen through a member of the bank for each sample."""
+        pixels, owner, mask = self.model.pixels(inputs)
+        return self.model.with_pixels(inputs, _content(corrected(pixels, choice[owner]), pixels, mask))
+
+
+@torch.no_grad()
+def views(model: Model, inputs: Inputs) -> Iterator[Inputs]:
+    """Yield a batch as seen through each member of the bank, the identity first."""
+    pixels, _, mask = model.pixels(inputs)
+    for name in members():
+        yield model.with_pixels(inputs, _content(BANK[name](pixels), pixels, mask))
+
+
+def _content(corrected: Tensor, pixels: Tensor, mask: Tensor | None) -> Tensor:
+    return corrected.to(pixels.dtype) if mask is None else torch.where(mask, corrected.to(pixels.dtype), pixels)

@@ -1,0 +1,30 @@
+"""Quality views: one picture, a little sharper, softer, stronger or weaker, for objectives that compare answers."""
+
+import torch
+from torch import Tensor
+
+from vqttt.kernels import smeared
+from vqttt.spectrum import blurred
+
+
+def quality_views(pixels: Tensor) -> Tensor:
+    """Return ten views of pixels (P, 3, H, W) by fixed kernels of unit DC gain, (10, P, 3, H, W), the picture first.
+
+    Gradients pass. Our choice: two Gaussian blurs, two sharpenings by them, three contrasts, and smears of three pixels either way.
+    """
+    soft, softer = blurred(pixels, 0.8), blurred(pixels, 1.5)
+    mean = pixels.mean((2, 3), keepdim=True)
+    return torch.stack(
+        [
+            pixels,
+            soft,
+            softer,
+            2 * pixels - soft,
+            2 * pixels - softer,
+            mean + 0.6 * (pixels - mean),
+            mean + 1.6 * (pixels - mean),
+            mean + 2.5 * (pixels - mean),
+            smeared(pixels, down=False),
+            smeared(pixels, down=True),
+        ]
+    )
