@@ -1,5 +1,6 @@
 """One battery for every method; a new one joins it by being registered."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from vqttt.models.fake import FakeModel
 from vqttt.objectives import OBJECTIVES, Objective
 from vqttt.types import Answer
 
-EAGER = VQTTTConfig(bank=False, gate=0.0, guard=False, kernel_rate=0.05, lora_rate=0.01)
+EAGER = VQTTTConfig(gate=0.0, guard=False, kernel_rate=0.05, lora_rate=0.01)
 
 # The anchor has no slope at the start: what Adam makes of it there is rounding.
 SOURCE_FREE = [name for name in OBJECTIVES if not OBJECTIVES[name].features and name != "anchor"]
@@ -188,3 +189,29 @@ def test_a_collapsing_stream_starts_anew(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(map(torch.equal, method.adapters.snapshot(), start))
     unguarded = VQTTT(model, replace(EAGER, guard=False, window=8)).answer(inputs, base)
     assert [answer.answer for answer in unguarded] == ["red"] * 4
+
+
+def test_tent_is_the_published_algorithm_step_for_step() -> None:
+    """TENT (Wang et al. 2021) written out: answer, mean entropy, one Adam step on norm weights and biases, carry on."""
+    model = tiny_llava()
+    method = METHODS["tent"](model, max_new_tokens=4)
+    network = deepcopy(model.network)
+    names = [name for name, _ in network.named_parameters() if "vision_tower" in name and "layers" in name]
+    affine = [network.get_parameter(name).requires_grad_() for name in names if "norm" in name]
+    assert len(affine) == 3 * 4, "two norms of weight and bias in each of three blocks"
+    adam = torch.optim.Adam(affine, lr=1e-3, betas=(0.9, 0.999), weight_decay=0.0)
+    images = pictures(12)
+    for start in range(0, 12, 4):
+        inputs = model.encode(images[start : start + 4], QUESTIONS)
+        with torch.no_grad(), method.adapters.applied(inputs) as seen:
+            ours = model.answer_logits(seen)[:, 0]
+        logits = network(**inputs.tensors).logits[:, -1]
+        torch.testing.assert_close(ours, logits.detach(), atol=2e-5, rtol=1e-5)
+        loss = -(logits.softmax(1) * logits.log_softmax(1)).sum(1).mean(0)
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        answers = method.answer(inputs, model.generate(inputs, 4))
+        first = [model.processor.decode([int(token)], skip_special_tokens=True).strip() for token in logits.argmax(1)]
+        for answer, token in zip(answers, first, strict=True):
+            assert answer.answer.startswith(token), "TENT answers with the outputs from before the update"

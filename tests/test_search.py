@@ -8,7 +8,7 @@ import torch
 
 from tests.small_models import QUESTIONS, pictures, tiny_llava
 from vqttt.adapters import AdapterConfig
-from vqttt.bank import BANK, corrected, members
+from vqttt.bank import BANK, corrected, median, members
 from vqttt.errors import InputError
 from vqttt.methods import METHODS, VQTTT, VQTTTConfig
 from vqttt.methods.search import Search
@@ -16,7 +16,7 @@ from vqttt.methods.tuning import Tuner
 from vqttt.predictor import Predictor
 from vqttt.spectrum import FEATURES, features
 
-SEARCH = VQTTTConfig(steps=0, gate=0.0, guard=False, adapters=AdapterConfig(kernel="none", lora_rank=0))
+SEARCH = VQTTTConfig(bank=True, steps=0, gate=0.0, guard=False, adapters=AdapterConfig(kernel="none", lora_rank=0))
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -57,6 +57,13 @@ def test_the_members_do_what_they_are_for() -> None:
     assert error(BANK["opened"](flaked)) < 0.1 * error(flaked)
     assert BANK["stretched"](hazy).std() > 4 * hazy.std()
     assert BANK["cored-local"](hazy).std() > 2 * hazy.std()
+
+
+def test_the_median_is_that_of_nine_pixels() -> None:
+    pixels = noise(2, 3, 9, 11)
+    padded = torch.nn.functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
+    nine = [padded[:, :, i : i + 9, j : j + 11] for i in range(3) for j in range(3)]
+    assert torch.equal(median(pixels, passes=1), torch.stack(nine).median(0).values)
 
 
 def test_features_tell_noise_from_blur_whatever_else_is_in_the_batch() -> None:

@@ -185,12 +185,16 @@ KERNELS.add("conditional", Conditional, "gains by band that each picture gets fr
 
 
 @torch.no_grad()
-def laplacian(pixels: Tensor) -> Tensor:
-    """Take pictures (P, 3, H, W) apart into bands, finest first, (BANDS, P, 3, H, W); their sum lacks the mean."""
+def laplacian(pixels: Tensor, bands: int = BANDS) -> Tensor:
+    """Take pictures (P, 3, H, W) apart into bands; returns the finest `bands` of seven, (bands, P, 3, H, W).
+
+    All of them add up to the picture without its mean.
+    """
     finest, widest = 0.6, min(pixels.shape[2:]) / 5.6
-    sigmas = [finest * (widest / finest) ** (step / (BANDS - 2)) for step in range(BANDS - 1)]
-    mean = pixels.mean((2, 3), keepdim=True).expand_as(pixels)
-    levels = [pixels, *(blurred(pixels, sigma) for sigma in sigmas), mean]
+    sigmas = [finest * (widest / finest) ** (step / (BANDS - 2)) for step in range(min(bands, BANDS - 1))]
+    levels = [pixels, *(blurred(pixels, sigma) for sigma in sigmas)]
+    if bands == BANDS:
+        levels.append(pixels.mean((2, 3), keepdim=True).expand_as(pixels))
     return torch.stack([fine - coarse for fine, coarse in pairwise(levels)])
 
 

@@ -8,9 +8,9 @@ from vqttt.spectrum import blurred
 
 
 def quality_views(pixels: Tensor) -> Tensor:
-    """Return ten views of pixels (P, 3, H, W) by fixed kernels of unit DC gain, (10, P, 3, H, W), the picture first.
+    """Return ten views of pixels (P, 3, H, W) by fixed kernels of unit DC gain, the picture first, as (10, P, 3, H, W).
 
-    Gradients pass. Our choice: two Gaussian blurs, two sharpenings by them, three contrasts, and smears of three pixels either way.
+    Gradients pass. Our choice: two Gaussian blurs, two sharpenings by them, three contrasts, two smears.
     """
     soft, softer = blurred(pixels, 0.8), blurred(pixels, 1.5)
     mean = pixels.mean((2, 3), keepdim=True)

@@ -28,12 +28,12 @@ def _add(name: str, config: VQTTTConfig, summary: str) -> None:
 
 
 _NOTHING = AdapterConfig(kernel="none", lora_rank=0)
-_ONLINE = VQTTTConfig(online=True)
-_GRADIENT = replace(_ONLINE, bank=False, steps=2, kernel_rate=0.06, lora_rate=3e-3)
+_LORA = AdapterConfig(kernel="none")
+_ONLINE = VQTTTConfig(bank=True, steps=1, adapters=_LORA)
+_GRADIENT = VQTTTConfig(steps=2, kernel_rate=0.06, lora_rate=3e-3)
 _EPISODIC = replace(_GRADIENT, online=False, steps=1, kernel_rate=0.2, lora_rate=6e-3)
 _NORMS = AdapterConfig(kernel="none", lora_rank=0, norms=True)
 _TENT = replace(_GRADIENT, steps=1, before=True, gate=0.0, guard=False, norm_rate=1e-3, adapters=_NORMS)
-_LORA = AdapterConfig(kernel="none")
 
 METHODS.add("none", NoTuning, "the model as it is")
 _add(
@@ -43,7 +43,7 @@ _add(
 )
 _add(
     "vq-ttt-features",
-    replace(_ONLINE, objective="entropy+0.1*feature-statistics", guard=False),
+    replace(_ONLINE, objective="entropy+0.1*feature-statistics", guard=False, caution=0.5),
     "the same with vision features like clean pictures'; not source-free",
 )
 _add("vq-ttt-static", _GRADIENT, "one mixture of blurs and LoRA tuned along the stream by gradients of entropy")
@@ -73,11 +73,11 @@ _add(
 )
 _add(
     "memo",
-    replace(_EPISODIC, objective="marginal-entropy", gate=0.0, guard=False),
+    replace(_EPISODIC, objective="marginal-entropy", guard=False),
     "kernel and LoRA for each image by the entropy of its views' mean answer (Zhang et al. 2022)",
 )
 METHODS.add(
     "tta",
-    lambda model, **settings: Vote(model, VoteConfig(), **settings),
+    lambda model, **settings: Vote(model, VoteConfig(gate=0.02), **settings),
     "all kernels of the bank vote alike; no updates",
 )

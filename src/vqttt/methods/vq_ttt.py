@@ -51,10 +51,10 @@ class VQTTTConfig(TuningConfig):
     guard: bool = True
     floor: float = 0.0
     window: int = 100
-    bank: bool = True
+    bank: bool = False
     explore_first: int = 40
-    explore: float = 0.2
-    caution: float = 0.5
+    explore: float = 0.1
+    caution: float = 0.75
     start: str = ""
     frozen: bool = False
 
