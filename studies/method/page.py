@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from studies.method.__main__ import PHASES, RESULTS
+from studies.method.measure import PHASES, RESULTS
 from studies.method.plan import DEVELOPED_ON
 from vqttt.bank import members
 from vqttt.degradations import CLEAN, DEGRADATIONS

@@ -43,7 +43,7 @@ _add(
 )
 _add(
     "vq-ttt-features",
-    replace(_ONLINE, objective="entropy+0.1*feature-statistics", guard=False, caution=0.5),
+    replace(_ONLINE, objective="entropy+0.1*feature-statistics"),
     "the same with vision features like clean pictures'; not source-free",
 )
 _add("vq-ttt-static", _GRADIENT, "one mixture of blurs and LoRA tuned along the stream by gradients of entropy")

@@ -29,12 +29,19 @@ class Search:
         """Learn from a batch, and return it as seen through the members that are chosen for it."""
         described = self.describe(inputs)
         count = min(inputs.count, max(self.first - self.predictor.seen, ceil(self.share * inputs.count)))
-        if count > 0:
-            rows = list(range(count))
-            some, answers = self.model.select(inputs, rows), base.select(rows)
-            losses = torch.stack([tuner.losses(view, answers) for view in views(self.model, some)], 1)
-            self.predictor.observe(described[:count], losses - losses[:, :1])
+        at_once = max(1, inputs.count // len(members()))  # no more views in one pass than a batch has samples
+        for start in range(0, count, at_once):
+            rows = list(range(start, min(start + at_once, count)))
+            self.predictor.observe(described[rows], self._changes(inputs, base, tuner, rows))
         return self.through(inputs, self.predictor.choose(described))
+
+    def _changes(self, inputs: Inputs, base: Generation, tuner: Tuner, rows: list[int]) -> Tensor:
+        """Return what every member does to the loss of some samples, (rows, members), by one forward pass."""
+        each = torch.arange(len(members()), device=self.model.device).repeat(len(rows))
+        repeated = [n for n in rows for _ in members()]
+        views = self.through(self.model.select(inputs, repeated), each)
+        losses = tuner.losses(views, base.select(repeated)).view(len(rows), -1)
+        return losses - losses[:, :1]
 
     def describe(self, inputs: Inputs) -> Tensor:
         """Return the mean description of each sample's pictures, (N, FEATURES)."""
