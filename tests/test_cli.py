@@ -47,7 +47,21 @@ def test_help_is_quick_and_imports_no_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "study", "answer", "degrade", "restore", "quality", "restorers install", "list", "report"]
+    "command",
+    [
+        "",
+        "study",
+        "answer",
+        "degrade",
+        "restore",
+        "quality",
+        "restorers install",
+        "list",
+        "report",
+        "tune",
+        "clean-features",
+        "bench",
+    ],
 )
 def test_help_is_as_documented(command: str, regenerate_goldens: bool) -> None:
     environment = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PATH": "/usr/bin:/bin"}
@@ -106,6 +120,46 @@ def test_answer(picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert wanted <= set(printed)
     assert vqttt(monkeypatch, "answer", picture, "what color?", "--model", "fake", "--method", "none") == 0
     assert capsys.readouterr().out.strip() == printed["base_answer"]
+
+
+def test_what_was_tuned_answers_frozen(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tuned.safetensors"
+    tune = ("tune", "--model", "fake", "--task", "digits", "--limit", 20, "--degradation", "fog", "--out", out)
+    assert vqttt(monkeypatch, *tune) == 0
+    assert out.stat().st_size < 64_000
+    capsys.readouterr()
+    answer = ("answer", picture, "what color?", "--model", "fake", "--json")
+    assert vqttt(monkeypatch, *answer, "--tuned", out) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == 0
+    assert vqttt(monkeypatch, *answer, "--tuned", tmp_path / "nothing") == 2
+    assert "cannot read adapters" in capsys.readouterr().err
+    assert vqttt(monkeypatch, *answer, "--tuned", out, "--method", "none") == 2
+    assert "these do: vq-ttt" in capsys.readouterr().err
+
+
+def test_clean_features_come_from_a_folder_of_pictures(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "clean.safetensors"
+    command = ("clean-features", tmp_path, "--model", "fake", "--out", out)
+    assert vqttt(monkeypatch, *command) == 2
+    assert "at least 2" in capsys.readouterr().err
+    save_image(load_image(picture)[:, ::-1], tmp_path / "other.png")
+    assert vqttt(monkeypatch, *command) == 0
+    assert out.stat().st_size > 0
+    assert vqttt(monkeypatch, "clean-features", picture, "--out", out) == 2
+
+
+def test_bench_writes_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "bench.json"
+    arguments = ("bench", "--model", "fake", "--method", "none", "--method", "vq-ttt", "--batch", 2, "--repeats", 3)
+    assert vqttt(monkeypatch, *arguments, "--out", out) == 0
+    none, ours = json.loads(out.read_text())
+    assert (none["method"], ours["method"]) == ("none", "vq-ttt")
+    assert 0.3 < none["ratio"] < 3 < ours["ratio"]
+    assert vqttt(monkeypatch, "bench", "--model", "fake", "--batch", 0, "--out", out) == 2
 
 
 def test_study_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -125,19 +125,22 @@ def answer(
     model: Annotated[str, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = "embedded",
     method: Annotated[str, typer.Option(help="How to answer: see `vqttt list methods`.")] = "vq-ttt",
     restorer: Annotated[str, typer.Option(help="What is done about the picture first.")] = "none",
+    tuned: Annotated[
+        Path | None, typer.Option(help="What `vqttt tune` wrote, by the same method; applied as it is.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask one question about one picture, before and after tuning."""
     import time
 
     from vqttt.images import load_image
-    from vqttt.methods import METHODS
+    from vqttt.methods import METHODS, frozen
     from vqttt.models import load_model
     from vqttt.restorers import restore
 
     if not question.strip():
         raise InputError("the question is empty; ask something about the picture")
-    make = METHODS[method]
+    make = METHODS[method] if tuned is None else frozen(method, tuned)
     picture = load_image(image)
     began = time.perf_counter()
     picture = restore(picture, restorer)

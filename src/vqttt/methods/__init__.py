@@ -5,15 +5,17 @@ Rates, steps and thresholds of all of them were chosen on development data by `p
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from vqttt.adapters import AdapterConfig
+from vqttt.errors import InputError
 from vqttt.methods.base import Method
 from vqttt.methods.none import NoTuning
 from vqttt.methods.tta import Vote, VoteConfig
 from vqttt.methods.vq_ttt import VQTTT, VQTTTConfig
 from vqttt.registry import Registry
 
-__all__ = ["CONFIGS", "METHODS", "VQTTT", "Method", "NoTuning", "VQTTTConfig"]
+__all__ = ["CONFIGS", "METHODS", "VQTTT", "Method", "NoTuning", "VQTTTConfig", "frozen", "savable"]
 
 METHODS: Registry[Callable[..., Method]] = Registry("method")
 """A name to a factory: (model, max_new_tokens=, seed=) -> Method."""
@@ -81,3 +83,21 @@ METHODS.add(
     lambda model, **settings: Vote(model, VoteConfig(gate=0.02), **settings),
     "all kernels of the bank vote alike; no updates",
 )
+
+
+def savable(name: str) -> VQTTTConfig:
+    """Return the settings of a method that learns something to save.
+
+    Raises:
+        InputError: if the method called `name` does not.
+    """
+    if name not in CONFIGS or not CONFIGS[name].online:
+        known = ", ".join(name for name, config in CONFIGS.items() if config.online)
+        raise InputError(f"{name!r} learns nothing that could be saved; these do: {known}")
+    return CONFIGS[name]
+
+
+def frozen(name: str, tuned: Path) -> Callable[..., Method]:
+    """Return the factory of a method that applies what `VQTTT.save` wrote and learns nothing; raises as `savable`."""
+    config = replace(savable(name), start=str(tuned), frozen=True)
+    return lambda model, **settings: VQTTT(model, config, **settings)
