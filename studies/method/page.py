@@ -299,13 +299,13 @@ def main() -> None:
     rows = {phase: load(phase) for phase in PHASES}
     parts = {}
     if rows["main"]:
-        parts |= main_part(rows["main"])
-        heatmap(rows["main"])
+        measured = [*rows["main"], *rows["mild"]]
+        parts |= main_part(measured)
+        heatmap(measured)
     if rows["baselines"]:
         parts["baselines"] = baselines_part(rows["baselines"])
     if rows["ablations"]:
-        extra = [row for row in rows["baselines"] if row["method"] in ("vq-ttt", "kernel-only", "vq-ttt-conditional")]
-        parts["ablations"] = methods_table([*extra, *rows["ablations"]])
+        parts["ablations"] = methods_table(rows["ablations"])
     if rows["tasks"]:
         parts["tasks"] = tasks_part(rows["tasks"])
     if rows["streams"]:
