@@ -1,7 +1,8 @@
 """How VQ-TTT's settings were chosen: `python -m studies.choose_settings`, on data that no report uses.
 
 Development data: VQ-Mini's `dev` split, and training splits of easy-VQA and digits (on which the model is better than
-it should be, but which degrade like any other). Every setting sees the same pictures and the same untuned answers.
+it should be, but which degrade like any other), under every other degradation. Every setting sees the same pictures and
+the same untuned answers.
 """
 
 import argparse
@@ -14,42 +15,40 @@ from pathlib import Path
 
 import numpy as np
 
+from studies.method.plan import DEVELOPED_ON
 from vqttt.adapters import AdapterConfig
 from vqttt.batches import Batch, PictureCache
 from vqttt.degradations import CLEAN
-from vqttt.methods import VQTTT, VQTTTConfig
+from vqttt.methods import CONFIGS, VQTTT
 from vqttt.models import load_model
-from vqttt.study import QUICK_DEGRADATIONS
 from vqttt.tasks import digits, easy_vqa, vq_mini
 from vqttt.types import Condition, Sample
 
-ONLINE = VQTTTConfig(online=True, steps=1)
-EPISODIC = VQTTTConfig(online=False, steps=1)
-NO_LORA = AdapterConfig(lora_rank=0)
+OURS, GRADIENT, EPISODIC = (CONFIGS[name] for name in ("vq-ttt", "vq-ttt-static", "vq-ttt-episodic"))
+ALONE = CONFIGS["kernel-only"]
+FEATURES = CONFIGS["vq-ttt-features"]
+CONDITIONAL = CONFIGS["vq-ttt-conditional"]
 SETTINGS = {
-    "online .03/1e-3": replace(ONLINE, kernel_rate=0.03, lora_rate=1e-3),
-    "online .03/1e-3, no gate, no guard": replace(ONLINE, kernel_rate=0.03, lora_rate=1e-3, gate=0.0, guard=False),
-    "online .03/1e-2": replace(ONLINE, kernel_rate=0.03, lora_rate=1e-2),
-    "online .06/3e-3": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3),
-    "online .06/3e-3, no guard": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, guard=False),
-    "online .06/3e-3, 2 steps": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, steps=2),
-    "online .06/3e-3, 2 steps, gate .1": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, steps=2, gate=0.1),
-    "online .06/3e-3, 2 steps, gate .2": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, steps=2, gate=0.2),
-    "online .06/3e-3, answer entropy": replace(ONLINE, kernel_rate=0.06, lora_rate=3e-3, objective="answer-entropy"),
-    "online .1/3e-3": replace(ONLINE, kernel_rate=0.1, lora_rate=3e-3),
-    "online .1/6e-3": replace(ONLINE, kernel_rate=0.1, lora_rate=6e-3),
-    "online .15/6e-3": replace(ONLINE, kernel_rate=0.15, lora_rate=6e-3),
-    "online, kernel .1 alone": replace(ONLINE, kernel_rate=0.1, adapters=NO_LORA),
-    "online, LoRA 3e-3 alone": replace(ONLINE, lora_rate=3e-3, adapters=AdapterConfig(kernel="none")),
-    "online, separable .003, LoRA 3e-3": replace(
-        ONLINE, kernel_rate=0.003, lora_rate=3e-3, adapters=AdapterConfig(kernel="separable")
-    ),
-    "episodic .03/1e-3": replace(EPISODIC, kernel_rate=0.03, lora_rate=1e-3),
-    "episodic .1/3e-3": replace(EPISODIC, kernel_rate=0.1, lora_rate=3e-3),
-    "episodic .1/3e-3, 3 steps": replace(EPISODIC, kernel_rate=0.1, lora_rate=3e-3, steps=3),
-    "episodic .2/6e-3": replace(EPISODIC, kernel_rate=0.2, lora_rate=6e-3),
+    "bank": ALONE,
+    "bank, caution .5": replace(ALONE, caution=0.5),
+    "bank, caution 1": replace(ALONE, caution=1.0),
+    "bank, explore .2": replace(ALONE, explore=0.2),
+    "bank, no guard": replace(ALONE, guard=False),
+    "bank, gate .1": replace(ALONE, gate=0.1),
+    "bank, LoRA 1e-3": OURS,
+    "bank, LoRA 3e-3": replace(OURS, lora_rate=3e-3),
+    "bank, blurs .03, LoRA 1e-3": replace(OURS, kernel_rate=0.03, adapters=AdapterConfig()),
+    "bank, features": replace(FEATURES, steps=0, adapters=ALONE.adapters),
+    "bank, features, LoRA 1e-3": FEATURES,
+    "bank, features x 3": replace(FEATURES, objective="entropy+0.3*feature-statistics"),
+    "gradient, blurs .06, LoRA 3e-3": GRADIENT,
+    "gradient, pyramid .03": replace(GRADIENT, kernel_rate=0.03, adapters=AdapterConfig(kernel="pyramid", lora_rank=0)),
+    "gradient, conditional .01, LoRA 1e-3": CONDITIONAL,
+    "gradient, conditional .01, naturalness": replace(CONDITIONAL, objective="entropy+0.1*naturalness"),
+    "episodic, blurs .2, LoRA 6e-3": EPISODIC,
+    "episodic, blurs .1, LoRA 3e-3": replace(EPISODIC, kernel_rate=0.1, lora_rate=3e-3),
 }
-"""Named by the learning rates of kernel and LoRA."""
+"""What was tried, by the learning rates of its kernel and its LoRA."""
 
 
 def development(count: int) -> dict[str, list[Sample]]:
@@ -74,11 +73,14 @@ def batches(samples: list[Sample], condition: Condition, model: object, size: in
     ]
 
 
-def measure(names: list[str], severities: list[int], count: int, size: int) -> Iterator[dict[str, object]]:
+def measure(
+    names: list[str], tasks: list[str], severities: list[int], count: int, size: int
+) -> Iterator[dict[str, object]]:
     """Yield a row for every task, condition and setting: untuned accuracy, tuned accuracy, seconds a sample."""
     model = load_model("embedded")
-    for task, samples in development(count).items():
-        grid = [(CLEAN, 0), *((kind, severity) for kind in QUICK_DEGRADATIONS for severity in severities)]
+    for task in tasks:
+        samples = development(count)[task]
+        grid = [(CLEAN, 0), *((kind, severity) for kind in DEVELOPED_ON for severity in severities)]
         for kind, severity in grid:
             prepared = batches(samples, Condition(degradation=kind, severity=severity), model, size)
             for name in names:
@@ -103,13 +105,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--setting", action="append", choices=SETTINGS)
     parser.add_argument("--severity", type=int, action="append")
-    parser.add_argument("--count", type=int, default=160)
+    parser.add_argument("--task", action="append", choices=["vq-mini", "easy-vqa", "digits"])
+    parser.add_argument("--count", type=int, default=240)
     parser.add_argument("--batch", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path("runs/choose_settings.json"))
     arguments = parser.parse_args()
     names = arguments.setting or list(SETTINGS)
     rows = []
-    for row in measure(names, arguments.severity or [2, 4], arguments.count, arguments.batch):
+    for row in measure(
+        names, arguments.task or ["vq-mini"], arguments.severity or [4], arguments.count, arguments.batch
+    ):
         rows.append(row)
         print(f"\r{len(rows)} cells", end="", file=sys.stderr, flush=True)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -7,11 +7,9 @@ import argparse
 import re
 from pathlib import Path
 
-import polars as pl
-
+from studies.method import page
 from training import accuracy
-from vqttt import report, stats, tables
-from vqttt.remedies import remedies
+from vqttt import report, tables
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -29,15 +27,13 @@ def main() -> None:
     """Write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="the run folder whose results the README shows")
-    parser.add_argument("--restorers", type=Path, help="a run with restorers, to be shown as well")
     parser.add_argument("--accuracy", action="store_true", help="measure the embedded model as well")
     arguments = parser.parse_args()
     records = report.load_records(arguments.run)
     overview = tables.overview_table(report.overview(records)).markdown()
     put("study", overview.partition("\n")[2])  # without its heading
-    if arguments.restorers:
-        together = remedies(report.load_records(arguments.restorers)).filter(pl.col("task") == stats.ALL)
-        put("restorers", tables.remedies_table(together).markdown().partition("\n")[2])
+    measured = [*page.load("main"), *page.load("mild")]
+    put("method", page.methods_table(measured, lambda row: row["severity"] >= 3))
     if arguments.accuracy:
         put("accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))
 
