@@ -200,32 +200,34 @@ class Adapters:
         return found
 
     @contextmanager
-    def applied(self, inputs: Inputs) -> Iterator[Inputs]:
+    def applied(self, inputs: Inputs, sets: Tensor | None = None) -> Iterator[Inputs]:
         """Within the block, LoRA and norms are attached; yields the inputs as seen through the kernel. Gradients pass.
 
-        Sample n uses set n, or the only set there is.
+        Sample n uses set n, or the only set there is, or set `sets[n]`.
         """
-        assert self.sets in (1, inputs.count), f"{self.sets} adapter sets for {inputs.count} samples"
-        rows = None if self.sets == 1 else self.model.row_owner(inputs)
+        if sets is None:
+            assert self.sets in (1, inputs.count), f"{self.sets} adapter sets for {inputs.count} samples"
+            sets = torch.arange(inputs.count, device=self.model.device)
+        rows = None if self.sets == 1 else sets[self.model.row_owner(inputs)]
         parts: list[_LoRA | _Norm] = [*self.lora, *self.norms]
         with forward_hooks([(part.module, _hook(part, rows)) for part in parts]):
-            yield self._filtered(inputs)
+            yield self._filtered(inputs, sets)
 
     def kernels(self, inputs: Inputs) -> Tensor | None:
         """Return the kernel that each picture of a batch is filtered with, (P, side, side); None without a kernel."""
         if self.kernel is None:
             return None
         pixels, owner, _ = self.model.pixels(inputs)
-        return self.kernel.shown(pixels, self._set_of(owner))
+        return self.kernel.shown(pixels, self._one_set(owner))
 
-    def _set_of(self, owner: Tensor) -> Tensor:
-        return torch.zeros_like(owner) if self.sets == 1 else owner
+    def _one_set(self, chosen: Tensor) -> Tensor:
+        return torch.zeros_like(chosen) if self.sets == 1 else chosen
 
-    def _filtered(self, inputs: Inputs) -> Inputs:
+    def _filtered(self, inputs: Inputs, sets: Tensor) -> Inputs:
         if self.kernel is None:
             return inputs
         pixels, owner, mask = self.model.pixels(inputs)
-        change = self.kernel.change(self.kernel.coefficients(pixels, self._set_of(owner)), pixels)
+        change = self.kernel.change(self.kernel.coefficients(pixels, self._one_set(sets[owner])), pixels)
         if mask is not None:
             change = torch.where(mask, change, 0)
         return self.model.with_pixels(inputs, pixels + change)

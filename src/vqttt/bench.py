@@ -63,7 +63,7 @@ def measure(model: Model, methods: Sequence[str], batches: Sequence[int], repeat
             tuned: list[float] = []
 
             def whole(method: Method = method, inputs: Inputs = inputs, tuned: list[float] = tuned) -> None:
-                answers = method.answer(inputs, model.generate(inputs, 16))
+                answers = method.answer_alone(inputs)
                 tuned.append(float(np.mean([answer.steps > 0 for answer in answers])))
 
             seconds, peak, _ = _timed(whole, repeats)
@@ -92,7 +92,7 @@ def profile(model: Model, method: str, batch: int) -> str:
     """Return a table of where the time of one batch goes, by torch.profiler."""
     inputs, answering = _encoded(model, batch), METHODS[method](model)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
-        answering.answer(inputs, model.generate(inputs, 16))
+        answering.answer_alone(inputs)
     return str(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
 
 

@@ -149,7 +149,7 @@ def answer(
     began = time.perf_counter()
     try:
         inputs = loaded.encode([picture], [question])
-        result = make(loaded).answer(inputs, loaded.generate(inputs, 16))[0]
+        result = make(loaded).answer_alone(inputs)[0]
     except (ValueError, RuntimeError, IndexError) as error:
         raise InputError(f"the model cannot answer this: {' '.join(str(error).split())}") from error
     result = replace(result, seconds=restoring + time.perf_counter() - began)

@@ -58,6 +58,10 @@ class Method(ABC):
     def answer(self, inputs: Inputs, base: Generation) -> list[Answer]:
         """Answer a batch whose untuned answers are `base`."""
 
+    def answer_alone(self, inputs: Inputs) -> list[Answer]:
+        """Answer a batch of which nothing is known yet; a method that can do with fewer passes does."""
+        return self.answer(inputs, self.model.generate(inputs, self.max_new_tokens))
+
     def settings(self) -> dict[str, Any]:
         """Return what decides the method's answers, besides its name; part of a study's identity."""
         return {}

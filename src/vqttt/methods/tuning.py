@@ -117,9 +117,31 @@ class Tuner:
         self._remember(evidence)
         return losses.detach()
 
-    def _evidence(self, seen: Inputs, base: Generation) -> Evidence:
+    @property
+    def opens(self) -> bool:
+        """Whether the first forward pass can serve the untuned answer, the gate and the gradient at once."""
+        return not (self.shared or self.objective.over_answer or self.objective.features)
+
+    def trace(self, inputs: Inputs, max_new_tokens: int) -> tuple[Generation, Tensor]:
+        """Answer by one pass that the gradient can go back through; returns answers and losses, (N,), for `descend`.
+
+        Only where `opens`: at the start the adapters are the identity, so these are the untuned answers.
+        """
+        with torch.enable_grad(), self.adapters.applied(inputs) as seen:
+            base = self.model.generate_with_gradient(seen, max_new_tokens)
+            losses = self.objective.loss(self._evidence(seen, base, base.logits[:, :1]))
+        return replace(base, logits=base.logits.detach()), losses
+
+    def descend(self, losses: Tensor) -> None:
+        """Apply the first update from losses that `trace` returned."""
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        if self.optimiser is not None:
+            self.optimiser.step()
+
+    def _evidence(self, seen: Inputs, base: Generation, logits: Tensor | None = None) -> Evidence:
         with watched(self.model, seen) if self.objective.features else nullcontext() as features:
-            logits = self.model.answer_logits(seen, base.tokens if self.objective.over_answer else None)
+            if logits is None:
+                logits = self.model.answer_logits(seen, base.tokens if self.objective.over_answer else None)
         pixels, owner, _ = self.model.pixels(seen)
         length = logits.shape[1]
         return Evidence(

@@ -130,13 +130,33 @@ class VQTTT(Method):
         if self.online and not self.config.frozen and (self._collapsed(before, after) or self._too_certain(after)):
             self.reset()
             after, undone = before, set(uncertain)
-        return compose(
-            before,
-            after,
-            steps=[self.updates if n in uncertain else 0 for n in range(inputs.count)],
-            rolled_back=[n in undone for n in range(inputs.count)],
-            seconds=time.perf_counter() - began,
-        )
+        return self._composed(before, after, uncertain, undone, time.perf_counter() - began)
+
+    def _composed(
+        self, before: Outcome, after: Outcome, uncertain: list[int], undone: set[int], seconds: float
+    ) -> list[Answer]:
+        every = range(len(before.texts))
+        steps = [self.updates if n in uncertain else 0 for n in every]
+        return compose(before, after, steps=steps, rolled_back=[n in undone for n in every], seconds=seconds)
+
+    def answer_alone(self, inputs: Inputs) -> list[Answer]:
+        """Answer a batch of which nothing is known: one pass serves untuned answer, gate and first gradient."""
+        if self.online or not self.steps or not (tuner := self._new_tuner(inputs.count)).opens or self.config.start:
+            return super().answer_alone(inputs)
+        began = time.perf_counter()
+        self.tuner = tuner
+        base, losses = tuner.trace(inputs, self.max_new_tokens)
+        before = Outcome.of(base)
+        uncertain = [n for n, entropy in enumerate(before.entropies) if entropy >= self.config.gate]
+        after, undone = before, set[int]()
+        self.objective_curve = [losses.detach()]
+        if uncertain:
+            tuner.descend(losses)
+            self.objective_curve += [tuner.step(inputs, base) for _ in range(self.steps - 1)]
+            tuned = self._generate(self.model.select(inputs, uncertain), torch.tensor(uncertain, device=losses.device))
+            undone = {n for i, n in enumerate(uncertain) if self._worse(tuned, i, before, n)}
+            after = before.replaced(tuned, {n: i for i, n in enumerate(uncertain) if n not in undone})
+        return self._composed(before, after, uncertain, undone, time.perf_counter() - began)
 
     @property
     def steps(self) -> int:
@@ -201,9 +221,9 @@ class VQTTT(Method):
             return None
         return tuned
 
-    def _generate(self, inputs: Inputs) -> Outcome:
+    def _generate(self, inputs: Inputs, sets: Tensor | None = None) -> Outcome:
         assert self.tuner is not None
-        with torch.no_grad(), self.tuner.adapters.applied(inputs) as seen:
+        with torch.no_grad(), self.tuner.adapters.applied(inputs, sets) as seen:
             return Outcome.of(self.model.generate(seen, self.max_new_tokens))
 
     def _worse(self, tuned: Outcome, i: int, before: Outcome, n: int) -> bool:

@@ -5,10 +5,12 @@ are. Invariant, tested for every family: under identity adapters the logits equa
 """
 
 import hashlib
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,6 +129,15 @@ class Model(ABC):
     def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:
         """Answer greedily."""
 
+    def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+        """Answer greedily; gradients pass through the logits at the answer's first position.
+
+        A family that generates by transformers does it in one pass over the prompt; this does in two.
+        """
+        logits = self.answer_logits(inputs)
+        answers = self.generate(inputs, max_new_tokens)
+        return replace(answers, logits=torch.cat([logits, answers.logits[:, 1:]], dim=1))
+
     @abstractmethod
     def to_image(self, pixels: Tensor) -> Image:
         """Turn a normalised picture (3, H, W) back into one to look at."""
@@ -194,7 +205,15 @@ class HuggingFaceModel(Model):
     @torch.no_grad()
     def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:
         """Answer greedily through transformers' own `generate`."""
-        out = self.network.generate(  # type: ignore[operator]
+        return self._generate(self.network.generate, inputs, max_new_tokens)
+
+    def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+        """Answer greedily through transformers' own `generate`, less the decorators, which stop gradients."""
+        traced = partial(inspect.unwrap(type(self.network).generate), self.network)  # type: ignore[attr-defined]
+        return self._generate(traced, inputs, max_new_tokens)
+
+    def _generate(self, generate: Any, inputs: Inputs, max_new_tokens: int) -> Generation:
+        out = generate(
             **inputs.tensors,
             max_new_tokens=max_new_tokens,
             do_sample=False,
