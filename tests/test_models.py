@@ -44,7 +44,7 @@ def test_equals_plain_transformers(which: str, folder: Path) -> None:
     ours = model.encode(images, QUESTIONS)
     assert all(torch.equal(ours.tensors[key], theirs[key]) for key in theirs)
     with torch.no_grad():
-        # The same projection at one position only: of other shapes a matrix product rounds otherwise on some processors.
+        # Projected at one position, as ours: a product of another shape rounds otherwise on some processors.
         logits = plain(**theirs, use_cache=False, logits_to_keep=1).logits
         assert torch.equal(model.answer_logits(ours), logits)
         tokens = plain.generate(**theirs, max_new_tokens=6)[:, theirs["input_ids"].shape[1] :]
