@@ -55,18 +55,20 @@ def condition(cell: Cell, index: int, rng: np.random.Generator) -> tuple[str, in
     return (CLEAN, 0) if rng.random() < 1 / 3 else drawn
 
 
-def rows(cell: Cell, model: Any, folder: Path) -> Iterator[dict[str, Any]]:
-    """Answer a cell by all its methods."""
+def rows(cell: Cell, model: Any, folder: Path, only: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """Answer a cell by all its methods, or by some only."""
     import torch
 
     samples = samples_of(cell)
     rng = np.random.default_rng([7, cell.seed, len(cell.degradation)])
     conditions = [condition(cell, index, rng) for index in range(len(samples))]
     model.clean_features = clean_features(cell.task, model, folder)
-    answering = {name: make(model) for name, make in methods(cell, str(folder)).items()}
+    answering = {name: make(model) for name, make in methods(cell, str(folder)).items() if not only or name in only}
+    if not answering:
+        return
     found: dict[str, list[Any]] = {name: [] for name in answering}
     spent = dict.fromkeys(answering, 0.0)
-    plain, restored = 0.0, {name: [] for name in RESTORERS if cell.phase in ("tasks", "baselines")}
+    plain, restored = 0.0, {name: [] for name in RESTORERS if cell.phase in ("tasks", "baselines") and not only}
     oracle: list[list[float]] = []
     for start in range(0, len(samples), cell.batch):
         batch, kinds = samples[start : start + cell.batch], conditions[start : start + cell.batch]
@@ -89,7 +91,7 @@ def rows(cell: Cell, model: Any, folder: Path) -> Iterator[dict[str, Any]]:
             with torch.no_grad():
                 texts = model.generate(model.encode(mended, questions), 16).texts
             restored[name] += [score(text, sample) for text, sample in zip(texts, batch, strict=True)]
-        if cell.phase == "baselines" and cell.seed == 0:
+        if cell.phase == "baselines" and cell.seed == 0 and not only:
             oracle += by_member(model, inputs, batch)
     before = [score(answer.base_answer, s) for answer, s in zip(next(iter(found.values())), samples, strict=True)]
     common = asdict(cell) | {"before": _bits(before)}
@@ -153,7 +155,7 @@ def _bits(scores: Sequence[float]) -> str:
     return "".join("1" if value >= 0.5 else "0" for value in scores)
 
 
-def _work(part: int, phases: Sequence[str], folder: Path) -> None:
+def _work(part: int, phases: Sequence[str], folder: Path, only: Sequence[str]) -> None:
     import torch
 
     from vqttt.models import load_model
@@ -167,9 +169,10 @@ def _work(part: int, phases: Sequence[str], folder: Path) -> None:
             if cell.key in done or not _claimed(cell, folder):
                 continue
             if cell.degradation == "frozen":  # it needs what the mixed stream has taught
-                while not all((folder / f"{name}.safetensors").is_file() for name in MAIN):
+                taught = [name for name in MAIN if not only or name in only]
+                while not all((folder / f"{name}.safetensors").is_file() for name in taught):
                     time.sleep(5)
-            made = [row | {"key": cell.key} for row in rows(cell, model, folder)]
+            made = [row | {"key": cell.key} for row in rows(cell, model, folder, only)]
             with file.open("a") as out:
                 out.writelines(json.dumps(row) + "\n" for row in made)
             print(f"{time.strftime('%H:%M:%S')} {cell.key}", flush=True)
@@ -185,18 +188,20 @@ def _claimed(cell: Cell, folder: Path) -> bool:
 
 
 def gather(phase: str, folder: Path) -> None:
-    """Put the rows of all workers into one file, in the order of the plan."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    """Put the rows of all workers among the committed ones, in the order of the plan, a new row for an old one."""
+    file = RESULTS / f"{phase}.jsonl"
+    found = {_identity(row): row for row in map(json.loads, file.open())} if file.is_file() else {}
     for part in sorted(folder.glob(f"{phase}.*.jsonl")):
-        for line in part.open():
-            row = json.loads(line)
-            found.setdefault(row["key"], []).append(row)
+        found |= {_identity(row): row for row in map(json.loads, part.open())}
     RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / f"{phase}.jsonl").open("w") as out:
+    with file.open("w") as out:
         for cell in cells(phase):
-            for row in found.get(cell.key, []):
-                row.pop("key")
-                out.write(json.dumps(row) + "\n")
+            out.writelines(json.dumps(row) + "\n" for (key, _), row in found.items() if key == cell.key)
+
+
+def _identity(row: dict[str, Any]) -> tuple[str, str]:
+    row.pop("key", None)
+    return Cell(**{field: row[field] for field in Cell.__dataclass_fields__}).key, row["method"]
 
 
 def main() -> None:
@@ -205,6 +210,7 @@ def main() -> None:
     parser.add_argument("--phase", action="append", choices=PHASES)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path, default=Path("runs/method"))
+    parser.add_argument("--method", action="append", default=[], help="only this, beside the committed rows of others")
     arguments = parser.parse_args()
     shutil.rmtree(arguments.folder / "claims", ignore_errors=True)
     (arguments.folder / "claims").mkdir(parents=True)
@@ -212,7 +218,8 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = multiprocessing.get_context("spawn")
     working = [
-        context.Process(target=_work, args=(part, phases, arguments.folder)) for part in range(arguments.workers)
+        context.Process(target=_work, args=(part, phases, arguments.folder, arguments.method))
+        for part in range(arguments.workers)
     ]
     for process in working:
         process.start()

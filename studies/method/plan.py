@@ -17,11 +17,11 @@ TWELVE = (
 )  # fmt: skip
 """The subset on which every baseline and ablation is measured: the paper's four, and eight more of all kinds."""
 
-MAIN = ("vq-ttt", "vq-ttt-features")
+MAIN = ("vq-ttt", "vq-ttt-bank", "vq-ttt-features")
 TASKS = ("digits", "fashion-mnist", "easy-vqa")
 STREAMS = ("mixed", "changing", "one-answer", "frozen")
 
-_OURS = CONFIGS["vq-ttt"]
+_OURS = CONFIGS["vq-ttt-bank"]
 _GRADIENT = CONFIGS["vq-ttt-static"]
 
 
@@ -34,7 +34,10 @@ def _lora(**more: object) -> object:
 
 
 ABLATIONS = {
-    "vq-ttt as it is": _OURS,
+    "vq-ttt-bank as it is": _OURS,
+    "restored where that helps": replace(_OURS, restore=True),
+    "guard ratio 0.7": replace(_OURS, guard_ratio=0.7),
+    "both: vq-ttt": CONFIGS["vq-ttt"],
     "gradient kernel: interpolation": _kernel("interpolation", 0.06),
     "gradient kernel: separable 9, rank 2": _kernel("separable", 0.003),
     "gradient kernel: separable 5, rank 2": _kernel("separable", 0.003, kernel_size=5),
@@ -58,7 +61,7 @@ ABLATIONS = {
     "batch 5": _OURS,
     "batch 40": _OURS,
 }
-"""What is changed of `vq-ttt`, one thing at a time; a gradient kernel stands in the place of the bank."""
+"""What is changed of `vq-ttt-bank`, one thing at a time; a gradient kernel stands in the place of the bank."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,8 @@ def _add(name: str, config: VQTTTConfig, summary: str) -> None:
 
 _NOTHING = AdapterConfig(kernel="none", lora_rank=0)
 _LORA = AdapterConfig(kernel="none")
-_ONLINE = VQTTTConfig(bank=True, steps=1, adapters=_LORA)
+_BANK = VQTTTConfig(bank=True, steps=1, adapters=_LORA)
+_ONLINE = replace(_BANK, restore=True, guard_ratio=0.7)
 _GRADIENT = VQTTTConfig(steps=2, kernel_rate=0.06, lora_rate=3e-3)
 _EPISODIC = replace(_GRADIENT, online=False, steps=1, kernel_rate=0.2, lora_rate=6e-3)
 _NORMS = AdapterConfig(kernel="none", lora_rank=0, norms=True)
@@ -41,12 +42,13 @@ METHODS.add("none", NoTuning, "the model as it is")
 _add(
     "vq-ttt",
     _ONLINE,
-    "a kernel of the bank for each image, predicted from its spectrum, and LoRA; tuned along the stream",
+    "the image restored where that helps, a kernel predicted from its spectrum, and LoRA; tuned along the stream",
 )
+_add("vq-ttt-bank", _BANK, "the same without the restorer: kernels of the bank and LoRA alone")
 _add(
     "vq-ttt-features",
-    replace(_ONLINE, objective="entropy+0.1*feature-statistics"),
-    "the same with vision features like clean pictures'; not source-free",
+    replace(_BANK, objective="entropy+0.1*feature-statistics"),
+    "vq-ttt-bank with vision features like clean pictures'; not source-free",
 )
 _add("vq-ttt-static", _GRADIENT, "one mixture of blurs and LoRA tuned along the stream by gradients of entropy")
 _add(
@@ -60,7 +62,7 @@ METHODS.add(
     lambda model, **settings: Vote(model, VoteConfig(temperature=0.25, gate=0.02), **settings),
     "for each image alone, all kernels of the bank vote, the more certain ones more; nothing outlives the image",
 )
-_add("kernel-only", replace(_ONLINE, steps=0, adapters=_NOTHING), "vq-ttt without LoRA: forward passes alone")
+_add("kernel-only", replace(_BANK, steps=0, adapters=_NOTHING), "vq-ttt-bank without LoRA: forward passes alone")
 _add("lora-only", replace(_GRADIENT, adapters=_LORA), "LoRA tuned along the stream by gradients of entropy")
 _add(
     "lora-deep",

@@ -1,7 +1,7 @@
 """VQ-TTT: Visual-Quality Test-Time Tuning (arXiv 2506.15645), with our choices where the paper's are not known.
 
-reset -> search: through which kernel of the bank -> tune: `steps` times objective -> gradient -> update -> guard ->
-answer afresh -> reset or carry on.
+reset -> restore, where that helps -> search: through which kernel of the bank -> tune: `steps` times objective ->
+gradient -> update -> guard -> answer afresh -> reset or carry on.
 """
 
 import time
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vqttt.adapters import Adapters
 from vqttt.methods.base import Method, Outcome, compose, finite
+from vqttt.methods.restoring import restored_where_better
 from vqttt.methods.search import Search
 from vqttt.methods.tuning import Tuner, TuningConfig
 from vqttt.models.base import Generation, Inputs, Model
@@ -33,7 +34,10 @@ class VQTTTConfig(TuningConfig):
         before: answer with the adapters from before the batch's updates, as TENT does.
         gate: samples whose answer entropy (nats) is below this are certain already: they keep their untuned answer
             and take no part in the tuning.
+        restore: whether an uncertain picture is first seen as the blind restorer would have it, and stays so where
+            that makes its answer more certain.
         guard: roll back what tuning made worse (see `VQTTT`).
+        guard_ratio: what share of its untuned entropy a new answer may have at most to be taken.
         floor: where the running mean of the entropy falls below this, the adapters start anew (SAR); 0 for never.
         window: answers that the collapse guard looks back on.
         bank: whether each image is seen through a member of the bank that a predictor, learned along the stream,
@@ -48,7 +52,9 @@ class VQTTTConfig(TuningConfig):
     steps: int = 2
     before: bool = False
     gate: float = 0.02
+    restore: bool = False
     guard: bool = True
+    guard_ratio: float = 1.0
     floor: float = 0.0
     window: int = 100
     bank: bool = False
@@ -72,9 +78,9 @@ class VQTTTConfig(TuningConfig):
 class VQTTT(Method):
     """Tune adapters on the batch at hand, then answer it with them.
 
-    The guard has three parts. A sample whose answer became less certain keeps its untuned answer. A loss that is not
-    finite undoes the batch. And where the tuned answers of the recent stream are far less varied than the untuned
-    ones, the adapters have collapsed and start anew. Every roll-back is marked in the sample's record.
+    The guard has three parts. A sample whose answer became less certain, or hardly more, keeps its untuned answer. A
+    loss that is not finite undoes the batch. And where the tuned answers of the recent stream are far less varied
+    than the untuned ones, the adapters have collapsed and start anew. Every roll-back is marked in its record.
     """
 
     def __init__(self, model: Model, config: VQTTTConfig, *, max_new_tokens: int = 16, seed: int = 0) -> None:
@@ -122,8 +128,8 @@ class VQTTT(Method):
         before = Outcome.of(base)
         uncertain = [n for n, entropy in enumerate(before.entropies) if entropy >= self.config.gate]
         after, undone = before, set[int]()
-        if uncertain and (self.steps or self.search or self.config.start):
-            tuned = self._tune_and_answer(self.model.select(inputs, uncertain), base.select(uncertain))
+        if uncertain and (self.steps or self.search or self.config.start or self.config.restore):
+            tuned = self._best_answers(self.model.select(inputs, uncertain), base.select(uncertain))
             undone = {n for i, n in enumerate(uncertain) if tuned is None or self._worse(tuned, i, before, n)}
             if tuned is not None:
                 after = before.replaced(tuned, {n: i for i, n in enumerate(uncertain) if n not in undone})
@@ -183,6 +189,8 @@ class VQTTT(Method):
         """Show one picture through the kernel; an episodic method tunes on it first."""
         if not self.online:
             self._tune_and_answer(inputs, base)
+        if self.config.restore:
+            inputs, _ = restored_where_better(self.model, inputs, Outcome.of(base), self.max_new_tokens)
         if self.search:
             inputs = self.search.through(inputs, self.search.predictor.choose(self.search.describe(inputs)))
         assert self.tuner is not None
@@ -198,6 +206,17 @@ class VQTTT(Method):
     def _new_search(self) -> Search:
         first, share = (0, 0.0) if self.config.frozen else (self.config.explore_first, self.config.explore)
         return Search(self.model, first=first, share=share, caution=self.config.caution)
+
+    def _best_answers(self, inputs: Inputs, base: Generation) -> Outcome | None:
+        """Tune and answer, on restored pictures where they are better; None if nothing came of it."""
+        if not self.config.restore:
+            return self._tune_and_answer(inputs, base)
+        inputs, restored = restored_where_better(self.model, inputs, Outcome.of(base), self.max_new_tokens)
+        tuned = self._tune_and_answer(inputs, base)
+        if tuned is None or not self.config.guard:
+            return tuned
+        surer = [n for n in range(inputs.count) if tuned.entropies[n] <= restored.entropies[n]]
+        return restored.replaced(tuned, {n: n for n in surer})
 
     def _tune_and_answer(self, inputs: Inputs, base: Generation) -> Outcome | None:
         """Tune, then answer by a fresh forward pass; None if a loss was not finite and the tuning was undone."""
@@ -228,7 +247,8 @@ class VQTTT(Method):
 
     def _worse(self, tuned: Outcome, i: int, before: Outcome, n: int) -> bool:
         entropy = tuned.entropies[i]
-        return not isfinite(entropy) or (self.config.guard and entropy > before.entropies[n])
+        most = self.config.guard_ratio * before.entropies[n]
+        return not isfinite(entropy) or (self.config.guard and entropy > most)
 
     def _collapsed(self, before: Outcome, after: Outcome) -> bool:
         """Tell whether the recent tuned answers have less than half the entropy of the untuned ones."""

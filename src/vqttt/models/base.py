@@ -142,6 +142,10 @@ class Model(ABC):
     def to_image(self, pixels: Tensor) -> Image:
         """Turn a normalised picture (3, H, W) back into one to look at."""
 
+    @abstractmethod
+    def to_pixels(self, image: Image) -> Tensor:
+        """Turn a picture to look at into a normalised one, (3, H, W); undoes `to_image` but for rounding."""
+
     def fingerprint(self) -> str:
         """Return a SHA-256 over the names and values of all weights."""
         digest = hashlib.sha256()
@@ -234,14 +238,21 @@ class HuggingFaceModel(Model):
 
     def to_image(self, pixels: Tensor) -> Image:
         """Undo the image processor's normalisation, clipped to what a picture can show."""
-        stats = self.processor.image_processor
-        mean, std = (
-            torch.tensor(values, device=pixels.device)[:, None, None] for values in (stats.image_mean, stats.image_std)
-        )
+        mean, std = (values.to(pixels.device) for values in self._normalisation())
         image: Image = (
             ((pixels.float() * std + mean).clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
         )
         return image
+
+    def to_pixels(self, image: Image) -> Tensor:
+        """Apply the image processor's normalisation alone."""
+        mean, std = self._normalisation()
+        return (torch.tensor(image).permute(2, 0, 1).float() / 255 - mean) / std
+
+    def _normalisation(self) -> tuple[Tensor, Tensor]:
+        stats = self.processor.image_processor
+        mean, std = (torch.tensor(values)[:, None, None] for values in (stats.image_mean, stats.image_std))
+        return mean, std
 
     def _end_tokens(self) -> list[int]:
         configured: Any = self.network.generation_config

@@ -86,6 +86,10 @@ class FakeModel(Model):
         levels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         return cast("Image", levels.permute(1, 2, 0).numpy())
 
+    def to_pixels(self, image: Image) -> Tensor:
+        """Scale to -1 .. 1."""
+        return torch.tensor(image).permute(2, 0, 1) / 127.5 - 1
+
     @property
     def vision_blocks(self) -> Sequence[nn.Module]:
         """Three blocks."""
