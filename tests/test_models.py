@@ -91,6 +91,7 @@ class TestSeam:
         shown = model.to_image(model.pixels(inputs).pixels[0])
         assert shown.dtype == np.uint8
         assert np.abs(shown.astype(int) - (200, 100, 50)).max() <= 1
+        assert np.array_equal(model.to_image(model.to_pixels(shown)), shown)
 
     def test_a_tiny_picture_keeps_its_colour(self, model: Model) -> None:
         image = np.full((1, 1, 3), (250, 0, 10), np.uint8)

@@ -3,7 +3,7 @@
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,22 +43,28 @@ class Cost:
     device: str
 
 
-def measure(model: Model, methods: Sequence[str], batches: Sequence[int], repeats: int) -> Iterator[Cost]:
+def measure(
+    model: Model,
+    methods: Mapping[str, Callable[[Model], Method]],
+    batches: Sequence[int],
+    repeats: int,
+    encode: Callable[[Model, int], Inputs] | None = None,
+) -> Iterator[Cost]:
     """Measure every method at every batch size; online methods are measured along one stream, warm-up included.
+
+    `encode` makes a batch of so many samples; by default of pictures that no model is certain about.
 
     Raises:
         InputError: if a number is below 1.
-        UnknownNameError: if a method is not known.
     """
     if min(*batches, repeats) < 1:
         raise InputError("batch sizes and repeats must be at least 1")
-    makers = {name: METHODS[name] for name in methods}
     for batch in batches:
-        inputs = _encoded(model, batch)
+        inputs = (encode or uncertain_pictures)(model, batch)
         plain = lambda inputs=inputs: model.generate(inputs, 16)  # noqa: E731
         _timed(plain, 1)
         base_seconds, base_peak, _ = _timed(plain, repeats)
-        for name, make in makers.items():
+        for name, make in methods.items():
             method = make(model)
             tuned: list[float] = []
 
@@ -90,7 +96,7 @@ def write(costs: Sequence[Cost], path: Path) -> None:
 
 def profile(model: Model, method: str, batch: int) -> str:
     """Return a table of where the time of one batch goes, by torch.profiler."""
-    inputs, answering = _encoded(model, batch), METHODS[method](model)
+    inputs, answering = uncertain_pictures(model, batch), METHODS[method](model)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         answering.answer_alone(inputs)
     return str(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
@@ -121,8 +127,8 @@ def proportioned() -> Model:
     return Llava("llava-1.5-proportions", network, processor)
 
 
-def _encoded(model: Model, batch: int) -> Inputs:
-    """Encode noise with some structure: a picture that is not certain, as those are that get tuned."""
+def uncertain_pictures(model: Model, batch: int) -> Inputs:
+    """Encode noise with some structure: pictures whose answers are not certain, as those are that get tuned."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (batch, 16, 16, 3), dtype=np.uint8).repeat(14, 1).repeat(14, 2)
     return model.encode(list(coarse), [QUESTIONS[n % len(QUESTIONS)] for n in range(batch)])

@@ -91,12 +91,11 @@ def bench(
     from vqttt.methods import METHODS
     from vqttt.models import load_model
 
-    methods = method or ["none", "kernel-only", "vq-ttt", "vq-ttt-static", "vq-ttt-episodic", "tent"]
-    for name in methods:
-        METHODS[name]
+    names = method or ["none", "kernel-only", "vq-ttt", "vq-ttt-static", "vq-ttt-episodic", "tent"]
+    methods = {name: METHODS[name] for name in names}
     loaded = benchmark.proportioned() if model == "proportions" else load_model(model)
     if profile:
-        typer.echo(benchmark.profile(loaded, methods[0], (batch or [16])[0]))
+        typer.echo(benchmark.profile(loaded, names[0], (batch or [16])[0]))
         return
     drawn = Table("method", "batch", "ms a sample", "plain", "ratio", "peak MiB", "plain", "tuned")
     costs = []
