@@ -114,12 +114,13 @@ _COLUMNS: dict[str, tuple[str, Callable[..., str], tuple[str, ...]]] = {
     "delta": ("gain", _gain, ("delta", "ci_low", "ci_high")),
     "change": ("change", _gain, ("delta", "ci_low", "ci_high")),
     "p_holm": ("p", _p_value, ("p_holm",)),
+    "p_equal": ("p of no effect", _p_value, ("p_equal",)),
     "rho": ("all pictures", _correlation, ("rho", "rho_low", "rho_high")),
     "within": ("same question", _correlation, ("within", "within_low", "within_high")),
 }
 for _show, _names in [
-    (percent, "clean_accuracy:clean accuracy clean degraded rolled_back tuned"),
-    (_number, "n:samples corrective:fixed destructive:broken failed helped hurt"),
+    (percent, "clean_accuracy:clean accuracy clean degraded rolled_back tuned oracle corrected redrawn"),
+    (_number, "n:samples conditions seeds corrective:fixed destructive:broken failed helped hurt"),
     (_format(".3f"), "ece seconds_per_sample:s/sample seconds:s/sample"),
     (_format(".1f", unit="×"), "cost:time"),
     (_format(".1f"), "psnr:PSNR"),
@@ -184,9 +185,27 @@ def quality_table(effect: pl.DataFrame) -> Table:
     note = (
         "The untuned model on the same pictures clean and degraded, in percent. Helped: wrong when clean, right when "
     )
-    note += "degraded; hurt: the reverse. p: McNemar's exact test after Holm's correction over the whole table."
-    numbers = ("n", "clean", "degraded", "change", "helped", "hurt", "p_holm", "verdict") if len(effect) else ()
-    return _table("Quality effect", effect, keys, numbers, note)
+    note += "degraded; hurt: the reverse. p: McNemar's exact test; p of no effect: two one-sided tests for a change "
+    note += "within two points. Both after Holm's correction over the whole table."
+    numbers = ("n", "clean", "degraded", "change", "helped", "hurt", "p_holm", "p_equal", "verdict")
+    return _table("Quality effect", effect, keys, numbers if len(effect) else (), note)
+
+
+def headroom_table(frame: pl.DataFrame) -> Table:
+    """Tabulate `paradox.headroom`."""
+    note = "What choosing the picture's quality could gain the untuned model. Best: the degraded condition with most "
+    note += "right answers; its change from clean is measured where it was not chosen. Oracle: right if the clean "
+    note += "picture or any degraded one is; it knows the labels, and grows by luck with the number of conditions."
+    numbers = ("n", "conditions", "clean", "best", "change", "oracle") if len(frame) else ()
+    return _table("Headroom", frame, ("model", "task"), numbers, note)
+
+
+def redraws_table(frame: pl.DataFrame) -> Table:
+    """Tabulate `paradox.redraws`."""
+    note = "Answers that degrading made right, of a hundred, beside those that drawing the same degradation anew with "
+    note += "another seed makes right; change is the first less the second. At or below zero, all is luck of the draw."
+    numbers = ("n", "seeds", "corrected", "redrawn", "change") if len(frame) else ()
+    return _table("Corrected or redrawn", frame, ("model", "task"), numbers, note)
 
 
 def correlation_table(correlations: pl.DataFrame) -> Table:
