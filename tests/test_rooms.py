@@ -10,7 +10,8 @@ ROOMS = [
     "types", "errors", "registry", "images", "degradations", "restorers", "quality", "gallery",
     "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "objectives", "features", "methods",
     "bench", "tasks", "scoring", "stats", "perception", "paradox", "remedies",
-    "provenance", "runfolder", "batches", "study", "tables", "figures", "report", "cli",
+    "provenance", "runfolder", "batches", "study", "configfile", "estimate", "compare",
+    "tables", "figures", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -119,8 +119,8 @@ _COLUMNS: dict[str, tuple[str, Callable[..., str], tuple[str, ...]]] = {
     "within": ("same question", _correlation, ("within", "within_low", "within_high")),
 }
 for _show, _names in [
-    (percent, "clean_accuracy:clean accuracy clean degraded rolled_back tuned oracle corrected redrawn"),
-    (_number, "n:samples conditions seeds corrective:fixed destructive:broken failed helped hurt"),
+    (percent, "clean_accuracy:clean accuracy clean degraded rolled_back tuned oracle corrected redrawn first second"),
+    (_number, "n:samples conditions seeds cells corrective:fixed destructive:broken failed helped hurt"),
     (_format(".3f"), "ece seconds_per_sample:s/sample seconds:s/sample"),
     (_format(".1f", unit="×"), "cost:time"),
     (_format(".1f"), "psnr:PSNR"),
@@ -268,6 +268,14 @@ def calibration_table(records: pl.DataFrame) -> Table:
         rows.append(row)
     note = "Expected calibration error (10 bins) before and after tuning; 0 is best. Failed samples are left out."
     return _table("Calibration", pl.DataFrame(rows), ("model", "task", "method"), list(rows[0])[3:], note)
+
+
+def comparison_table(frame: pl.DataFrame, title: str) -> Table:
+    """Tabulate `compare.compare`."""
+    note = "Percent right in the first run and the second, on the same pictures; p: McNemar's exact test after Holm's "
+    note += "correction over the table."
+    numbers = ("n", "cells", "first", "second", "change", "corrective", "destructive", "p_holm")
+    return _table(title, frame, ("task", "method"), numbers, note)
 
 
 def cells_table(summary: pl.DataFrame) -> Table:
