@@ -77,9 +77,8 @@ def _estimate(config: "StudyConfig") -> None:
     found = estimate(config, lambda: load_model(config.model))
     for task, questions in found.questions.items():
         typer.echo(f"{task}: {questions:,} questions")
-    typer.echo(
-        f"{found.conditions} conditions, {found.methods} methods: {found.cells:,} cells, {found.answers:,} answers"
-    )
+    counts = {"conditions": found.conditions, "methods": found.methods, "cells": found.cells, "answers": found.answers}
+    typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()))
     typer.echo(f"about {timedelta(seconds=round(found.seconds or 0))} on this machine, by a few batches")
 
 
