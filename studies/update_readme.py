@@ -7,7 +7,7 @@ import argparse
 import re
 from pathlib import Path
 
-from studies.method import page
+from studies.method import page, rows
 from training import accuracy
 from vqttt import report, tables
 
@@ -32,7 +32,7 @@ def main() -> None:
     records = report.load_records(arguments.run)
     overview = tables.overview_table(report.overview(records)).markdown()
     put("study", overview.partition("\n")[2])  # without its heading
-    measured = [*page.load("main"), *page.load("mild")]
+    measured = [*rows.load("main"), *rows.load("mild")]
     put("method", page.methods_table(measured, lambda row: row["severity"] >= 3))
     if arguments.accuracy:
         put("accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))

@@ -3,8 +3,8 @@
 import numpy as np
 
 from studies.method.measure import condition, samples_of
-from studies.method.page import GROUPS
 from studies.method.plan import DEVELOPED_ON, TWELVE, cells, methods
+from studies.method.rows import GROUPS
 from tests.small_models import tiny_llava
 from vqttt.degradations import DEGRADATIONS
 
