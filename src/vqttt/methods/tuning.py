@@ -166,8 +166,9 @@ class Tuner:
             self.history[group] = 0.9 * self.history.get(group, torch.zeros_like(p[0])) + p[rows].sum(0)
 
     def _views(self, seen: Inputs, logits: Tensor) -> Tensor:
-        others = [self.model.with_pixels(seen, view) for view in quality_views(self.model.pixels(seen).pixels)[1:]]
-        return torch.stack([logits[:, 0], *(self.model.answer_logits(view)[:, 0] for view in others)])
+        views = self.model.pixels(seen).changed(lambda content, which: quality_views(content))[1:]
+        shown = (self.model.with_pixels(seen, view) for view in views)
+        return torch.stack([logits[:, 0], *(self.model.answer_logits(view)[:, 0] for view in shown)])
 
     def _weights(self, logits: Tensor) -> Tensor:
         """Return how much each sample counts, (N,): all alike, or by how certain its answer is."""

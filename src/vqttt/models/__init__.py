@@ -1,5 +1,6 @@
 """Models by name: those that ship, and the families of transformers that a Hugging Face id or folder may be of."""
 
+import importlib
 from collections.abc import Callable
 from logging import getLogger
 from pathlib import Path
@@ -14,10 +15,43 @@ CLEAN_FEATURES = "clean_features.safetensors"
 """The file in a checkpoint folder that holds statistics of clean pictures' features."""
 
 MODELS: Registry[Callable[[], Any]] = Registry("model")
-FAMILIES: Registry[str] = Registry("model family")
-"""A configuration's `model_type` to the class behind the seam, as `module:Class`, imported when it is needed."""
+FAMILIES: Registry[Any] = Registry("model family", group="vqttt.families")
+"""A configuration's `model_type` to the class behind the seam, as `module:Class`, imported when it is needed.
 
-FAMILIES.add("llava", "vqttt.models.llava:Llava", "LLaVA-1.5 and whatever else loads as transformers' LLaVA")
+Another package's family is the class itself, a `HuggingFaceModel`, by an entry point in `vqttt.families`.
+"""
+
+for _family, _place, _summary in (
+    ("llava", "llava:Llava", "LLaVA-1.5 and whatever else loads as transformers' LLaVA"),
+    ("llava_next", "llava_next:LlavaNext", "LLaVA-NeXT (1.6), over Vicuna, Mistral and others"),
+    ("llava_onevision", "llava_next:LlavaOneVision", "LLaVA-OneVision"),
+    ("idefics", "idefics:Idefics", "IDEFICS, after Flamingo"),
+    ("idefics2", "idefics2:Idefics2", "Idefics2"),
+    ("idefics3", "idefics2:Idefics2", "Idefics3"),
+    ("smolvlm", "idefics2:Idefics2", "SmolVLM and SmolVLM2"),
+    ("qwen2_vl", "qwen:QwenVL", "Qwen2-VL"),
+    ("qwen2_5_vl", "qwen:QwenVL", "Qwen2.5-VL"),
+    ("qwen3_vl", "qwen:QwenVL", "Qwen3-VL"),
+    ("internvl", "internvl:InternVL", "InternVL 2.5 and 3, in transformers' own form (`-hf`)"),
+    ("paligemma", "paligemma:PaliGemma", "PaliGemma and PaliGemma 2"),
+    ("gemma3", "gemma3:Gemma3", "Gemma 3, the sizes that see"),
+    ("mllama", "mllama:Mllama", "Llama 3.2 Vision"),
+):
+    FAMILIES.add(_family, f"vqttt.models.{_place}", _summary)
+
+
+def family_class(model_type: str) -> Any:
+    """Return the class behind the seam for a configuration's `model_type`.
+
+    Raises:
+        UnknownNameError: if the family is not supported.
+        PluginError: if another package offers it but it cannot be imported.
+    """
+    entry = FAMILIES[model_type]
+    if not isinstance(entry, str):
+        return entry
+    module, _, member = entry.partition(":")
+    return getattr(importlib.import_module(module), member)
 
 
 @MODELS.register("embedded", "a small LLaVA that ships with vqttt; nothing to download")
@@ -52,8 +86,6 @@ def load_model(name: str) -> Any:
 def _from_pretrained(name: str, source: str) -> Any:
     if Path(source).exists() and not (Path(source) / "config.json").is_file():
         raise ModelError(f"{source} is not a model: a checkpoint folder with a config.json is wanted")
-    import importlib
-
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
     from transformers.utils import logging
@@ -82,8 +114,7 @@ def _from_pretrained(name: str, source: str) -> Any:
         raise ModelError(f"{source} has no processor for pictures and text; the checkpoint is not complete")
     if torch.cuda.is_available():
         network = network.to("cuda")
-    module, _, member = FAMILIES[family].partition(":")
-    model = getattr(importlib.import_module(module), member)(name, network, processor)
+    model = family_class(family)(name, network, processor)
     clean_features = Path(source) / CLEAN_FEATURES
     if clean_features.is_file():
         model.clean_features = clean_features

@@ -7,77 +7,33 @@ are. Invariant, tested for every family: under identity adapters the logits equa
 import hashlib
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image as PILImage
 from torch import Tensor, nn
 
+from vqttt.models.batch import Generation, Inputs, Shown
+from vqttt.models.blocks import Part, find_blocks, find_targets
+from vqttt.models.pictures import Pictures
 from vqttt.types import Image
 
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """An encoded batch, ready for the model.
-
-    Attributes:
-        tensors: the keyword arguments of the model's forward; token tensors are left-padded, (N, L).
-        count: number of samples, N.
-        groups: each sample's type of question, where it is known; no model sees it.
-    """
-
-    tensors: dict[str, Tensor]
-    count: int
-    groups: tuple[str, ...] = ()
-
-    def with_tensors(self, **changed: Tensor) -> "Inputs":
-        """Return the same batch with some tensors replaced."""
-        return replace(self, tensors={**self.tensors, **changed})
-
-
-class Pictures(NamedTuple):
-    """The image content of a batch, viewed as pictures whatever layout the family uses.
-
-    `pixels` is (P, 3, H, W), normalised; `owner` (P,) says which sample a picture belongs to; `mask`, (P, 1, H, W), is
-    True where there is content and False on padding, which must stay what it was; None where nothing is padding.
-    """
-
-    pixels: Tensor
-    owner: Tensor
-    mask: Tensor | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Generation:
-    """Greedy answers with the distributions they came from.
-
-    Attributes:
-        texts: N answers, without special tokens, stripped.
-        tokens: (N, T), the end token included, padded on the right.
-        mask: (N, T), True on an answer's tokens.
-        logits: (N, T, V) in float32.
-    """
-
-    texts: list[str]
-    tokens: Tensor
-    mask: Tensor
-    logits: Tensor
-
-    def select(self, rows: Sequence[int]) -> "Generation":
-        """Return some of the answers."""
-        chosen = list(rows)
-        return Generation(
-            texts=[self.texts[n] for n in chosen],
-            tokens=self.tokens[chosen],
-            mask=self.mask[chosen],
-            logits=self.logits[chosen],
-        )
+__all__ = [
+    "Generation",
+    "HuggingFaceModel",
+    "Inputs",
+    "Model",
+    "Part",
+    "Pictures",
+    "Shown",
+    "forward_hooks",
+]
 
 
 class Model(ABC):
@@ -89,8 +45,11 @@ class Model(ABC):
     """Statistics of clean pictures' features that came with the model (see `vqttt.features`), if any did."""
 
     @abstractmethod
-    def encode(self, images: Sequence[Image], questions: Sequence[str]) -> Inputs:
-        """Encode N pictures with a question each, by the family's stock processor and chat template."""
+    def encode(self, images: Sequence[Any], questions: Sequence[str]) -> Inputs:
+        """Encode N pictures with a question each, by the family's stock processor and chat template.
+
+        Families of transformers take in place of a picture a list of several, or an empty one (see `Shown`).
+        """
 
     @abstractmethod
     def pixels(self, inputs: Inputs) -> Pictures:
@@ -106,15 +65,24 @@ class Model(ABC):
         """The vision encoder's blocks, shallowest first."""
 
     @abstractmethod
-    def lora_targets(self, block: nn.Module) -> dict[str, nn.Linear]:
-        """Name the linears of a vision block that LoRA may adapt: `q` and `v` where they are apart."""
+    def lora_targets(self, block: nn.Module) -> Mapping[str, nn.Linear | Part]:
+        """Name what LoRA may adapt in a vision block: `q`, `k` and `v`, linears or the parts of a fused one."""
+
+    def packed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Name the tensors that have no row a sample, with the sample that each of their rows belongs to."""
+        return {}
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
-        """Return the batch of some samples of a batch; by default every tensor has a row a sample."""
-        index = torch.tensor(rows, device=self.device)
-        groups = tuple(inputs.groups[n] for n in rows) if inputs.groups else ()
+        """Return the batch of some samples of a batch, in the order of `rows`, which may repeat."""
+        samples = torch.tensor(rows, dtype=torch.long, device=self.device)
+        index = {
+            key: torch.cat([(owner == n).nonzero()[:, 0] for n in rows]) for key, owner in self.packed(inputs).items()
+        }
         return Inputs(
-            tensors={key: value[index] for key, value in inputs.tensors.items()}, count=len(rows), groups=groups
+            tensors={key: value[index.get(key, samples)] for key, value in inputs.tensors.items()},
+            count=len(rows),
+            groups=tuple(inputs.groups[n] for n in rows) if inputs.groups else (),
+            shown=tuple(inputs.shown[n] for n in rows) if inputs.shown else (),
         )
 
     def row_owner(self, inputs: Inputs) -> Tensor:
@@ -161,7 +129,18 @@ class Model(ABC):
 
 
 class HuggingFaceModel(Model):
-    """What all families in transformers share: the processor, teacher forcing and generation."""
+    """What all families in transformers share; as it stands it serves those of one picture of one size a prompt.
+
+    A family whose pictures are laid out otherwise overrides `view` and `with_view`, `packed`, and `row_owner`.
+
+    Attributes:
+        nested: whether the processor wants a list of pictures for each sample.
+        answer_type: the token type of an answer's tokens, where the family has token types.
+    """
+
+    network: Any
+    nested = False
+    answer_type = 0
 
     def __init__(self, name: str, network: Any, processor: Any) -> None:
         """Wrap a loaded `network` and its `processor`."""
@@ -169,38 +148,93 @@ class HuggingFaceModel(Model):
         processor.tokenizer.padding_side = "left"
         self.freeze()
 
-    def encode(self, images: Sequence[Image], questions: Sequence[str]) -> Inputs:
-        """Encode N pictures with a question each (see `Model.encode`)."""
-        batch = self.processor(
-            # As Pillow pictures, for of a tiny array a processor may take the height for the channels.
-            images=[PILImage.fromarray(image) for image in images],
-            text=[self.prompt(question) for question in questions],
+    def encode(self, images: Sequence[Shown], questions: Sequence[str]) -> Inputs:
+        """Encode N samples: a picture, several or none, with a question each (see `Model.encode`)."""
+        # As Pillow pictures, for of a tiny array a processor may take the height for the channels.
+        shown = [
+            [PILImage.fromarray(picture) for picture in ([image] if isinstance(image, np.ndarray) else image)]
+            for image in images
+        ]
+        batch = self.process(shown, questions)
+        tensors = {key: value.to(self.device) for key, value in batch.items()}
+        if "pixel_values" in tensors:
+            tensors["pixel_values"] = tensors["pixel_values"].to(next(self.network.parameters()).dtype)
+        counts = tuple(map(len, shown))
+        return Inputs(tensors=tensors, count=len(questions), shown=() if set(counts) == {1} else counts)
+
+    def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
+        """Run the stock processor over each sample's pictures and question; returns what the forward pass takes."""
+        images: Any = shown if self.nested else [picture for pictures in shown for picture in pictures]
+        batch: dict[str, Tensor] = self.processor(
+            images=images if any(shown) else None,
+            text=[self.prompt(question, len(p)) for question, p in zip(questions, shown, strict=True)],
             return_tensors="pt",
             padding=True,
         )
-        tensors = {key: value.to(self.device) for key, value in batch.items()}
-        tensors["pixel_values"] = tensors["pixel_values"].to(next(self.network.parameters()).dtype)
-        return Inputs(tensors=tensors, count=len(questions))
+        return {key: value for key, value in batch.items() if key != "labels"}
 
-    def prompt(self, question: str) -> str:
-        """Put a question about one picture into the model's chat template."""
-        chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}]
+    def prompt(self, question: str, pictures: int = 1) -> str:
+        """Put a question about some pictures into the model's chat template."""
+        content = [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": question}]
+        chat = [{"role": "user", "content": content}]
         return str(self.processor.apply_chat_template(chat, add_generation_prompt=True))
+
+    def pixels(self, inputs: Inputs) -> Pictures:
+        """View the image content (see `Model.pixels`); of a batch without a picture, none."""
+        if "pixel_values" not in inputs.tensors:
+            empty = torch.zeros(0, 3, 1, 1, device=self.device)
+            return Pictures(empty, torch.zeros(0, dtype=torch.long, device=self.device), None)
+        return self.view(inputs)
+
+    def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
+        """Show other pictures (see `Model.with_pixels`)."""
+        return self.with_view(inputs, pixels) if "pixel_values" in inputs.tensors else inputs
+
+    def view(self, inputs: Inputs) -> Pictures:
+        """View `pixel_values` as pictures; by default it is (P, 3, H, W) already, without padding."""
+        return Pictures(inputs.tensors["pixel_values"], inputs.owner, None)
+
+    def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
+        """Undo `view` with other pixels."""
+        return inputs.with_tensors(pixel_values=pixels)
+
+    def packed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Name the tensors that have no row a sample; by default `pixel_values` has one a picture."""
+        return {"pixel_values": self.pixels(inputs).owner} if "pixel_values" in inputs.tensors else {}
+
+    def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
+        """Return the batch of some samples (see `Model.select`); without a picture among them, no `pixel_values`."""
+        chosen = super().select(inputs, rows)
+        bare = [key for key in self.packed(inputs) if not len(chosen.tensors[key])]
+        return replace(chosen, tensors={key: value for key, value in chosen.tensors.items() if key not in bare})
+
+    @property
+    def vision_blocks(self) -> Sequence[nn.Module]:
+        """The vision encoder's blocks."""
+        return find_blocks(self.network)
+
+    def lora_targets(self, block: nn.Module) -> Mapping[str, nn.Linear | Part]:
+        """Find the query, key and value projections of a block."""
+        return find_targets(block)
 
     def answer_logits(self, inputs: Inputs, answers: Tensor | None = None) -> Tensor:
         """Run one forward pass that projects to the vocabulary only where the answer is (see `Model.answer_logits`)."""
-        tensors = inputs.tensors
-        keep = 1
+        tensors, keep = inputs.tensors, 1
         if answers is not None:
-            keep = answers.shape[1]
-            given = answers[:, :-1]
-            tensors = {
-                **tensors,
-                "input_ids": torch.cat([tensors["input_ids"], given], dim=1),
-                "attention_mask": torch.cat([tensors["attention_mask"], torch.ones_like(given)], dim=1),
-            }
+            tensors, keep = self._continued(tensors, answers[:, :-1]), answers.shape[1]
         logits: Tensor = self.network(**tensors, use_cache=False, logits_to_keep=keep).logits
         return logits.float()
+
+    def _continued(self, tensors: dict[str, Tensor], given: Tensor) -> dict[str, Tensor]:
+        """Append given tokens to the prompts, seeing what a prompt's last token sees."""
+        appended = {"input_ids": given, "attention_mask": torch.ones_like(given)}
+        for key in ("token_type_ids", "mm_token_type_ids"):
+            appended[key] = torch.full_like(given, self.answer_type)
+        for key in ("image_attention_mask", "cross_attention_mask"):
+            if key in tensors:
+                appended[key] = tensors[key][:, -1:].repeat_interleave(given.shape[1], 1)
+        grown = {key: torch.cat([tensors[key], more], dim=1) for key, more in appended.items() if key in tensors}
+        return {**tensors, **grown}
 
     @torch.no_grad()
     def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:
@@ -209,7 +243,7 @@ class HuggingFaceModel(Model):
 
     def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> Generation:
         """Answer greedily through transformers' own `generate`, less the decorators, which stop gradients."""
-        traced = partial(inspect.unwrap(type(self.network).generate), self.network)  # type: ignore[attr-defined]
+        traced = partial(inspect.unwrap(type(self.network).generate), self.network)
         return self._generate(traced, inputs, max_new_tokens)
 
     def _generate(self, generate: Any, inputs: Inputs, max_new_tokens: int) -> Generation:
