@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tests.small_families import crossed, flat, idefics, qwen, tiled
+from tests.small_families import cogvlm, crossed, flat, idefics, qwen, tiled
 from tests.small_families.tokens import generation_config
 from vqttt.models import family_class
 from vqttt.models.base import HuggingFaceModel
@@ -17,6 +17,7 @@ BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     **idefics.BUILDERS,
     **qwen.BUILDERS,
     **crossed.BUILDERS,
+    **cogvlm.BUILDERS,
 }
 
 
@@ -28,9 +29,12 @@ def small(name: str, dtype: torch.dtype = torch.float32) -> HuggingFaceModel:
         network, processor = BUILDERS[name]()
         with torch.no_grad():
             for path, parameter in network.named_parameters():
-                if parameter.ndim >= 2:
+                if not parameter.any() and parameter.ndim >= 2:
+                    parameter.normal_(std=0.1)
+                elif parameter.ndim >= 2:
                     parameter.mul_(4)
                 elif "gate" in path or "alpha" in path:  # a model that is born blind
                     parameter.fill_(0.5)
+        network.get_output_embeddings().weight.data.mul_(4)
     network.generation_config = generation_config(processor.tokenizer)
     return family_class(network.config.model_type)(name, network.to(dtype), processor)

@@ -36,6 +36,8 @@ for _family, _place, _summary in (
     ("paligemma", "paligemma:PaliGemma", "PaliGemma and PaliGemma 2"),
     ("gemma3", "gemma3:Gemma3", "Gemma 3, the sizes that see"),
     ("mllama", "mllama:Mllama", "Llama 3.2 Vision"),
+    ("cogvlm", "cogvlm:CogVLM", "CogVLM, written here: its remote code is not run"),
+    ("cogvlm2", "cogvlm:CogVLM", "CogVLM2, likewise"),
 ):
     FAMILIES.add(_family, f"vqttt.models.{_place}", _summary)
 
@@ -87,7 +89,6 @@ def _from_pretrained(name: str, source: str) -> Any:
     if Path(source).exists() and not (Path(source) / "config.json").is_file():
         raise ModelError(f"{source} is not a model: a checkpoint folder with a config.json is wanted")
     import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
     from transformers.utils import logging
 
     getLogger("huggingface_hub").setLevel("ERROR")  # an unreachable Hub is said once, by us
@@ -95,18 +96,15 @@ def _from_pretrained(name: str, source: str) -> Any:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
     try:
-        family = AutoConfig.from_pretrained(source).model_type
+        family = _model_type(source)
         if family not in FAMILIES:
             raise ModelError(f"{source} is a {family!r} model; supported families: {', '.join(FAMILIES)}")
-        processor: Any = AutoProcessor.from_pretrained(source)  # type: ignore[no-untyped-call]
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            source, use_safetensors=True, output_loading_info=True
-        )
+        kind = family_class(family)
+        network, processor, found = kind.load(source)
     except ModelError:
         raise
     except Exception as error:  # whatever transformers and its many parts may raise over a folder that is broken
         raise ModelError(f"cannot load {source} as a model: {' '.join(str(error).split())[:300]}") from error
-    network, found = loaded
     if found["missing_keys"] or found["mismatched_keys"]:
         missing = sorted(map(str, [*found["missing_keys"], *found["mismatched_keys"]]))
         raise ModelError(f"{source} lacks weights, among them {missing[0]}; the checkpoint is not complete")
@@ -114,8 +112,17 @@ def _from_pretrained(name: str, source: str) -> Any:
         raise ModelError(f"{source} has no processor for pictures and text; the checkpoint is not complete")
     if torch.cuda.is_available():
         network = network.to("cuda")
-    model = family_class(family)(name, network, processor)
+    model = kind(name, network, processor)
     clean_features = Path(source) / CLEAN_FEATURES
     if clean_features.is_file():
         model.clean_features = clean_features
     return model
+
+
+def _model_type(source: str) -> str:
+    from transformers import PreTrainedConfig
+
+    from vqttt.models.cogvlm.config import family_of
+
+    config = PreTrainedConfig.get_config_dict(source)[0]
+    return str(config.get("model_type") or family_of(config))

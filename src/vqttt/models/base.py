@@ -19,6 +19,7 @@ import torch
 from PIL import Image as PILImage
 from torch import Tensor, nn
 
+from vqttt.errors import InputError
 from vqttt.models.batch import Generation, Inputs, Shown
 from vqttt.models.blocks import Part, find_blocks, find_targets
 from vqttt.models.pictures import Pictures
@@ -135,11 +136,13 @@ class HuggingFaceModel(Model):
 
     Attributes:
         nested: whether the processor wants a list of pictures for each sample.
+        mixes: whether the processor takes samples with and without pictures in one batch.
         answer_type: the token type of an answer's tokens, where the family has token types.
     """
 
     network: Any
     nested = False
+    mixes = True
     answer_type = 0
 
     def __init__(self, name: str, network: Any, processor: Any) -> None:
@@ -148,13 +151,36 @@ class HuggingFaceModel(Model):
         processor.tokenizer.padding_side = "left"
         self.freeze()
 
+    @staticmethod
+    def load(source: str, **options: Any) -> tuple[Any, Any, dict[str, Any]]:
+        """Load network and processor from a folder or id, with `options` of transformers' `from_pretrained`.
+
+        Returns:
+            network, processor, and transformers' account of missing weights.
+        """
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        processor: Any = AutoProcessor.from_pretrained(source)  # type: ignore[no-untyped-call]
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            source, use_safetensors=True, output_loading_info=True, **options
+        )
+        network, found = loaded
+        return network, processor, found
+
     def encode(self, images: Sequence[Shown], questions: Sequence[str]) -> Inputs:
-        """Encode N samples: a picture, several or none, with a question each (see `Model.encode`)."""
+        """Encode N samples: a picture, several or none, with a question each (see `Model.encode`).
+
+        Raises:
+            InputError: if samples with and without pictures are in one batch, and the processor does not take that.
+        """
         # As Pillow pictures, for of a tiny array a processor may take the height for the channels.
         shown = [
             [PILImage.fromarray(picture) for picture in ([image] if isinstance(image, np.ndarray) else image)]
             for image in images
         ]
+        if not self.mixes and any(shown) and not all(shown):
+            model_type = self.network.config.model_type
+            raise InputError(f"samples of {model_type} with and without pictures cannot be in one batch")
         batch = self.process(shown, questions)
         tensors = {key: value.to(self.device) for key, value in batch.items()}
         if "pixel_values" in tensors:

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers.activations import ACT2FN
 from transformers.cache_utils import Cache
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -22,28 +21,28 @@ LANGUAGE, VISION = 0, 1
 """What `token_type_ids` are made of."""
 
 
-def positions_of(kinds: Tensor, mask: Tensor | None) -> Tensor:
-    """Return rotary positions (N, L) for token kinds (N, L): one for all of a picture's tokens but its first and last.
+def positions_of(kinds: Tensor, mask: Tensor | None, image_tokens: int) -> Tensor:
+    """Return rotary positions (N, L) for token kinds (N, L), where a picture takes so many tokens.
 
-    Padding, where `mask` (N, L) is 0, takes none: the first real token is at 0 (paper, section 2.1).
+    All of a picture's patches share one position, begin and end of image have their own (paper, section 2.2); padding,
+    where `mask` (N, L) is 0, takes none, so that the first real token is at 0.
     """
     real = torch.ones_like(kinds, dtype=torch.bool) if mask is None else mask.bool()
-    image = (kinds == VISION) & real
-    inner = image & _shift(image, 1) & _shift(image, -1)
-    moves = real & ~(inner & _shift(inner, 1))
-    return (moves.cumsum(1) - 1).clamp(min=0)
+    rank = _rank(kinds, image_tokens)
+    stays = (rank > 1) & (rank < image_tokens - 1)
+    return ((real & ~stays).cumsum(1) - 1).clamp(min=0)
 
 
-def expert_mask(kinds: Tensor) -> Tensor:
+def expert_mask(kinds: Tensor, image_tokens: int) -> Tensor:
     """Say which tokens (N, L) go to the visual expert: a picture's, but for its end of image, as published."""
+    rank = _rank(kinds, image_tokens)
+    return (rank >= 0) & (rank < image_tokens - 1)
+
+
+def _rank(kinds: Tensor, image_tokens: int) -> Tensor:
+    """Return the place of each token (N, L) in its picture, -1 for text."""
     image = kinds == VISION
-    return image & _shift(image, -1)
-
-
-def _shift(flags: Tensor, by: int) -> Tensor:
-    """Move flags (N, L) to the right, or to the left if negative; False moves in."""
-    padded = functional.pad(flags, (max(by, 0), max(-by, 0)))
-    return padded[:, : flags.shape[1]] if by > 0 else padded[:, -flags.shape[1] :]
+    return torch.where(image, (image.cumsum(1) - 1) % image_tokens, -1)
 
 
 def by_expert(x: Tensor, image: Tensor, vision: nn.Module, language: nn.Module) -> Tensor:

@@ -91,13 +91,13 @@ class CogVLMModel(CogVLMPreTrainedModel):
         if position_ids is None:
             if cache is not None and cache.get_seq_length():
                 raise ValueError("with a filled cache, position_ids are needed: pictures' tokens share positions")
-            position_ids = positions_of(kinds, attention_mask)
+            position_ids = positions_of(kinds, attention_mask, self.config.image_tokens)
         if cache is None and (self.config.use_cache if use_cache is None else use_cache):
             cache = DynamicCache(config=self.config)
         x = self.embed(input_ids, kinds, pixel_values)
         # Without positions: shared ones would be taken for a sequence packed of many.
         mask = create_causal_mask(config=self.config, inputs_embeds=x, attention_mask=attention_mask, cache=cache)
-        image = expert_mask(kinds)
+        image = expert_mask(kinds, self.config.image_tokens)
         for layer in self.layers:
             x = layer(x, image, position_ids, mask, cache, **options)
         return BaseModelOutputWithPast(last_hidden_state=self.norm(x), cache=cache)
@@ -165,7 +165,7 @@ class CogVLMForCausalLM(CogVLMPreTrainedModel, GenerationMixin):
     ) -> dict[str, Any]:
         """Add the positions, which only the whole sequence tells, to what transformers prepares."""
         kinds = torch.full_like(input_ids, LANGUAGE) if token_type_ids is None else token_type_ids
-        kwargs["position_ids"] = positions_of(kinds, attention_mask)
+        kwargs["position_ids"] = positions_of(kinds, attention_mask, self.config.image_tokens)
         prepared: dict[str, Any] = super().prepare_inputs_for_generation(
             input_ids, token_type_ids=kinds, attention_mask=attention_mask, **kwargs
         )

@@ -20,7 +20,9 @@ _ANSWERS = {"chat": "Answer:", "vqa": "Short answer:"}
 
 
 class CogVLMProcessor:
-    """A tokenizer and CLIP's image processing: one picture, or none, a prompt.
+    """A tokenizer and CLIP's image processing.
+
+    The models were made for one picture a prompt, or none; several are put one after another, which is our choice.
 
     Attributes:
         tokenizer: Vicuna's for CogVLM, Llama 3's for CogVLM2.
@@ -48,16 +50,16 @@ class CogVLMProcessor:
         """Write a chat, which ends with a question, as one text; `add_generation_prompt` is as in transformers.
 
         Raises:
-            InputError: if there is a picture but with the first question, or two, or a turn that is not of a user
-                or an assistant.
+            InputError: if pictures come later than with the first question, or if turns are not of user and
+                assistant alternately.
         """
         turns = [(turn["role"], *_content(turn["content"])) for turn in chat]
         roles = [role for role, _, _ in turns]
         if roles != ["user", "assistant"] * (len(turns) // 2) + ["user"]:
-            raise InputError(f"a chat with CogVLM is of user and assistant by turns, not {roles}")
+            raise InputError(f"a chat with CogVLM is of user and assistant alternately, not {roles}")
         pictures = [count for _, _, count in turns]
-        if pictures[0] > 1 or any(pictures[1:]):
-            raise InputError("CogVLM looks at one picture a prompt, which comes with the first question")
+        if any(pictures[1:]):
+            raise InputError("CogVLM looks at pictures before it reads: they come with the first question")
         if self.template == "base":
             return _PICTURE * pictures[0] + turns[-1][1]
         asked = _ANSWERS[self.template]
@@ -65,24 +67,18 @@ class CogVLMProcessor:
         return _PICTURE * pictures[0] + "".join(written)
 
     def __call__(
-        self, images: Sequence[PILImage.Image] | None, text: Sequence[str], return_tensors: str = "pt", **_: Any
+        self, images: Sequence[Sequence[PILImage.Image]] | None, text: Sequence[str], **_: Any
     ) -> BatchFeature:
-        """Encode N prompts, padded on the left, and the pictures that they are about, in order.
+        """Encode N prompts, padded on the left, with the pictures of each, as tensors.
 
         Returns:
             `input_ids`, `token_type_ids` and `attention_mask`, (N, L); `pixel_values`, (P, 3, S, S), if P > 0.
 
         Raises:
-            InputError: if there are more or fewer pictures than prompts about one.
+            InputError: if a prompt is about more or fewer pictures than come with it.
         """
-        assert return_tensors == "pt", return_tensors
-        images = images or []
-        seen = [prompt.startswith(_PICTURE) for prompt in text]
-        if len(images) != sum(seen):
-            raise InputError(f"{sum(seen)} prompts are about a picture, but there are {len(images)} pictures")
-        rows = [
-            self._encode(prompt.removeprefix(_PICTURE), picture) for prompt, picture in zip(text, seen, strict=True)
-        ]
+        images = images or [[] for _ in text]
+        rows = [self._encode(prompt, len(pictures)) for prompt, pictures in zip(text, images, strict=True)]
         length = max(len(ids) for ids, _ in rows)
         pad = self.config.pad_token_id
         tensors = {
@@ -90,12 +86,16 @@ class CogVLMProcessor:
             "token_type_ids": torch.tensor([[LANGUAGE] * (length - len(ids)) + kinds for ids, kinds in rows]),
             "attention_mask": torch.tensor([[0] * (length - len(ids)) + [1] * len(ids) for ids, _ in rows]),
         }
-        if images:
-            tensors |= self.image_processor(list(images), return_tensors="pt")
+        shown = [picture for pictures in images for picture in pictures]
+        if shown:
+            tensors |= self.image_processor(shown, return_tensors="pt")
         return BatchFeature(tensors)
 
-    def _encode(self, text: str, picture: bool) -> tuple[list[int], list[int]]:
-        shown = self.config.image_tokens if picture else 0
+    def _encode(self, prompt: str, pictures: int) -> tuple[list[int], list[int]]:
+        text = prompt.removeprefix(_PICTURE * pictures)
+        if text.startswith(_PICTURE) or len(text) + pictures * len(_PICTURE) != len(prompt):
+            raise InputError(f"{pictures} pictures come with a prompt about more or fewer: {prompt[:80]!r}")
+        shown = pictures * self.config.image_tokens
         words = self.tokenizer.encode(text, add_special_tokens=False)
         ids = [self.config.bos_token_id, *[self.config.pad_token_id] * shown, *words]
         kinds = [LANGUAGE, *[VISION] * shown, *[LANGUAGE] * len(words)]

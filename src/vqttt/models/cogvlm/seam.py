@@ -20,7 +20,9 @@ _HUB = ("revision", "cache_dir", "token", "local_files_only")
 
 
 class CogVLM(HuggingFaceModel):
-    """The seam of both: a picture of one size a prompt, through the EVA2-CLIP tower."""
+    """The seam of both: pictures of one size, through the EVA2-CLIP tower."""
+
+    nested = True
 
     @staticmethod
     def load(source: str, tokenizer: str | None = None, **options: Any) -> tuple[Any, CogVLMProcessor, dict[str, Any]]:
@@ -28,8 +30,8 @@ class CogVLM(HuggingFaceModel):
 
         Args:
             source: the checkpoint.
-            tokenizer: a folder or id to take the tokenizer from, instead of the checkpoint's own (or, of a CogVLM on the
-                hub, Vicuna's).
+            tokenizer: a folder or id to take the tokenizer from, instead of the checkpoint's own or, for a CogVLM
+                on the hub, Vicuna's.
             options: of transformers' `from_pretrained`, such as `dtype` and `revision`.
 
         Returns:
@@ -55,7 +57,7 @@ class CogVLM(HuggingFaceModel):
 
 
 def _tokenizer(source: str, given: str | None, config: CogVLMConfig, hub: dict[str, Any]) -> Any:
-    """Load the tokenizer that was given, or the checkpoint's own, or Vicuna's where the checkpoint is on the hub too."""
+    """Load the tokenizer that was given, or the checkpoint's own, or from the hub Vicuna's."""
     borrowed = config.model_type == "cogvlm" and not Path(source).exists()
     places = [given] if given else [source, *([VICUNA] if borrowed else [])]
     reasons = []
