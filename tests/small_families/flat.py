@@ -46,6 +46,7 @@ TOWERS: dict[str, Callable[[], Any]] = {
         window_size=3,
         global_attn_indexes=[2],
         mlp_dim=64,
+        initializer_range=0.02,
     ),
 }
 CLASS_TOKEN = ("llava", "llava/dinov2")

@@ -17,6 +17,7 @@ from transformers import (
     SmolVLMForConditionalGeneration,
     SmolVLMImageProcessor,
     SmolVLMProcessor,
+    SmolVLMVideoProcessor,
 )
 
 from tests.small_families.flat import SIDE, VISION
@@ -63,7 +64,7 @@ def tiling(config: Any, network: Any, images: Any, processor: Any, text: str) ->
         global_image_token="<global-img>",
     )
     cutting = images(size={"longest_edge": 2 * SIDE}, max_image_size={"longest_edge": SIDE})
-    more = {"video_processor": None} if processor is SmolVLMProcessor else {}
+    more = {"video_processor": SmolVLMVideoProcessor()} if processor is SmolVLMProcessor else {}
     cut = processor(cutting, tokenizer, image_seq_len=4, chat_template=chat("<image>"), **more)
     built = config(
         vision_config=VISION,

@@ -9,6 +9,7 @@ from transformers import (
     InternVLConfig,
     InternVLForConditionalGeneration,
     InternVLProcessor,
+    InternVLVideoProcessor,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
     LlavaNextImageProcessor,
@@ -17,6 +18,7 @@ from transformers import (
     LlavaOnevisionForConditionalGeneration,
     LlavaOnevisionImageProcessor,
     LlavaOnevisionProcessor,
+    LlavaOnevisionVideoProcessor,
 )
 
 from tests.small_families.flat import SIDE, VISION
@@ -54,6 +56,7 @@ def llava_onevision() -> tuple[Any, Any]:
     processor = LlavaOnevisionProcessor(
         LlavaOnevisionImageProcessor(**SIZES),
         tokenizer,
+        LlavaOnevisionVideoProcessor(),
         num_image_tokens=16,
         vision_feature_select_strategy="full",
         chat_template=chat("<image>"),
@@ -81,6 +84,7 @@ def internvl() -> tuple[Any, Any]:
     processor = InternVLProcessor(
         GotOcr2ImageProcessor(size={"height": SIDE, "width": SIDE}, max_patches=3),
         tokenizer,
+        InternVLVideoProcessor(),
         image_seq_length=4,
         chat_template=chat("<IMG_CONTEXT>"),
     )

@@ -57,8 +57,10 @@ def text_config(tokenizer: PreTrainedTokenizerFast, **more: object) -> dict:
 
 
 def generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
-    """Greedy."""
+    """Greedy; a special token in an answer, such as one that stands for a picture, is not to be read again."""
+    kept = (tokenizer.eos_token_id,)
     return GenerationConfig(
+        suppress_tokens=[token for token in tokenizer.all_special_ids if token not in kept],
         do_sample=False,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

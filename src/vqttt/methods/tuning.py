@@ -113,7 +113,8 @@ class Tuner:
             # One set an image: a sum keeps images apart. One set for all: a mean keeps the rate apart from the batch.
             weights = self._weights(evidence.logits)
             total = (losses * weights).sum() / (weights.sum().clamp_min(1e-6) if self.shared else 1)
-            total.backward()  # type: ignore[no-untyped-call]
+            if total.requires_grad:  # which it does not where no sample shows a picture
+                total.backward()  # type: ignore[no-untyped-call]
         self._remember(evidence)
         return losses.detach()
 
@@ -134,7 +135,8 @@ class Tuner:
 
     def descend(self, losses: Tensor) -> None:
         """Apply the first update from losses that `trace` returned."""
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        if losses.requires_grad:  # which they do not where no sample shows a picture
+            losses.sum().backward()  # type: ignore[no-untyped-call]
         if self.optimiser is not None:
             self.optimiser.step()
 

@@ -39,7 +39,7 @@ for _family, _place, _summary in (
     ("cogvlm", "cogvlm:CogVLM", "CogVLM, written here: its remote code is not run"),
     ("cogvlm2", "cogvlm:CogVLM", "CogVLM2, likewise"),
 ):
-    FAMILIES.add(_family, f"vqttt.models.{_place}", _summary)
+    FAMILIES.add(_family, f"vqttt.models.{_place}", f"any folder or Hugging Face id of this type: {_summary}")
 
 
 def family_class(model_type: str) -> Any:

@@ -4,6 +4,9 @@
 model drops them before its vision encoder, which is why not a bit of them may change.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -29,6 +32,13 @@ class Idefics2(HuggingFaceModel):
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
         """Every tensor has a row a sample."""
         return {}
+
+    def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
+        """Return the batch of some samples, without the padding where none of them shows a picture."""
+        chosen = super().select(inputs, rows)
+        if "pixel_values" not in chosen.tensors or chosen.tensors["pixel_values"].any():
+            return chosen
+        return replace(chosen, tensors={key: t for key, t in chosen.tensors.items() if not key.startswith("pixel")})
 
     def row_owner(self, inputs: Inputs) -> Tensor:
         """The vision encoder is given the pictures that are not of zeros."""

@@ -68,5 +68,10 @@ class LlavaOneVision(LlavaNext):
 
     nested = True
 
+    def packed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Numbers of pictures there are of those samples alone that show any."""
+        packed = super().packed(inputs)
+        return {**packed, "batch_num_images": torch.unique_consecutive(inputs.owner)} if packed else {}
+
     def _tiled(self, inputs: Inputs) -> list[bool]:
         return [count == 1 for count in inputs.shown or [1] * inputs.count for _ in range(count)]

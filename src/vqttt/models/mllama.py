@@ -14,6 +14,7 @@ class Mllama(HuggingFaceModel):
     """The Llama 3.2 Vision seam; every tile is a picture."""
 
     nested = True
+    mixes = False
 
     def view(self, inputs: Inputs) -> Pictures:
         """View the tiles. Where their margins begin is not among the inputs, but black they are."""

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from PIL import Image as PILImage
 from torch import Tensor
 
-from vqttt.errors import InputError
 from vqttt.models.base import HuggingFaceModel
 
 
 class PaliGemma(HuggingFaceModel):
     """The PaliGemma seam; it has no chat template, a task's name begins its prompts."""
 
+    mixes = False
     answer_type = 1  # prompts are looked at in both directions, answers in one
 
     def prompt(self, question: str, pictures: int = 1) -> str:
@@ -19,15 +19,9 @@ class PaliGemma(HuggingFaceModel):
         return f"{self.processor.image_token * pictures}answer en {question}"
 
     def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
-        """Run the stock processor; it knows no prompt without a picture, so such a batch goes to its tokenizer.
-
-        Raises:
-            InputError: if samples with and without pictures are mixed.
-        """
-        if all(shown):
-            return super().process(shown, questions)
+        """Run the stock processor; it knows no prompt without a picture, so such a batch goes to its tokenizer."""
         if any(shown):
-            raise InputError("PaliGemma's samples with and without pictures cannot be in one batch")
+            return super().process(shown, questions)
         tokenizer = self.processor.tokenizer
         text = [f"{tokenizer.bos_token}{self.prompt(question, 0)}\n" for question in questions]
         return dict(tokenizer(text, return_tensors="pt", padding=True, return_token_type_ids=True))
