@@ -107,6 +107,8 @@ def test_cache_changes_nothing(model: CogVLM) -> None:
     assert len(cached.logits) == 6
     for ours, theirs in zip(cached.logits, plain.logits, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
+    forced = model.answer_logits(inputs, cached.sequences[:, -6:])
+    torch.testing.assert_close(torch.stack(cached.logits, 1), forced, atol=1e-4, rtol=0)
     with pytest.raises(ValueError, match="position_ids are needed"):
         model.network(inputs.tensors["input_ids"][:, :1], cache=cached.cache)
 

@@ -24,7 +24,7 @@ LANGUAGE, VISION = 0, 1
 def positions_of(kinds: Tensor, mask: Tensor | None, image_tokens: int) -> Tensor:
     """Return rotary positions (N, L) for token kinds (N, L), where a picture takes so many tokens.
 
-    All of a picture's patches share one position, begin and end of image have their own (paper, section 2.2); padding,
+    All of a picture's patches share one position, begin and end of image have their own (paper, section 2); padding,
     where `mask` (N, L) is 0, takes none, so that the first real token is at 0.
     """
     real = torch.ones_like(kinds, dtype=torch.bool) if mask is None else mask.bool()
@@ -45,9 +45,9 @@ def _rank(kinds: Tensor, image_tokens: int) -> Tensor:
     return torch.where(image, (image.cumsum(1) - 1) % image_tokens, -1)
 
 
-def by_expert(x: Tensor, image: Tensor, vision: nn.Module, language: nn.Module) -> Tensor:
-    """Send the tokens x (N, L, width) where `image` (N, L) to one module and the others to the other."""
-    if not image.any():
+def by_expert(x: Tensor, image: Tensor | None, vision: nn.Module, language: nn.Module) -> Tensor:
+    """Send the tokens x (N, L, width) where `image` (N, L) to one module and the others, or all, to the other."""
+    if image is None:
         out: Tensor = language(x)
         return out
     spoken = language(x[~image])
@@ -80,7 +80,7 @@ class Rotary(nn.Module):
 
 
 class VisualExpertAttention(nn.Module):
-    """Causal attention over all tokens, with projections of their own for image tokens (paper, equations 2 and 3)."""
+    """Causal attention over all tokens, with projections of their own for image tokens (paper, section 2)."""
 
     def __init__(self, config: CogVLMConfig, layer: int) -> None:
         """Build the `layer`-th."""
@@ -99,7 +99,13 @@ class VisualExpertAttention(nn.Module):
         self.language_expert_dense = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
 
     def forward(
-        self, x: Tensor, image: Tensor, positions: Tensor, mask: Tensor | None, cache: Cache | None, **options: Any
+        self,
+        x: Tensor,
+        image: Tensor | None,
+        positions: Tensor,
+        mask: Tensor | None,
+        cache: Cache | None,
+        **options: Any,
     ) -> tuple[Tensor, Tensor | None]:
         """Map x (N, L, width) to the same shape; also returns the weights, where the implementation has them."""
         fused = by_expert(x, image, self.vision_expert_query_key_value, self.language_expert_query_key_value)
@@ -132,7 +138,7 @@ class MLP(nn.Module):
 
 
 class VisualExpertMLP(nn.Module):
-    """An MLP for text and one for image tokens (paper, equation 4)."""
+    """An MLP for text and one for image tokens (paper, section 2)."""
 
     def __init__(self, config: CogVLMConfig) -> None:
         """Build both."""
@@ -140,7 +146,7 @@ class VisualExpertMLP(nn.Module):
         self.language_mlp = MLP(config)
         self.vision_mlp = MLP(config)
 
-    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+    def forward(self, x: Tensor, image: Tensor | None) -> Tensor:
         """Map (N, L, width) to the same shape."""
         return by_expert(x, image, self.vision_mlp, self.language_mlp)
 
@@ -157,7 +163,13 @@ class DecoderLayer(GradientCheckpointingLayer):
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
     def forward(
-        self, x: Tensor, image: Tensor, positions: Tensor, mask: Tensor | None, cache: Cache | None, **options: Any
+        self,
+        x: Tensor,
+        image: Tensor | None,
+        positions: Tensor,
+        mask: Tensor | None,
+        cache: Cache | None,
+        **options: Any,
     ) -> Tensor:
         """Map (N, L, width) to the same shape."""
         attended, _ = self.self_attn(self.input_layernorm(x), image, positions, mask, cache, **options)

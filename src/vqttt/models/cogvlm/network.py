@@ -97,7 +97,8 @@ class CogVLMModel(CogVLMPreTrainedModel):
         x = self.embed(input_ids, kinds, pixel_values)
         # Without positions: shared ones would be taken for a sequence packed of many.
         mask = create_causal_mask(config=self.config, inputs_embeds=x, attention_mask=attention_mask, cache=cache)
-        image = expert_mask(kinds, self.config.image_tokens)
+        expert = expert_mask(kinds, self.config.image_tokens)
+        image = expert if expert.any() else None  # asked once, not by each layer: a GPU has to wait for it
         for layer in self.layers:
             x = layer(x, image, position_ids, mask, cache, **options)
         return BaseModelOutputWithPast(last_hidden_state=self.norm(x), cache=cache)
