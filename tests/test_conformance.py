@@ -148,6 +148,15 @@ def test_pictures_are_in_their_places(model: HuggingFaceModel) -> None:
     )
 
 
+def test_white_pictures_are_white_where_there_is_content(model: HuggingFaceModel) -> None:
+    white = [np.full((*shape, 3), 255, np.uint8) for shape in ((37, 64), (64, 23), (50, 50))]
+    pixels, _, mask = model.pixels(model.encode(white, ASKED))
+    stats = model.processor.image_processor
+    mean, std = (torch.tensor(values)[:, None, None] for values in (stats.image_mean, stats.image_std))
+    is_white = ((pixels - (1 - mean) / std).abs() < 1e-3).all(1, keepdim=True)
+    assert torch.equal(is_white, torch.ones_like(is_white) if mask is None else mask)
+
+
 def test_gradients_reach_every_parameter_and_no_other(model: HuggingFaceModel) -> None:
     inputs = model.encode(unequal(), ASKED)
     adapters = disturbed(model, 3)
