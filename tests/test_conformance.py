@@ -16,7 +16,8 @@ from vqttt.features import watched
 from vqttt.methods import METHODS, VQTTT, VQTTTConfig
 from vqttt.methods.tuning import Tuner, TuningConfig
 from vqttt.models import load_model
-from vqttt.models.base import HuggingFaceModel, Inputs
+from vqttt.models.base import Inputs
+from vqttt.models.huggingface import HuggingFaceModel
 from vqttt.peft_export import export_peft
 from vqttt.types import Image
 

@@ -68,7 +68,7 @@ class LoRA:
 
     def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
         """Return what is added to the output for rows x (rows, ..., inputs); `rows` says which set each row uses."""
-        down, up = self.down.to(x.dtype), self.up.to(x.dtype)
+        down, up = self.down.to(x), self.up.to(x)  # of another type, or on another device, than the rest
         if rows is None:
             own = (x @ down[0].mT) @ up[0].mT
         elif x.ndim == 2:  # packed: runs of rows that use the same set
@@ -263,7 +263,8 @@ class Adapters:
 
 def _hook(part: LoRA | _Norm, rows: Tensor | None) -> Any:
     def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        x, own = arguments[0], rows
+        x = arguments[0]
+        own = None if rows is None else rows.to(x.device)
         if own is not None and len(own) != len(x):  # a block has cut each of its rows into as many windows
             own = own.repeat_interleave(len(x) // len(own))
         return output + part.change(x, output, own)

@@ -9,7 +9,7 @@ import torch
 from tests.small_families import cogvlm, crossed, flat, idefics, qwen, tiled
 from tests.small_families.tokens import generation_config
 from vqttt.models import family_class
-from vqttt.models.base import HuggingFaceModel
+from vqttt.models.huggingface import HuggingFaceModel
 
 BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     **flat.BUILDERS,

@@ -10,7 +10,8 @@ import torch
 from PIL import Image as PILImage
 from torch import Tensor
 
-from vqttt.models.base import HuggingFaceModel, Inputs, Pictures
+from vqttt.models.base import Inputs, Pictures
+from vqttt.models.huggingface import HuggingFaceModel
 
 
 class Idefics(HuggingFaceModel):

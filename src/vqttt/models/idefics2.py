@@ -10,7 +10,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from vqttt.models.base import HuggingFaceModel, Inputs, Pictures
+from vqttt.models.base import Inputs, Pictures
+from vqttt.models.huggingface import HuggingFaceModel
 
 
 class Idefics2(HuggingFaceModel):

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from vqttt.models.base import HuggingFaceModel, Inputs, Pictures
+from vqttt.models.base import Inputs, Pictures
+from vqttt.models.huggingface import HuggingFaceModel
 
 
 class InternVL(HuggingFaceModel):

@@ -3,7 +3,7 @@
 The vision tower may be any that transformers' LLaVA accepts: CLIP, SigLIP, DINOv2, or SAM with its windowed blocks.
 """
 
-from vqttt.models.base import HuggingFaceModel
+from vqttt.models.huggingface import HuggingFaceModel
 
 
 class Llava(HuggingFaceModel):

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from transformers.image_processing_utils import select_best_resolution
 
-from vqttt.models.base import HuggingFaceModel, Inputs, Pictures
+from vqttt.models.base import Inputs, Pictures
+from vqttt.models.huggingface import HuggingFaceModel
 
 
 class LlavaNext(HuggingFaceModel):

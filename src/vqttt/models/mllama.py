@@ -7,7 +7,8 @@ zeros; a picture smaller than its tiles has black margins on the right and below
 import torch
 from torch import Tensor
 
-from vqttt.models.base import HuggingFaceModel, Inputs, Pictures
+from vqttt.models.base import Inputs, Pictures
+from vqttt.models.huggingface import HuggingFaceModel
 
 
 class Mllama(HuggingFaceModel):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from PIL import Image as PILImage
 from torch import Tensor
 
-from vqttt.models.base import HuggingFaceModel
+from vqttt.models.huggingface import HuggingFaceModel
 
 
 class PaliGemma(HuggingFaceModel):

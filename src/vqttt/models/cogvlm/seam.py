@@ -8,10 +8,10 @@ from torch import nn
 from transformers import AutoTokenizer, PreTrainedConfig
 
 from vqttt.errors import ModelError
-from vqttt.models.base import HuggingFaceModel
 from vqttt.models.cogvlm.config import CogVLMConfig, read_config
 from vqttt.models.cogvlm.network import CogVLMForCausalLM
 from vqttt.models.cogvlm.processor import CogVLMProcessor
+from vqttt.models.huggingface import HuggingFaceModel
 
 VICUNA = "lmsys/vicuna-7b-v1.5"
 """Whose tokenizer CogVLM uses; its checkpoints come without one."""
