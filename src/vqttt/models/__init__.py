@@ -6,8 +6,11 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
-from vqttt.errors import ModelError, UnknownNameError
+from vqttt.errors import InputError, ModelError, UnknownNameError, VQTTTError
+from vqttt.models.loading import LoadOptions, check_memory
 from vqttt.registry import Registry
+
+__all__ = ["CLEAN_FEATURES", "EMBEDDED", "FAMILIES", "MODELS", "LoadOptions", "family_class", "load_model"]
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 
@@ -58,7 +61,7 @@ def family_class(model_type: str) -> Any:
 
 @MODELS.register("embedded", "a small LLaVA that ships with vqttt; nothing to download")
 def _embedded() -> Any:
-    return _from_pretrained("embedded", str(EMBEDDED))
+    return _from_pretrained("embedded", str(EMBEDDED), LoadOptions())
 
 
 @MODELS.register("fake", "a few hundred weights that name colours; for trying out and testing")
@@ -68,50 +71,58 @@ def _fake() -> Any:
     return FakeModel()
 
 
-def load_model(name: str) -> Any:
+def load_model(name: str, options: LoadOptions | None = None) -> Any:
     """Load a model behind the seam.
 
     Args:
         name: a registered name, a checkpoint folder, or a Hugging Face id such as `llava-hf/llava-1.5-7b-hf`.
+        options: how to load a folder or id; registered names have none.
 
     Raises:
-        ModelError: if the folder or id is not a model, or of a family that is not supported.
+        InputError: if there are options for a registered name.
+        MissingExtraError: if the options need a package that is not installed.
+        ModelError: if the folder or id is not a model, of a family that is not supported, or too large for the memory.
         UnknownNameError: if the name is none of the three.
     """
+    chosen = options or LoadOptions()
     if name in MODELS:
+        if chosen != LoadOptions():
+            raise InputError(f"the model {name!r} is loaded in one way alone; options are for folders and Hub ids")
         return MODELS[name]()
     if not Path(name).exists() and "/" not in name:
         raise UnknownNameError("model", name, MODELS)
-    return _from_pretrained(name, name)
+    return _from_pretrained(name, name, chosen)
 
 
-def _from_pretrained(name: str, source: str) -> Any:
+def _from_pretrained(name: str, source: str, options: LoadOptions) -> Any:
     if Path(source).exists() and not (Path(source) / "config.json").is_file():
         raise ModelError(f"{source} is not a model: a checkpoint folder with a config.json is wanted")
-    import torch
     from transformers.utils import logging
 
     getLogger("huggingface_hub").setLevel("ERROR")  # an unreachable Hub is said once, by us
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
+    arguments = options.arguments()
     try:
-        family = _model_type(source)
+        family = _model_type(source, options)
         if family not in FAMILIES:
             raise ModelError(f"{source} is a {family!r} model; supported families: {', '.join(FAMILIES)}")
         kind = family_class(family)
-        network, processor, found = kind.load(source)
-    except ModelError:
+        check_memory(source, options)
+        network, processor, found = kind.load(source, **arguments)
+    except VQTTTError:
         raise
     except Exception as error:  # whatever transformers and its many parts may raise over a folder that is broken
-        raise ModelError(f"cannot load {source} as a model: {' '.join(str(error).split())[:300]}") from error
+        hint = "" if Path(source).exists() else "; without the Hub, give a folder that holds the checkpoint"
+        raise ModelError(f"cannot load {source} as a model: {' '.join(str(error).split())[:300]}{hint}") from error
     if found["missing_keys"] or found["mismatched_keys"]:
         missing = sorted(map(str, [*found["missing_keys"], *found["mismatched_keys"]]))
         raise ModelError(f"{source} lacks weights, among them {missing[0]}; the checkpoint is not complete")
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
         raise ModelError(f"{source} has no processor for pictures and text; the checkpoint is not complete")
-    if torch.cuda.is_available():
-        network = network.to("cuda")
+    if "device_map" not in arguments:
+        network = network.to(options.target)
     model = kind(name, network, processor)
     clean_features = Path(source) / CLEAN_FEATURES
     if clean_features.is_file():
@@ -119,10 +130,10 @@ def _from_pretrained(name: str, source: str) -> Any:
     return model
 
 
-def _model_type(source: str) -> str:
+def _model_type(source: str, options: LoadOptions) -> str:
     from transformers import PreTrainedConfig
 
     from vqttt.models.cogvlm.config import family_of
 
-    config = PreTrainedConfig.get_config_dict(source)[0]
+    config = PreTrainedConfig.get_config_dict(source, revision=options.revision or None)[0]
     return str(config.get("model_type") or family_of(config))
