@@ -14,6 +14,7 @@ from vqttt.adapters import AdapterConfig, Adapters
 from vqttt.errors import InputError
 from vqttt.features import watched
 from vqttt.methods import METHODS, VQTTT, VQTTTConfig
+from vqttt.methods.search import Search
 from vqttt.methods.tuning import Tuner, TuningConfig
 from vqttt.models import load_model
 from vqttt.models.base import Inputs
@@ -340,6 +341,22 @@ def test_features_are_of_a_samples_own_pictures(model: HuggingFaceModel) -> None
             continue
         for ours, theirs in zip((*batch.means, *batch.spreads), (*single.means, *single.spreads), strict=True):
             torch.testing.assert_close(ours[n], theirs[0], atol=1e-4, rtol=1e-4)
+
+
+def test_what_is_looked_at_is_content_alone(model: HuggingFaceModel) -> None:
+    """The spectrum of a picture does not depend on what it is padded to in a batch."""
+    tuner = Tuner(model, TuningConfig(objective="naturalness"), sets=None, seed=0)
+    inputs = model.encode(unequal(), ASKED)
+    batch, described = tuner.losses(inputs, model.generate(inputs, 1)), described_by(model, inputs)
+    assert (batch > 0).all()
+    for n in range(3):
+        one = model.encode(unequal()[n : n + 1], ASKED[n : n + 1])
+        torch.testing.assert_close(tuner.losses(one, model.generate(one, 1))[0], batch[n], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(described_by(model, one)[0], described[n], atol=1e-4, rtol=1e-4)
+
+
+def described_by(model: HuggingFaceModel, inputs: Inputs) -> torch.Tensor:
+    return Search(model, first=0, share=0.0, caution=1.0).describe(inputs)
 
 
 def test_tuned_adapters_are_saved_and_loaded(model: HuggingFaceModel, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ class Tuner:
         with watched(self.model, seen) if self.objective.features else nullcontext() as features:
             if logits is None:
                 logits = self.model.answer_logits(seen, base.tokens if self.objective.over_answer else None)
-        pixels, owner, _ = self.model.pixels(seen)
+        pixels, owner, content = self.model.pixels(seen)
         length = logits.shape[1]
         return Evidence(
             logits=logits,
@@ -152,6 +152,7 @@ class Tuner:
             base=base.logits[:, :length],
             pixels=pixels,
             owner=owner,
+            content=content,
             views=self._views(seen, logits) if self.objective.views else None,
             features=features,
             clean=self.clean,
