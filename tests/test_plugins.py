@@ -1,6 +1,7 @@
 """Another package adds a degradation by an entry point, and its mistakes are told from ours."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+import vqttt
 from vqttt.images import load_image, save_image
+from vqttt.models import EMBEDDED
 
 SOOT = '''
 """Smoke."""
@@ -58,7 +61,8 @@ def outside(tmp_path: Path):
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "vqttt.cli", *map(str, arguments)]
-        environment = {"PYTHONPATH": str(tmp_path / "site"), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+        paths = f"{tmp_path / 'site'}:{Path(vqttt.__file__).parents[1]}"
+        environment = {"PYTHONPATH": paths, "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
 
     save_image(np.full((40, 60, 3), 200, np.uint8), tmp_path / "in.png")
@@ -128,3 +132,51 @@ def test_one_that_works_in_place_spoils_nothing(outside, tmp_path):
     (file,) = (tmp_path / "alone" / "cells").glob("*.parquet")
     assert pl.read_parquet(file)["image_sha256"].equals(frame.filter(degradation="fog")["image_sha256"])
     assert json.loads((tmp_path / "run" / "run.json").read_text())["plugins"] == {"inplace": "smoke 1.0"}
+
+
+FAMILY = '''
+"""A family of another package."""
+
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, LlavaConfig
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from vqttt.models.llava import Llava
+
+
+class SootConfig(LlavaConfig):
+    model_type = "soot"
+
+
+class SootForConditionalGeneration(LlavaForConditionalGeneration):
+    config_class = SootConfig
+
+
+AutoConfig.register("soot", SootConfig)
+AutoModelForImageTextToText.register(SootConfig, SootForConditionalGeneration)
+AutoProcessor.register(SootConfig, LlavaProcessor)
+
+
+class Soot(Llava):
+    """A LLaVA by another name."""
+'''
+
+
+def test_a_model_family_of_another_package(outside, tmp_path):
+    install, run = outside
+    install("[vqttt.families]", "soot = family:Soot")
+    (tmp_path / "site" / "family.py").write_text(FAMILY)
+    listed = json.loads(run("list", "models", "--json").stdout)
+    assert "LLaVA-1.5" in next(row["summary"] for row in listed if row["name"] == "llava")
+    assert listed[-1] == {"name": "soot", "summary": "A LLaVA by another name."}
+
+    shutil.copytree(EMBEDDED, tmp_path / "checkpoint")
+    config = tmp_path / "checkpoint" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "soot"}))
+    answered = run("answer", "in.png", "what color is it?", "--model", tmp_path / "checkpoint")
+    assert answered.returncode == 0, answered.stderr
+    assert answered.stdout == run("answer", "in.png", "what color is it?").stdout
+
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "ash"}))
+    refused = run("answer", "in.png", "what color is it?", "--model", tmp_path / "checkpoint")
+    assert refused.returncode == 2
+    assert "'ash' model; supported families: llava, " in refused.stderr and "soot" in refused.stderr

@@ -8,8 +8,8 @@ import pytest
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "vqttt"
 ROOMS = [
     "types", "errors", "registry", "images", "degradations", "restorers", "quality", "gallery",
-    "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "objectives", "features", "methods",
-    "bench", "tasks", "scoring", "stats", "perception", "paradox", "remedies",
+    "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "peft_export",
+    "objectives", "features", "methods", "bench", "tasks", "scoring", "stats", "perception", "paradox", "remedies",
     "provenance", "runfolder", "batches", "study", "configfile", "estimate", "compare",
     "tables", "figures", "report", "cli",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from vqttt.errors import InputError
 from vqttt.kernels import KERNELS, Kernel, KernelConfig
-from vqttt.models.base import Inputs, Model, forward_hooks
+from vqttt.models.base import Inputs, Model, Part, forward_hooks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +55,30 @@ class AdapterConfig:
 
 
 @dataclass(frozen=True)
-class _LoRA:
-    """A pair of factors for one linear: `down` (sets, rank, inputs), `up` (sets, outputs, rank), zero at the start."""
+class LoRA:
+    """Two factors for a linear: `down` (sets, rank, inputs), `up` (sets, outputs, rank), zero at the start.
+
+    Of a fused linear they serve the outputs from `offset` on.
+    """
 
     module: nn.Linear
+    offset: int
     down: Tensor
     up: Tensor
 
     def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
         """Return what is added to the output for rows x (rows, ..., inputs); `rows` says which set each row uses."""
-        down, up = (factor[0 if rows is None else rows].to(x.dtype) for factor in (self.down, self.up))
-        return (x @ down.mT) @ up.mT
+        down, up = self.down.to(x), self.up.to(x)  # of another type, or on another device, than the rest
+        if rows is None:
+            own = (x @ down[0].mT) @ up[0].mT
+        elif x.ndim == 2:  # packed: runs of rows that use the same set
+            chosen, lengths = torch.unique_consecutive(rows, return_counts=True)
+            runs = zip(torch.split(x, lengths.tolist()), chosen.tolist(), strict=True)
+            own = torch.cat([(run @ down[n].mT) @ up[n].mT for run, n in runs])
+        else:
+            own = ((x.flatten(1, -2) @ down[rows].mT) @ up[rows].mT).view(*x.shape[:-1], -1)
+        rest = output.shape[-1] - own.shape[-1]
+        return nn.functional.pad(own, (self.offset, rest - self.offset)) if rest else own
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,7 @@ class Adapters:
     def _own(self, start: Tensor) -> Tensor:
         return start.detach().clone().to(self.model.device).requires_grad_()
 
-    def _build_lora(self, generator: torch.Generator) -> list[_LoRA]:
+    def _build_lora(self, generator: torch.Generator) -> list[LoRA]:
         blocks, count, built = list(self.model.vision_blocks), self.config.lora_blocks, []
         for block in blocks[count:] if count < 0 else blocks[:count]:
             linears = self.model.lora_targets(block)
@@ -121,11 +134,12 @@ class Adapters:
             if missing:
                 raise ValueError(f"LoRA targets {sorted(missing)} are not in this model; it has {sorted(linears)}")
             for target in self.config.lora_targets:
-                linear = linears[target]
-                down = torch.randn(self.config.lora_rank, linear.in_features, generator=generator)
-                down = (down / linear.in_features**0.5).expand(self.sets, -1, -1)
-                up = torch.zeros(self.sets, linear.out_features, self.config.lora_rank)
-                built.append(_LoRA(linear, self._own(down), self._own(up)))
+                found = linears[target]
+                module, offset = (found.linear, found.start) if isinstance(found, Part) else (found, 0)
+                down = torch.randn(self.config.lora_rank, found.in_features, generator=generator)
+                down = (down / found.in_features**0.5).expand(self.sets, -1, -1)
+                up = torch.zeros(self.sets, found.out_features, self.config.lora_rank)
+                built.append(LoRA(module, offset, self._own(down), self._own(up)))
         return built
 
     def _build_norms(self) -> list[_Norm]:
@@ -209,32 +223,50 @@ class Adapters:
             assert self.sets in (1, inputs.count), f"{self.sets} adapter sets for {inputs.count} samples"
             sets = torch.arange(inputs.count, device=self.model.device)
         rows = None if self.sets == 1 else sets[self.model.row_owner(inputs)]
-        parts: list[_LoRA | _Norm] = [*self.lora, *self.norms]
+        parts: list[LoRA | _Norm] = [*self.lora, *self.norms]
         with forward_hooks([(part.module, _hook(part, rows)) for part in parts]):
             yield self._filtered(inputs, sets)
 
     def kernels(self, inputs: Inputs) -> Tensor | None:
-        """Return the kernel that each picture of a batch is filtered with, (P, side, side); None without a kernel."""
+        """Return the kernel that each picture of a batch is filtered with, (P, side, side); None without a kernel.
+
+        Padding goes through none: zeros.
+        """
         if self.kernel is None:
             return None
-        pixels, owner, _ = self.model.pixels(inputs)
-        return self.kernel.shown(pixels, self._one_set(owner))
+        pictures = self.model.pixels(inputs)
+        sets = self._one_set(pictures.owner)
+        groups = [
+            (which, self.kernel.shown(pictures.pixels[which][..., rows, columns], sets[which]))
+            for which, (rows, columns) in pictures.contents()
+        ]
+        shown = torch.zeros(len(sets), *groups[0][1].shape[1:], device=sets.device) if groups else torch.zeros(0, 1, 1)
+        for which, kernels in groups:
+            shown[which] = kernels
+        return shown
 
     def _one_set(self, chosen: Tensor) -> Tensor:
         return torch.zeros_like(chosen) if self.sets == 1 else chosen
 
     def _filtered(self, inputs: Inputs, sets: Tensor) -> Inputs:
-        if self.kernel is None:
+        kernel, pictures = self.kernel, self.model.pixels(inputs)
+        if kernel is None or not len(pictures.pixels):
             return inputs
-        pixels, owner, mask = self.model.pixels(inputs)
-        change = self.kernel.change(self.kernel.coefficients(pixels, self._one_set(sets[owner])), pixels)
-        if mask is not None:
-            change = torch.where(mask, change, 0)
-        return self.model.with_pixels(inputs, pixels + change)
+        chosen = self._one_set(sets[pictures.owner])
+        return self.model.with_pixels(
+            inputs,
+            pictures.changed(
+                lambda content, which: content + kernel.change(kernel.coefficients(content, chosen[which]), content)
+            ),
+        )
 
 
-def _hook(part: _LoRA | _Norm, rows: Tensor | None) -> Any:
+def _hook(part: LoRA | _Norm, rows: Tensor | None) -> Any:
     def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output + part.change(arguments[0], output, rows)
+        x = arguments[0]
+        own = None if rows is None else rows.to(x.device)
+        if own is not None and len(own) != len(x):  # a block has cut each of its rows into as many windows
+            own = own.repeat_interleave(len(x) // len(own))
+        return output + part.change(x, output, own)
 
     return add

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from vqttt.errors import InputError
+from vqttt.models.pictures import Pictures
 from vqttt.registry import Registry
 from vqttt.spectrum import unnaturalness
 
@@ -36,6 +37,7 @@ class Evidence:
         base: the untuned model's logits at the same positions.
         pixels: the pictures as the kernel leaves them, (P, 3, H, W).
         owner: which sample each picture belongs to, (P,).
+        content: True where the pictures are no padding, (P, 1, H, W); None where nothing is.
         views: first-position logits of quality views of those pictures, (K, N, V), the pictures themselves first.
         features: statistics of the first vision blocks' outputs.
         clean: stored statistics of clean pictures' features: means of means and of spreads, and their deviations.
@@ -49,6 +51,7 @@ class Evidence:
     base: Tensor
     pixels: Tensor
     owner: Tensor
+    content: Tensor | None = None
     views: Tensor | None = None
     features: FeatureStatistics | None = None
     clean: tuple[FeatureStatistics, FeatureStatistics] | None = None
@@ -134,10 +137,14 @@ def anchor(evidence: Evidence) -> Tensor:
 
 def naturalness(evidence: Evidence) -> Tensor:
     """Return how far the spectrum of the filtered picture is from a natural one, which falls as 1/f^2."""
-    per_picture = unnaturalness(evidence.pixels)
     count = len(evidence.logits)
-    total = per_picture.new_zeros(count).index_add(0, evidence.owner, per_picture)
-    return total / torch.bincount(evidence.owner, minlength=count).clamp_min(1)
+    total = seen = torch.zeros(count, device=evidence.pixels.device)
+    pictures = Pictures(evidence.pixels, evidence.owner, evidence.content)
+    for which, (rows, columns) in pictures.contents():
+        per_picture = unnaturalness(evidence.pixels[which][..., rows, columns])
+        total = total.index_add(0, evidence.owner[which], per_picture)
+        seen = seen.index_add(0, evidence.owner[which], torch.ones_like(per_picture))
+    return total / seen.clamp_min(1)
 
 
 def marginal_entropy(evidence: Evidence, certain: float = 1.0) -> Tensor:

@@ -11,6 +11,9 @@ import typer
 _HOMES = {"styles": "degradations"}
 """The modules of registries that are not called as their module is."""
 
+_ALSO = {"models": "FAMILIES"}
+"""Registries that are listed after another of their module."""
+
 
 class Kind(StrEnum):
     """What `vqttt list` can list."""
@@ -30,8 +33,8 @@ def list_(
 ) -> None:
     """List what there is, with a line on each."""
     home = importlib.import_module(f"vqttt.{_HOMES.get(kind, kind)}")
-    registry: Any = getattr(home, kind.upper())
-    rows = [{"name": name, "summary": registry.summary(name)} for name in registry]
+    registries: list[Any] = [getattr(home, name) for name in (kind.upper(), _ALSO.get(kind)) if name]
+    rows = [{"name": name, "summary": registry.summary(name)} for registry in registries for name in registry]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return

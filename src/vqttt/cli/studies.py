@@ -140,6 +140,11 @@ def answer(
     tuned: Annotated[
         Path | None, typer.Option(help="What `vqttt tune` wrote, by the same method; applied as it is.")
     ] = None,
+    dtype: Annotated[str, typer.Option(help="Of a checkpoint's weights: float32, bfloat16, float16.")] = "auto",
+    device: Annotated[str, typer.Option(help="Such as cpu or cuda:1; auto spreads a checkpoint over all.")] = "",
+    attention: Annotated[str, typer.Option(help="eager, sdpa or flash_attention_2.")] = "",
+    bits: Annotated[int, typer.Option(help="4 or 8 to quantise a checkpoint's weights.")] = 0,
+    revision: Annotated[str, typer.Option(help="A Hub id's branch, tag or commit.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Ask one question about one picture, before and after tuning."""
@@ -147,9 +152,10 @@ def answer(
 
     from vqttt.images import load_image
     from vqttt.methods import METHODS, frozen
-    from vqttt.models import load_model
+    from vqttt.models import LoadOptions, load_model
     from vqttt.restorers import restore
 
+    options = LoadOptions(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
     if not question.strip():
         raise InputError("the question is empty; ask something about the picture")
     make = METHODS[method] if tuned is None else frozen(method, tuned)
@@ -157,7 +163,7 @@ def answer(
     began = time.perf_counter()
     picture = restore(picture, restorer)
     restoring = time.perf_counter() - began
-    loaded = load_model(model)
+    loaded = load_model(model, options)
     began = time.perf_counter()
     try:
         inputs = loaded.encode([picture], [question])

@@ -21,13 +21,14 @@ def restored_where_better(
 
     The second is the answers to what is returned; padding stays as it is.
     """
-    pixels, owner, mask = model.pixels(inputs)
-    mended = torch.stack([_restored(model, picture) for picture in pixels])
-    mended = mended if mask is None else torch.where(mask, mended, pixels)
+    pictures = model.pixels(inputs)
+    if not len(pictures.pixels):
+        return inputs, untuned
+    mended = pictures.changed(lambda content, which: torch.stack([_restored(model, picture) for picture in content]))
     outcome = Outcome.of(model.generate(model.with_pixels(inputs, mended), max_new_tokens))
     better = [n for n in range(inputs.count) if outcome.entropies[n] < untuned.entropies[n]]
-    chosen = torch.isin(owner, torch.tensor(better, device=owner.device))[:, None, None, None]
-    seen = model.with_pixels(inputs, torch.where(chosen, mended, pixels))
+    chosen = torch.isin(pictures.owner, torch.tensor(better, device=pictures.owner.device))[:, None, None, None]
+    seen = model.with_pixels(inputs, torch.where(chosen, mended, pictures.pixels))
     return seen, untuned.replaced(outcome, {n: n for n in better})
 
 

@@ -4,7 +4,7 @@ Of some samples every member's loss is measured, by forward passes without gradi
 their spectra to all. Gradients cannot do this: from the identity they point nowhere for a picture of no contrast.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from vqttt.bank import BANK, corrected, members
 from vqttt.methods.tuning import Tuner
-from vqttt.models.base import Generation, Inputs, Model
+from vqttt.models.base import Generation, Inputs, Model, Pictures
 from vqttt.predictor import Predictor
-from vqttt.spectrum import features
+from vqttt.spectrum import FEATURES, features
 
 
 class Search:
@@ -45,24 +45,32 @@ class Search:
 
     def describe(self, inputs: Inputs) -> Tensor:
         """Return the mean description of each sample's pictures, (N, FEATURES)."""
-        pixels, owner, _ = self.model.pixels(inputs)
-        described = features(pixels)
-        total = described.new_zeros(inputs.count, described.shape[1]).index_add(0, owner, described)
-        return total / torch.bincount(owner, minlength=inputs.count).clamp_min(1)[:, None]
+        pictures = self.model.pixels(inputs)
+        total = torch.zeros(inputs.count, FEATURES, device=self.model.device)
+        seen = torch.zeros(inputs.count, 1, device=self.model.device)
+        for which, (rows, columns) in pictures.contents():
+            owner = pictures.owner[which]
+            described = features(pictures.pixels[which][..., rows, columns])
+            total = total.index_add(0, owner, described.to(total.dtype))
+            seen = seen.index_add(0, owner, torch.ones_like(owner, dtype=seen.dtype)[:, None])
+        return total / seen.clamp_min(1)
 
     def through(self, inputs: Inputs, choice: Tensor) -> Inputs:
         """Return a batch as seen through a member of the bank for each sample."""
-        pixels, owner, mask = self.model.pixels(inputs)
-        return self.model.with_pixels(inputs, _content(corrected(pixels, choice[owner]), pixels, mask))
+        pictures = self.model.pixels(inputs)
+        chosen = choice[pictures.owner]
+        return _seen(self.model, inputs, pictures, lambda content, which: corrected(content, chosen[which]))
 
 
 @torch.no_grad()
 def views(model: Model, inputs: Inputs) -> Iterator[Inputs]:
     """Yield a batch as seen through each member of the bank, the identity first."""
-    pixels, _, mask = model.pixels(inputs)
+    pictures = model.pixels(inputs)
     for name in members():
-        yield model.with_pixels(inputs, _content(BANK[name](pixels), pixels, mask))
+        yield _seen(model, inputs, pictures, lambda content, which, name=name: BANK[name](content))
 
 
-def _content(corrected: Tensor, pixels: Tensor, mask: Tensor | None) -> Tensor:
-    return corrected.to(pixels.dtype) if mask is None else torch.where(mask, corrected.to(pixels.dtype), pixels)
+def _seen(model: Model, inputs: Inputs, pictures: Pictures, change: Callable[..., Tensor]) -> Inputs:
+    if not len(pictures.pixels):
+        return inputs
+    return model.with_pixels(inputs, pictures.changed(lambda content, which: change(content, which).to(content.dtype)))

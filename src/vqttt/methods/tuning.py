@@ -113,7 +113,8 @@ class Tuner:
             # One set an image: a sum keeps images apart. One set for all: a mean keeps the rate apart from the batch.
             weights = self._weights(evidence.logits)
             total = (losses * weights).sum() / (weights.sum().clamp_min(1e-6) if self.shared else 1)
-            total.backward()  # type: ignore[no-untyped-call]
+            if total.requires_grad:  # which it does not where no sample shows a picture
+                total.backward()  # type: ignore[no-untyped-call]
         self._remember(evidence)
         return losses.detach()
 
@@ -134,7 +135,8 @@ class Tuner:
 
     def descend(self, losses: Tensor) -> None:
         """Apply the first update from losses that `trace` returned."""
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        if losses.requires_grad:  # which they do not where no sample shows a picture
+            losses.sum().backward()  # type: ignore[no-untyped-call]
         if self.optimiser is not None:
             self.optimiser.step()
 
@@ -142,7 +144,7 @@ class Tuner:
         with watched(self.model, seen) if self.objective.features else nullcontext() as features:
             if logits is None:
                 logits = self.model.answer_logits(seen, base.tokens if self.objective.over_answer else None)
-        pixels, owner, _ = self.model.pixels(seen)
+        pixels, owner, content = self.model.pixels(seen)
         length = logits.shape[1]
         return Evidence(
             logits=logits,
@@ -150,6 +152,7 @@ class Tuner:
             base=base.logits[:, :length],
             pixels=pixels,
             owner=owner,
+            content=content,
             views=self._views(seen, logits) if self.objective.views else None,
             features=features,
             clean=self.clean,
@@ -166,8 +169,9 @@ class Tuner:
             self.history[group] = 0.9 * self.history.get(group, torch.zeros_like(p[0])) + p[rows].sum(0)
 
     def _views(self, seen: Inputs, logits: Tensor) -> Tensor:
-        others = [self.model.with_pixels(seen, view) for view in quality_views(self.model.pixels(seen).pixels)[1:]]
-        return torch.stack([logits[:, 0], *(self.model.answer_logits(view)[:, 0] for view in others)])
+        views = self.model.pixels(seen).changed(lambda content, which: quality_views(content))[1:]
+        shown = (self.model.with_pixels(seen, view) for view in views)
+        return torch.stack([logits[:, 0], *(self.model.answer_logits(view)[:, 0] for view in shown)])
 
     def _weights(self, logits: Tensor) -> Tensor:
         """Return how much each sample counts, (N,): all alike, or by how certain its answer is."""

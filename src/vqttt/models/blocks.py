@@ -1,0 +1,50 @@
+"""Where a family's vision blocks are, and their query, key and value projections: found by search, not by path."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+_TOWERS = ("vision_tower", "vision_model", "visual")
+_TARGETS = {
+    "q": ("q_proj", "query"),
+    "k": ("k_proj", "key"),
+    "v": ("v_proj", "value"),
+}
+_FUSED = ("qkv", "query_key_value")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A run of a fused linear's outputs, from `start` on: what is one linear where projections are apart."""
+
+    linear: nn.Linear
+    start: int
+    out_features: int
+
+    @property
+    def in_features(self) -> int:
+        """Width of the input."""
+        return self.linear.in_features
+
+
+def find_blocks(network: nn.Module) -> list[nn.Module]:
+    """Return the vision encoder's blocks, shallowest first: its longest list of modules.
+
+    Raises:
+        ValueError: if the network has no vision encoder by any name that transformers gives one.
+    """
+    towers = [module for path, module in network.named_modules() if path.rsplit(".", 1)[-1] in _TOWERS]
+    lists = [list(module) for tower in towers[:1] for module in tower.modules() if isinstance(module, nn.ModuleList)]
+    if not lists:
+        raise ValueError(f"{type(network).__name__} has no vision encoder among {', '.join(_TOWERS)}")
+    return max(lists, key=len)
+
+
+def find_targets(block: nn.Module) -> dict[str, nn.Linear | Part]:
+    """Return a block's projections as `q`, `k` and `v`, whether they are apart or the thirds of a fused one."""
+    linears = {path.rsplit(".", 1)[-1]: m for path, m in block.named_modules() if isinstance(m, nn.Linear)}
+    for name in _FUSED:
+        if name in linears:
+            width = linears[name].out_features // 3
+            return {short: Part(linears[name], n * width, width) for n, short in enumerate(_TARGETS)}
+    return {short: linears[name] for short, names in _TARGETS.items() for name in names if name in linears}

@@ -1,0 +1,20 @@
+"""CogVLM (Wang et al. 2023, arXiv 2311.03079) and CogVLM2 (Hong et al. 2024, arXiv 2408.16500).
+
+Neither is in transformers, and the code that their checkpoints bring no longer runs there, so they are written here,
+as an ordinary `PreTrainedModel` with the published configuration and names of tensors.
+"""
+
+from vqttt.models.cogvlm.config import CogVLM2Config, CogVLMConfig, CogVLMVisionConfig, family_of
+from vqttt.models.cogvlm.network import CogVLMForCausalLM
+from vqttt.models.cogvlm.processor import CogVLMProcessor
+from vqttt.models.cogvlm.seam import CogVLM
+
+__all__ = [
+    "CogVLM",
+    "CogVLM2Config",
+    "CogVLMConfig",
+    "CogVLMForCausalLM",
+    "CogVLMProcessor",
+    "CogVLMVisionConfig",
+    "family_of",
+]

@@ -1,0 +1,204 @@
+"""What all families that live in transformers share; most say no more than how their pictures are laid out."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as PILImage
+from torch import Tensor, nn
+
+from vqttt.errors import InputError
+from vqttt.models.base import Generation, Inputs, Model, Part, Pictures, Shown
+from vqttt.models.blocks import find_blocks, find_targets
+from vqttt.types import Image
+
+
+class HuggingFaceModel(Model):
+    """What all families in transformers share; as it stands it serves those of one picture of one size a prompt.
+
+    A family whose pictures are laid out otherwise overrides `view` and `with_view`, `packed`, and `row_owner`.
+
+    Attributes:
+        nested: whether the processor wants a list of pictures for each sample.
+        mixes: whether the processor takes samples with and without pictures in one batch.
+        answer_type: the token type of an answer's tokens, where the family has token types.
+    """
+
+    network: Any
+    nested = False
+    mixes = True
+    answer_type = 0
+
+    def __init__(self, name: str, network: Any, processor: Any) -> None:
+        """Wrap a loaded `network` and its `processor`."""
+        self.name, self.network, self.processor = name, network, processor
+        processor.tokenizer.padding_side = "left"
+        self.freeze()
+
+    @staticmethod
+    def load(source: str, **options: Any) -> tuple[Any, Any, dict[str, Any]]:
+        """Load network and processor from a folder or id, with `options` of transformers' `from_pretrained`.
+
+        Returns:
+            network, processor, and transformers' account of missing weights.
+        """
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        revision = {key: options[key] for key in ("revision",) if key in options}
+        processor: Any = AutoProcessor.from_pretrained(source, **revision)  # type: ignore[no-untyped-call]
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            source, use_safetensors=True, output_loading_info=True, **options
+        )
+        network, found = loaded
+        return network, processor, found
+
+    def encode(self, images: Sequence[Shown], questions: Sequence[str]) -> Inputs:
+        """Encode N samples: a picture, several or none, with a question each (see `Model.encode`).
+
+        Raises:
+            InputError: if samples with and without pictures are in one batch, and the processor does not take that.
+        """
+        # As Pillow pictures, for of a tiny array a processor may take the height for the channels.
+        shown = [
+            [PILImage.fromarray(picture) for picture in ([image] if isinstance(image, np.ndarray) else image)]
+            for image in images
+        ]
+        if not self.mixes and any(shown) and not all(shown):
+            model_type = self.network.config.model_type
+            raise InputError(f"samples of {model_type} with and without pictures cannot be in one batch")
+        batch = self.process(shown, questions)
+        tensors = {key: value.to(self.device) for key, value in batch.items()}
+        if "pixel_values" in tensors:
+            tensors["pixel_values"] = tensors["pixel_values"].to(self.network.dtype)
+        counts = tuple(map(len, shown))
+        return Inputs(tensors=tensors, count=len(questions), shown=() if set(counts) == {1} else counts)
+
+    def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
+        """Run the stock processor over each sample's pictures and question; returns what the forward pass takes."""
+        images: Any = shown if self.nested else [picture for pictures in shown for picture in pictures]
+        batch: dict[str, Tensor] = self.processor(
+            images=images if any(shown) else None,
+            text=[self.prompt(question, len(p)) for question, p in zip(questions, shown, strict=True)],
+            return_tensors="pt",
+            padding=True,
+        )
+        return {key: value for key, value in batch.items() if key != "labels"}
+
+    def prompt(self, question: str, pictures: int = 1) -> str:
+        """Put a question about some pictures into the model's chat template."""
+        content = [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": question}]
+        chat = [{"role": "user", "content": content}]
+        return str(self.processor.apply_chat_template(chat, add_generation_prompt=True))
+
+    def pixels(self, inputs: Inputs) -> Pictures:
+        """View the image content (see `Model.pixels`); of a batch without a picture, none."""
+        if "pixel_values" not in inputs.tensors:
+            empty = torch.zeros(0, 3, 1, 1, device=self.device)
+            return Pictures(empty, torch.zeros(0, dtype=torch.long, device=self.device), None)
+        return self.view(inputs)
+
+    def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
+        """Show other pictures (see `Model.with_pixels`)."""
+        return self.with_view(inputs, pixels) if "pixel_values" in inputs.tensors else inputs
+
+    def view(self, inputs: Inputs) -> Pictures:
+        """View `pixel_values` as pictures; by default it is (P, 3, H, W) already, without padding."""
+        return Pictures(inputs.tensors["pixel_values"], inputs.owner, None)
+
+    def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
+        """Undo `view` with other pixels."""
+        return inputs.with_tensors(pixel_values=pixels)
+
+    def packed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Name the tensors that have no row a sample; by default `pixel_values` has one a picture."""
+        return {"pixel_values": self.pixels(inputs).owner} if "pixel_values" in inputs.tensors else {}
+
+    def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
+        """Return the batch of some samples (see `Model.select`); without a picture among them, no `pixel_values`."""
+        chosen = super().select(inputs, rows)
+        bare = [key for key in self.packed(inputs) if not len(chosen.tensors[key])]
+        return replace(chosen, tensors={key: value for key, value in chosen.tensors.items() if key not in bare})
+
+    @property
+    def vision_blocks(self) -> Sequence[nn.Module]:
+        """The vision encoder's blocks."""
+        return find_blocks(self.network)
+
+    def lora_targets(self, block: nn.Module) -> Mapping[str, nn.Linear | Part]:
+        """Find the query, key and value projections of a block."""
+        return find_targets(block)
+
+    def answer_logits(self, inputs: Inputs, answers: Tensor | None = None) -> Tensor:
+        """Run one forward pass that projects to the vocabulary only where the answer is (see `Model.answer_logits`)."""
+        tensors, keep = inputs.tensors, 1
+        if answers is not None:
+            tensors, keep = self._continued(tensors, answers[:, :-1]), answers.shape[1]
+        logits: Tensor = self.network(**tensors, use_cache=False, logits_to_keep=keep).logits
+        return logits.float()
+
+    def _continued(self, tensors: dict[str, Tensor], given: Tensor) -> dict[str, Tensor]:
+        """Append given tokens to the prompts, seeing what a prompt's last token sees."""
+        appended = {"input_ids": given, "attention_mask": torch.ones_like(given)}
+        for key in ("token_type_ids", "mm_token_type_ids"):
+            appended[key] = torch.full_like(given, self.answer_type)
+        for key in ("image_attention_mask", "cross_attention_mask"):
+            if key in tensors:
+                appended[key] = tensors[key][:, -1:].repeat_interleave(given.shape[1], 1)
+        grown = {key: torch.cat([tensors[key], more], dim=1) for key, more in appended.items() if key in tensors}
+        return {**tensors, **grown}
+
+    @torch.no_grad()
+    def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+        """Answer greedily through transformers' own `generate`."""
+        return self._generate(self.network.generate, inputs, max_new_tokens)
+
+    def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+        """Answer greedily through transformers' own `generate`, less the decorators, which stop gradients."""
+        traced = partial(inspect.unwrap(type(self.network).generate), self.network)
+        return self._generate(traced, inputs, max_new_tokens)
+
+    def _generate(self, generate: Any, inputs: Inputs, max_new_tokens: int) -> Generation:
+        out = generate(
+            **inputs.tensors,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=1,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        tokens = out.sequences[:, -len(out.logits) :]
+        ended = torch.isin(tokens, torch.tensor(self._end_tokens(), device=tokens.device)).long()
+        mask = (ended.cumsum(1) - ended) == 0  # True up to and including the first end token
+        texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
+        return Generation(
+            texts=[text.strip() for text in texts],
+            tokens=tokens,
+            mask=mask,
+            logits=torch.stack(out.logits, dim=1).float(),
+        )
+
+    def to_image(self, pixels: Tensor) -> Image:
+        """Undo the image processor's normalisation, clipped to what a picture can show."""
+        mean, std = (values.to(pixels.device) for values in self._normalisation())
+        image: Image = (
+            ((pixels.float() * std + mean).clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        )
+        return image
+
+    def to_pixels(self, image: Image) -> Tensor:
+        """Apply the image processor's normalisation alone."""
+        mean, std = self._normalisation()
+        return (torch.tensor(image).permute(2, 0, 1).float() / 255 - mean) / std
+
+    def _normalisation(self) -> tuple[Tensor, Tensor]:
+        stats = self.processor.image_processor
+        mean, std = (torch.tensor(values)[:, None, None] for values in (stats.image_mean, stats.image_std))
+        return mean, std
+
+    def _end_tokens(self) -> list[int]:
+        configured: Any = self.network.generation_config
+        return [int(token) for token in np.atleast_1d(configured.eos_token_id)]

@@ -1,0 +1,78 @@
+"""LLaVA-NeXT (Liu et al. 2024) and LLaVA-OneVision (Li et al. 2024): an overview and tiles of each picture.
+
+`pixel_values` is (pictures, tiles, 3, S, S), padded with tiles of zeros; the tiles are cut from the picture scaled to
+fit a grid, which leaves black margins about it.
+"""
+
+from math import ceil
+
+import torch
+from torch import Tensor
+from transformers.image_processing_utils import select_best_resolution
+
+from vqttt.models.base import Inputs, Pictures
+from vqttt.models.huggingface import HuggingFaceModel
+
+
+class LlavaNext(HuggingFaceModel):
+    """The LLaVA-NeXT seam; every tile is a picture, its margins and the tiles of zeros are padding."""
+
+    def view(self, inputs: Inputs) -> Pictures:
+        """View the tiles, (pictures * tiles, 3, S, S)."""
+        pixels = inputs.tensors["pixel_values"]
+        tiles, side = pixels.shape[1], pixels.shape[-1]
+        mask = torch.zeros(*pixels.shape[:2], 1, side, side, dtype=torch.bool, device=pixels.device)
+        for n, grid in enumerate(self._grids(inputs)):
+            mask[n, 0] = True
+            if grid is not None:
+                down, across = (edge // side for edge in grid.shape)
+                cut = grid.view(down, side, across, side).transpose(1, 2).flatten(0, 1)
+                mask[n, 1 : len(cut) + 1, 0] = cut
+        return Pictures(pixels.flatten(0, 1), inputs.owner.repeat_interleave(tiles), mask.flatten(0, 1))
+
+    def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
+        """Show other tiles."""
+        return inputs.with_tensors(pixel_values=pixels.view_as(inputs.tensors["pixel_values"]))
+
+    def packed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Tiles and sizes have a row a picture."""
+        return {key: inputs.owner for key in ("pixel_values", "image_sizes") if key in inputs.tensors}
+
+    def row_owner(self, inputs: Inputs) -> Tensor:
+        """The vision tower is given the tiles that are not of zeros."""
+        if "pixel_values" not in inputs.tensors:
+            return inputs.owner
+        side = inputs.tensors["pixel_values"].shape[-1]
+        counts = [1 if grid is None else 1 + grid.numel() // side**2 for grid in self._grids(inputs)]
+        return inputs.owner.repeat_interleave(torch.tensor(counts, device=self.device))
+
+    def _grids(self, inputs: Inputs) -> list[Tensor | None]:
+        """Return of each picture where on its grid of tiles it is, (rows, columns); None where it is not tiled."""
+        grids: list[Tensor | None] = []
+        tiled = self._tiled(inputs)
+        for n, size in enumerate(inputs.tensors["image_sizes"].tolist()):
+            rows, columns = select_best_resolution(size, self.network.config.image_grid_pinpoints)
+            scale = min(rows / size[0], columns / size[1])
+            height, width = (min(ceil(edge * scale), whole) for edge, whole in zip(size, (rows, columns), strict=True))
+            top, left = (rows - height) // 2, (columns - width) // 2
+            grid = torch.zeros(rows, columns, dtype=torch.bool, device=self.device)
+            grid[top : top + height, left : left + width] = True
+            grids.append(grid if tiled[n] else None)
+        return grids
+
+    def _tiled(self, inputs: Inputs) -> list[bool]:
+        return [True] * len(inputs.owner)
+
+
+class LlavaOneVision(LlavaNext):
+    """The LLaVA-OneVision seam: a picture is tiled only where it is its sample's only one."""
+
+    nested = True
+
+    def packed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Numbers of pictures there are of those samples alone that show any."""
+        packed = super().packed(inputs)
+        return {**packed, "batch_num_images": torch.unique_consecutive(inputs.owner)} if packed else {}
+
+    def _tiled(self, inputs: Inputs) -> list[bool]:
+        return [count == 1 for count in inputs.shown or [1] * inputs.count for _ in range(count)]

@@ -1,0 +1,49 @@
+"""Llama 3.2 Vision (Grattafiori et al. 2024): the text looks at tiles of the pictures by cross-attention.
+
+`pixel_values` is (N, pictures, tiles, 3, S, S). Samples of fewer pictures, and pictures of fewer tiles, are padded with
+zeros; a picture smaller than its tiles has black margins on the right and below.
+"""
+
+import torch
+from torch import Tensor
+
+from vqttt.models.base import Inputs, Pictures
+from vqttt.models.huggingface import HuggingFaceModel
+
+
+class Mllama(HuggingFaceModel):
+    """The Llama 3.2 Vision seam; every tile is a picture."""
+
+    nested = True
+    mixes = False
+
+    def view(self, inputs: Inputs) -> Pictures:
+        """View the tiles. Where their margins begin is not among the inputs, but black they are."""
+        pixels = inputs.tensors["pixel_values"]
+        flat = pixels.flatten(0, 2)
+        owner = torch.arange(inputs.count, device=pixels.device).repeat_interleave(len(flat) // inputs.count)
+        real = inputs.tensors["aspect_ratio_mask"].flatten().bool()
+        lit = ((flat - self._black(flat)).abs() > 1e-2).any(1) & real[:, None, None]
+        # Content reaches to the last row and column with any light in it.
+        rows, columns = (lit.any(axis).flip(1).cummax(1).values.flip(1) for axis in (2, 1))
+        return Pictures(flat, owner, (rows[:, :, None] & columns[:, None])[:, None])
+
+    def _black(self, pixels: Tensor) -> Tensor:
+        stats = self.processor.image_processor
+        mean, std = (torch.tensor(values, device=pixels.device) for values in (stats.image_mean, stats.image_std))
+        return (-mean / std).to(pixels.dtype)[:, None, None]
+
+    def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
+        """Show other tiles."""
+        return inputs.with_tensors(pixel_values=pixels.view_as(inputs.tensors["pixel_values"]))
+
+    def packed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Every tensor has a row a sample."""
+        return {}
+
+    def row_owner(self, inputs: Inputs) -> Tensor:
+        """A row is a picture with all its tiles, pictures of zeros too."""
+        if "pixel_values" not in inputs.tensors:
+            return inputs.owner
+        count = inputs.tensors["pixel_values"].shape[1]
+        return torch.arange(inputs.count, device=self.device).repeat_interleave(count)

@@ -1,0 +1,64 @@
+"""The image content of a batch as pictures, and how to work on what is content and leave padding alone."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Pictures(NamedTuple):
+    """The image content of a batch, viewed as pictures whatever layout the family uses.
+
+    `pixels` is (P, 3, H, W), normalised; `owner` (P,) says which sample a picture belongs to; `mask`, (P, 1, H, W), is
+    True where there is content, a rectangle or nothing, and False on padding, which must stay what it was; None where
+    nothing is padding.
+    """
+
+    pixels: Tensor
+    owner: Tensor
+    mask: Tensor | None
+
+    def contents(self) -> Iterator[tuple[Tensor, tuple[slice, slice]]]:
+        """Yield groups of pictures whose content has the same place: which they are, (p,), its rows and columns.
+
+        A picture that is padding alone is in no group.
+        """
+        device = self.pixels.device
+        if self.mask is None:
+            if len(self.pixels):
+                yield torch.arange(len(self.pixels), device=device), (slice(None), slice(None))
+            return
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for n, place in enumerate(_places(self.mask[:, 0])):
+            if place[1] > place[0]:
+                groups.setdefault(place, []).append(n)
+        for (top, bottom, left, right), which in groups.items():
+            yield torch.tensor(which, device=device), (slice(top, bottom), slice(left, right))
+
+    def changed(self, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Return the pixels with `change` made to the content; padding keeps every bit. Gradients pass.
+
+        `change` is given content (p, 3, h, w), cut out so that padding cannot bleed into it, and which pictures it is
+        of, (p,). It returns as many pixels, or several views of them, (V, p, 3, h, w), and then so does this.
+        """
+        if self.mask is None:
+            return change(self.pixels, torch.arange(len(self.pixels), device=self.pixels.device))
+        made = [
+            (which, rows, columns, change(self.pixels[which][..., rows, columns], which))
+            for which, (rows, columns) in self.contents()
+        ]
+        views = made[0][-1].shape[:-4] if made else ()
+        out = self.pixels.expand(*views, *self.pixels.shape).clone()
+        for which, rows, columns, content in made:
+            out[..., which, :, rows, columns] = content
+        return out
+
+
+def _places(mask: Tensor) -> list[tuple[int, ...]]:
+    """Return each content's first and last row and column, the last ones exclusive; zeros where there is none."""
+    edges = []
+    for content in (mask.any(2), mask.any(1)):
+        first = content.int().argmax(1)
+        edges += [first, first + content.sum(1)]
+    return [tuple(place) for place in torch.stack(edges, 1).tolist()]

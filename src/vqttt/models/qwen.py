@@ -1,0 +1,71 @@
+"""Qwen2-VL (Wang et al. 2024), Qwen2.5-VL and Qwen3-VL: all patches of all pictures in one packed sequence.
+
+`pixel_values` is (patches, 3 * 2 * S * S): patches in the order (height / 2, width / 2, 2, 2), each over two frames,
+which for a picture are the same. The vision blocks are given the sequence itself, (patches, width); Qwen2.5-VL's take
+it in the order of windows, which never cross from one picture into the next.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from vqttt.models.base import Inputs, Pictures
+from vqttt.models.huggingface import HuggingFaceModel
+
+
+class QwenVL(HuggingFaceModel):
+    """The seam of the Qwen-VL families."""
+
+    def view(self, inputs: Inputs) -> Pictures:
+        """Undo the packing; smaller pictures are padded with zeros on the right and below."""
+        runs = torch.split(inputs.tensors["pixel_values"], self._lengths(inputs))
+        pictures = [self._unpacked(run, *grid) for run, grid in zip(runs, self._grids(inputs), strict=True)]
+        height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
+        padded, masks = [], []
+        for picture in pictures:
+            margins = (0, width - picture.shape[2], 0, height - picture.shape[1])
+            padded.append(pad(picture, margins))
+            masks.append(pad(torch.ones_like(picture[:1], dtype=torch.bool), margins))
+        return Pictures(torch.stack(padded), inputs.owner, torch.stack(masks))
+
+    def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
+        """Pack other pictures."""
+        patches = [self._packed(picture, *grid) for picture, grid in zip(pixels, self._grids(inputs), strict=True)]
+        return inputs.with_tensors(pixel_values=torch.cat(patches))
+
+    def packed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Patches belong to the sample of their picture."""
+        if "pixel_values" not in inputs.tensors:
+            return {}
+        return {"pixel_values": self.row_owner(inputs), "image_grid_thw": inputs.owner}
+
+    def row_owner(self, inputs: Inputs) -> Tensor:
+        """A row is a patch."""
+        if "pixel_values" not in inputs.tensors:
+            return inputs.owner
+        return inputs.owner.repeat_interleave(torch.tensor(self._lengths(inputs), device=self.device))
+
+    def _grids(self, inputs: Inputs) -> list[tuple[int, int]]:
+        return [(rows, columns) for _, rows, columns in inputs.tensors["image_grid_thw"].tolist()]
+
+    def _lengths(self, inputs: Inputs) -> list[int]:
+        return [rows * columns for rows, columns in self._grids(inputs)]
+
+    @property
+    def _sizes(self) -> tuple[int, int, int]:
+        processor = self.processor.image_processor
+        return processor.merge_size, processor.temporal_patch_size, processor.patch_size
+
+    def _unpacked(self, patches: Tensor, rows: int, columns: int) -> Tensor:
+        """Return one picture (3, H, W) of its patches."""
+        merged, frames, side = self._sizes
+        tiles = patches.view(rows // merged, columns // merged, merged, merged, 3, frames, side, side)[:, :, :, :, :, 0]
+        return tiles.permute(4, 0, 2, 5, 1, 3, 6).reshape(3, rows * side, columns * side)
+
+    def _packed(self, picture: Tensor, rows: int, columns: int) -> Tensor:
+        """Undo `_unpacked`, and drop the margins."""
+        merged, frames, side = self._sizes
+        inner = picture[:, : rows * side, : columns * side]
+        tiles = inner.reshape(3, rows // merged, merged, side, columns // merged, merged, side)
+        patches = tiles.permute(1, 4, 2, 5, 0, 3, 6).unsqueeze(5).expand(-1, -1, -1, -1, -1, frames, -1, -1)
+        return patches.reshape(rows * columns, -1)
