@@ -9,7 +9,7 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "vqttt"
 ROOMS = [
     "types", "errors", "registry", "images", "degradations", "restorers", "quality", "gallery",
     "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "objectives", "features", "methods",
-    "bench", "tasks", "scoring", "stats", "perception", "remedies",
+    "bench", "scoring", "tasks", "stats", "perception", "remedies",
     "provenance", "runfolder", "batches", "study", "tables", "figures", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -31,6 +31,9 @@ _SCHEMA: dict[str, type[pl.DataType]] = {
 }
 _SCHEMA |= {field.name: COLUMN_TYPES[field.type] for field in fields(Record) if isinstance(field.type, type)}
 
+_LATER = ("base_format_score", "format_score")
+"""Columns that older runs lack."""
+
 if TYPE_CHECKING:
     import rich.table
 
@@ -46,7 +49,9 @@ def load_records(run: Path) -> pl.DataFrame:
     cells = []
     for file in sorted(run.glob("cells/*.parquet")):
         try:
-            cells.append(pl.read_parquet(file).select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items()))
+            cell = pl.read_parquet(file)
+            cell = cell.with_columns(pl.lit(None).alias(name) for name in _LATER if name not in cell.columns)
+            cells.append(cell.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items()))
         except (pl.exceptions.PolarsError, OSError) as error:
             reason = str(error).strip().splitlines()[0]
             raise RunFolderError(f"cannot read {file} ({reason}); remove it and run the study again") from error

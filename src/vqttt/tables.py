@@ -118,7 +118,7 @@ _COLUMNS: dict[str, tuple[str, Callable[..., str], tuple[str, ...]]] = {
     "within": ("same question", _correlation, ("within", "within_low", "within_high")),
 }
 for _show, _names in [
-    (percent, "clean_accuracy:clean accuracy clean degraded rolled_back tuned"),
+    (percent, "clean_accuracy:clean accuracy clean degraded rolled_back tuned format_accuracy:with-format-credit"),
     (_number, "n:samples corrective:fixed destructive:broken failed helped hurt"),
     (_format(".3f"), "ece seconds_per_sample:s/sample seconds:s/sample"),
     (_format(".1f", unit="×"), "cost:time"),
@@ -126,7 +126,7 @@ for _show, _names in [
     (_p_value, "p_value:p"),
 ]:
     for _name, _, _heading in (word.partition(":") for word in _names.split()):
-        _COLUMNS[_name] = (_heading or label(_name), _show, (_name,))
+        _COLUMNS[_name] = (_heading.replace("-", " ") or label(_name), _show, (_name,))
 
 
 def _table(title: str, frame: pl.DataFrame, keys: Sequence[str], numbers: Sequence[str], note: str) -> Table:
@@ -254,7 +254,7 @@ def calibration_table(records: pl.DataFrame) -> Table:
 def cells_table(summary: pl.DataFrame) -> Table:
     """Tabulate every cell."""
     keys = ("model", "task", "degradation", "severity", "restorer", "method", "scale", "seed")
-    numbers = ["n", "accuracy", "delta", "p_value", "corrective", "destructive"]
+    numbers = ["n", "accuracy", "delta", "p_value", "corrective", "destructive", "format_accuracy"]
     numbers += ["ece", "seconds_per_sample", "tuned", "rolled_back", "failed"]
     note = "Percent, and points with 95% intervals. p: McNemar's exact test, not corrected for the number of cells."
     return _table("All cells", summary, keys, numbers, note)

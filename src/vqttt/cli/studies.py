@@ -34,7 +34,9 @@ class Preset(StrEnum):
 def study(
     preset: Annotated[Preset, typer.Option(help="What is not said otherwise comes from here.")] = Preset.QUICK,
     model: Annotated[str | None, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="A task, or jsonl:PATH; may be repeated.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="A task, jsonl:PATH, tsv:PATH or BENCHMARK:PATH; may be repeated.")
+    ] = None,
     degradation: Annotated[
         list[str] | None, typer.Option(help="A degradation or style, several joined by +, or clean; may be repeated.")
     ] = None,
