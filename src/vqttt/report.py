@@ -67,6 +67,8 @@ def console_tables(records: pl.DataFrame) -> list["rich.table.Table"]:
     shown = [tables.overview_table(overview(plain), brief=True), tables.accuracy_table(summarise(records))]
     if records["restorer"].n_unique() > 1:
         shown.insert(1, tables.remedies_table(remedies(records), brief=True))
+    benchmarks = tables.benchmark_table(records, most=5)
+    shown += [benchmarks] if benchmarks.rows else []
     if (records["error"] != "").any():
         shown.append(tables.errors_table(records))
     return [table.rich() for table in shown]
@@ -103,6 +105,7 @@ def write_html(run: Path) -> Path:
     shown = {"categories": tables.category_table(plain), "calibration": tables.calibration_table(plain)}
     shown |= {"errors": tables.errors_table(records), "cells": tables.cells_table(summarise(records))}
     shown |= {"by_degradation": tables.remedies_table(by_degradation(records), "Remedies by degradation")}
+    shown |= {"benchmarks": tables.benchmark_table(plain)}
     names = ("overview", "quality", "accuracy", "correlations", "remedies")
     # By its own name the template would not be taken for HTML, so escaping is asked for.
     page = Environment(loader=PackageLoader("vqttt"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -134,7 +137,8 @@ def _main_tables(records: pl.DataFrame) -> list[Table]:
 
 
 def _filled(records: pl.DataFrame) -> list[Table]:
-    return [table for table in _main_tables(records) if table.rows]
+    every = (*_main_tables(records), tables.benchmark_table(without_restorers(records)))
+    return [table for table in every if table.rows]
 
 
 def _findings(records: pl.DataFrame) -> dict[str, Any]:

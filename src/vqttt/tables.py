@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from vqttt import stats
+from vqttt.scoring.aggregates import AGGREGATES, aggregate
 from vqttt.stats import ALL, BASELINE, CLEAN
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _table(title: str, frame: pl.DataFrame, keys: Sequence[str], numbers: Sequen
     """Tabulate a frame by `keys`, leaving out those that tell nothing apart; columns of text are shown as they are."""
     if len(frame) and set(frame["task"]) > {ALL} and frame["task"].n_unique() == 2:
         frame = frame.filter(pl.col("task") != ALL)  # the only task says the same
-    always = ("task", "method", "degradation", "severity", "category", "error")
+    always = ("task", "method", "degradation", "severity", "category", "error", "figure")
     keys = [key for key in keys if key in frame.columns and (key in always or frame[key].n_unique() > 1)]
     columns = [_COLUMNS.get(name, (name, str, (name,))) for name in numbers]
     if "degradation" in keys:
@@ -258,6 +259,27 @@ def cells_table(summary: pl.DataFrame) -> Table:
     numbers += ["ece", "seconds_per_sample", "tuned", "rolled_back", "failed"]
     note = "Percent, and points with 95% intervals. p: McNemar's exact test, not corrected for the number of cells."
     return _table("All cells", summary, keys, numbers, note)
+
+
+def benchmark_table(records: pl.DataFrame, most: int = 99) -> Table:
+    """Tabulate what benchmarks report besides means (see `vqttt.scoring.aggregates`), at most so many rows a cell."""
+    rows = []
+    for cell in records.partition_by(stats.CELL, maintain_order=True):
+        if cell["task"][0].partition(":")[0] not in AGGREGATES:
+            continue
+        fields = cell.select("sample_id", "category", "question_type", "reference", "answer", "score")
+        untuned = fields.with_columns(cell["base_answer"].alias("answer"), cell["base_score"].alias("score"))
+        before, after = (aggregate(cell["task"][0], part.to_dicts()) for part in (untuned, fields))
+        shown = _format(".1f")
+        rows += [
+            cell.select(stats.CELL).row(0, named=True)
+            | {"figure": name, "untuned": shown(before.get(name)), "with method": shown(value)}
+            for name, value in list(after.items())[:most]
+        ]
+    keys = ("model", "task", "degradation", "severity", "restorer", "method", "scale", "seed", "figure")
+    note = "As each benchmark defines them: percent, but for MME's and OCRBench's sums and for counts."
+    numbers = ("untuned", "with method") if rows else ()
+    return _table("Reported by the benchmarks", pl.DataFrame(rows), keys, numbers, note)
 
 
 def errors_table(records: pl.DataFrame) -> Table:

@@ -46,7 +46,7 @@ def samples(path: Path) -> list[Sample]:
             for row, place in _rows(file, path):
                 rows.append(row)
                 if len(row.get("image", "")) > _REFERENCE:
-                    places[row["index"]] = place
+                    places.setdefault(row["index"], place)
                 row["image"] = row.get("image", "")[: _REFERENCE + 1]  # not all the pictures at once
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; a TSV file is wanted") from error

@@ -124,7 +124,8 @@ def _from_disk(datasets: Any, benchmark: Benchmark, path: Path, config: str) -> 
     datasets.disable_progress_bars()
     try:
         if saved is None:
-            return datasets.load_dataset("parquet", data_files=list(map(str, files)), split="train")
+            # Unlike load_dataset, this does not tell the Hub of every load.
+            return datasets.Dataset.from_parquet(list(map(str, files)))
         data = datasets.load_from_disk(str(saved))
     except Exception as error:  # whatever Arrow makes of a damaged file
         raise InputError(f"cannot read {path} as a table ({_reason(error)}); fetch it again") from error
