@@ -278,6 +278,15 @@ def test_a_study_from_end_to_end(folders: dict[str, Path], tmp_path: Path) -> No
     assert any(table.title and "Reported by" in str(table.title) for table in console_tables(records))
 
 
+def test_likelihood_answers_by_letter_in_a_study(folders: dict[str, Path], tmp_path: Path) -> None:
+    tasks = tuple(f"{name}:{folders[name]}" for name in ("ai2d", "mmmu", "chartqa"))
+    config = StudyConfig(model="fake", tasks=tasks, degradations=("clean",), methods=("likeliest",))
+    run(config, tmp_path / "run", FakeModel, lambda *_: None)
+    answers = {row["sample_id"]: row["answer"] for row in load_records(tmp_path / "run").to_dicts()}
+    assert answers["ai2d-00000"] in "ABCD" and answers["mmmu-validation_Art_Theory_1"] in "ABC"
+    assert answers["chartqa-00000"] == "red"
+
+
 def write_and_summarise(folder: Path) -> list[dict]:
     assert "format_accuracy" in write_csv(folder).read_text().partition("\n")[0]
     return summarise(load_records(folder)).to_dicts()

@@ -8,8 +8,8 @@ import pytest
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "vqttt"
 ROOMS = [
     "types", "errors", "registry", "images", "degradations", "restorers", "quality", "gallery",
-    "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "objectives", "features", "methods",
-    "bench", "scoring", "tasks", "stats", "perception", "remedies",
+    "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "objectives", "features", "likelihood",
+    "methods", "bench", "scoring", "tasks", "stats", "perception", "remedies",
     "provenance", "runfolder", "batches", "study", "tables", "figures", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))

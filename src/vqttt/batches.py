@@ -149,7 +149,8 @@ def _answer_untuned(
         return None
     try:
         inputs = model.encode([images[sample.id] for sample in samples], [question_text(sample) for sample in samples])
-        inputs = replace(inputs, groups=tuple(sample.question_type for sample in samples))
+        groups, options = (tuple(s.question_type for s in samples), tuple(s.choices for s in samples))
+        inputs = replace(inputs, groups=groups, options=options)
         return inputs, model.generate(inputs, max_new_tokens)
     except (ValueError, RuntimeError, IndexError) as error:
         return error

@@ -48,6 +48,7 @@ def study(
     limit: Annotated[int | None, typer.Option(help="At most so many questions a task.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides every random draw.")] = None,
     batch: Annotated[int | None, typer.Option(help="Questions answered, and tuned, together.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Length of an answer, at most, in tokens.")] = None,
     scale: Annotated[str | None, typer.Option(help="relative or absolute lengths of degradations.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder. Run again to resume.")] = None,
 ) -> None:
@@ -64,6 +65,7 @@ def study(
         "limit": limit,
         "seed": seed,
         "batch": batch,
+        "max_new_tokens": max_new_tokens,
         "scale": scale,
     }
     config = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})

@@ -30,11 +30,14 @@ class Inputs:
         tensors: the keyword arguments of the model's forward; token tensors are left-padded, (N, L).
         count: number of samples, N.
         groups: each sample's type of question, where it is known; no model sees it.
+        options: each sample's options, empty for an open question; the question has them as well, if a model is to see
+            them.
     """
 
     tensors: dict[str, Tensor]
     count: int
     groups: tuple[str, ...] = ()
+    options: tuple[tuple[str, ...], ...] = ()
 
     def with_tensors(self, **changed: Tensor) -> "Inputs":
         """Return the same batch with some tensors replaced."""
@@ -112,9 +115,11 @@ class Model(ABC):
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
         """Return the batch of some samples of a batch; by default every tensor has a row a sample."""
         index = torch.tensor(rows, device=self.device)
-        groups = tuple(inputs.groups[n] for n in rows) if inputs.groups else ()
         return Inputs(
-            tensors={key: value[index] for key, value in inputs.tensors.items()}, count=len(rows), groups=groups
+            tensors={key: value[index] for key, value in inputs.tensors.items()},
+            count=len(rows),
+            groups=tuple(inputs.groups[n] for n in rows) if inputs.groups else (),
+            options=tuple(inputs.options[n] for n in rows) if inputs.options else (),
         )
 
     def row_owner(self, inputs: Inputs) -> Tensor:
@@ -137,6 +142,10 @@ class Model(ABC):
         logits = self.answer_logits(inputs)
         answers = self.generate(inputs, max_new_tokens)
         return replace(answers, logits=torch.cat([logits, answers.logits[:, 1:]], dim=1))
+
+    @abstractmethod
+    def answer_tokens(self, text: str) -> list[int]:
+        """Return the tokens of a text as an answer, without those that begin or end one."""
 
     @abstractmethod
     def to_image(self, pixels: Tensor) -> Image:
@@ -235,6 +244,11 @@ class HuggingFaceModel(Model):
             mask=mask,
             logits=torch.stack(out.logits, dim=1).float(),
         )
+
+    def answer_tokens(self, text: str) -> list[int]:
+        """Return the tokenizer's, no special ones among them."""
+        tokens: list[int] = self.processor.tokenizer(text, add_special_tokens=False).input_ids
+        return tokens
 
     def to_image(self, pixels: Tensor) -> Image:
         """Undo the image processor's normalisation, clipped to what a picture can show."""
