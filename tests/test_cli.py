@@ -12,7 +12,7 @@ import pytest
 from vqttt import cli
 from vqttt.cli import studies
 from vqttt.cli.lists import Kind
-from vqttt.cli.studies import Format
+from vqttt.cli.runs import Format
 from vqttt.images import load_image, save_image
 from vqttt.quality import METRICS
 
@@ -58,6 +58,7 @@ def test_help_is_quick_and_imports_no_torch() -> None:
         "restorers install",
         "list",
         "report",
+        "compare",
         "tune",
         "clean-features",
         "bench",
@@ -174,6 +175,23 @@ def test_study_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     for form in Format:
         assert vqttt(monkeypatch, "report", out, "--format", form) == 0
         assert Path(capsys.readouterr().out.strip()).is_file()
+
+
+def test_a_study_from_a_file_tried_run_and_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text('model = "fake"\ntasks = ["digits"]\ndegradations = ["fog"]\nseverities = [3]\nlimit = 10\n')
+    arguments = ("study", "--config", file, "--out")
+    assert vqttt(monkeypatch, *arguments, tmp_path / "none", "--dry-run") == 0
+    assert "conditions: 1, methods: 3, cells: 3, answers: 30" in capsys.readouterr().out
+    assert not (tmp_path / "none").exists()
+    assert vqttt(monkeypatch, *arguments, tmp_path / "a", "--method", "none") == 0
+    assert vqttt(monkeypatch, *arguments, tmp_path / "b", "--method", "tta") == 0
+    capsys.readouterr()
+    assert vqttt(monkeypatch, "compare", tmp_path / "a", tmp_path / "b") == 0
+    assert "none → tta" in capsys.readouterr().out
+    assert vqttt(monkeypatch, "compare", tmp_path / "a", tmp_path / "missing") == 2
 
 
 def test_version_and_bare_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

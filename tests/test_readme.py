@@ -20,6 +20,8 @@ COMMANDS = [line[2:] for line in README.splitlines() if line.startswith("$ vqttt
 def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     save_image(vq_mini.samples("dev", 2)[1].load(), tmp_path / "photo.jpg")
+    (block,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "study.toml").write_text(block)
     return tmp_path / "photo.jpg"
 
 

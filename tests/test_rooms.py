@@ -9,8 +9,9 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "vqttt"
 ROOMS = [
     "types", "errors", "registry", "images", "degradations", "restorers", "quality", "gallery",
     "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "objectives", "features", "likelihood",
-    "methods", "bench", "scoring", "tasks", "stats", "perception", "remedies",
-    "provenance", "runfolder", "batches", "study", "tables", "figures", "report", "cli",
+    "methods", "bench", "scoring", "tasks", "stats", "perception", "paradox", "remedies",
+    "provenance", "runfolder", "batches", "study", "configfile", "estimate", "compare",
+    "tables", "reported", "figures", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 

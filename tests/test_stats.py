@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest
 
-from vqttt import stats
+from vqttt import paradox, stats
 
 
 def records(scores: dict[tuple[str, int, str], list[float]], base: dict[tuple[str, int], list[float]]) -> pl.DataFrame:
@@ -122,20 +122,20 @@ def test_quality_effect_counts_the_paradox() -> None:
     base = {("clean", 0): clean, ("fog", 1): hurts, ("snow", 1): helps, ("snow", 2): clean}
     # There is no baseline, and a method's own scores must not matter.
     frame = records({(*key, "tuned"): [1.0] * 40 for key in base}, base)
-    effect = stats.quality_effect(frame)
-    assert effect["verdict"].to_list() == ["hurts", "helps", "no clear effect"]
+    effect = paradox.quality_effect(frame)
+    assert effect["verdict"].to_list() == ["hurts", "helps", "undecided"]
     assert effect.select("helped", "hurt").rows() == [(1, 18), (10, 0), (0, 0)]
     assert effect["delta"].to_list() == pytest.approx([-17 / 40, 10 / 40, 0])
     assert effect["p_holm"][1] == pytest.approx(2 * binomtest(0, 10).pvalue)
-    halves = stats.quality_effect(frame, by_category=True)
+    halves = paradox.quality_effect(frame, by_category=True)
     assert halves["n"].to_list() == [20] * 6 and halves["helped"].sum() == effect["helped"].sum()
 
 
 def test_quality_effect_needs_both_sides_and_only_shared_samples() -> None:
     base = {("clean", 0): [1.0] * 5, ("fog", 1): [0.0] * 9}
     both = records({("clean", 0, "none"): [1.0] * 5, ("fog", 1, "none"): [0.0] * 9}, base)
-    assert stats.quality_effect(both)["n"].to_list() == [5]
-    assert stats.quality_effect(both.filter(pl.col("degradation") == "clean")).is_empty()
+    assert paradox.quality_effect(both)["n"].to_list() == [5]
+    assert paradox.quality_effect(both.filter(pl.col("degradation") == "clean")).is_empty()
 
 
 def test_untuned_answers_come_from_the_baseline_unless_it_failed() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from vqttt.paradox import Bin
 from vqttt.perception import BINS
 from vqttt.stats import CLEAN
 from vqttt.tables import label
@@ -108,6 +109,31 @@ def quality_panel(shares: pl.DataFrame, limits: tuple[float, float], title: str)
         axes.legend(fontsize=7.5, frameon=False, ncols=2)
 
     return _draw(paint, 3.9, 2.8)
+
+
+def reliability_panel(curves: Mapping[str, Sequence[Bin]], drawn: Mapping[str, Mark]) -> str:
+    """Draw the share of right answers against confidence, by method; the diagonal is perfect calibration."""
+
+    def paint(axes: Axes) -> None:
+        axes.plot((0, 100), (0, 100), color=_INK, linewidth=1, linestyle=":")
+        for method, bins in curves.items():
+            x, y = ([100 * value for value in column] for column in list(zip(*bins, strict=True))[1:])
+            axes.plot(x, y, color=drawn[method].colour, marker=drawn[method].marker)
+        axes.set(title="Reliability, degraded", xlabel="confidence (%)", ylabel="right (%)")
+
+    return _draw(paint, 3.6, 2.8)
+
+
+def risk_panel(curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], drawn: Mapping[str, Mark]) -> str:
+    """Draw the error rate among the most confident answers against how many are given, by method."""
+
+    def paint(axes: Axes) -> None:
+        for method, (coverage, risk) in curves.items():
+            some = np.unique(np.linspace(0, len(coverage) - 1, 200).astype(int))
+            axes.plot(100 * coverage[some], 100 * risk[some], color=drawn[method].colour)
+        axes.set(title="Risk and coverage, degraded", xlabel="answered, most confident first (%)", ylabel="wrong (%)")
+
+    return _draw(paint, 3.6, 2.8)
 
 
 def gain_panel(gains: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, title: str) -> str:

@@ -16,10 +16,12 @@ import polars as pl
 
 from vqttt import figures, stats, tables
 from vqttt.errors import RunFolderError
+from vqttt.paradox import headroom, quality_effect, redraws, reliability, risk_coverage
 from vqttt.perception import accuracy_by_quality, rank_correlations
 from vqttt.remedies import by_degradation, remedies, without_restorers
+from vqttt.reported import benchmark_table
 from vqttt.runfolder import COLUMN_TYPES
-from vqttt.stats import ALL, BASELINE, CLEAN, overview, quality_effect, summarise
+from vqttt.stats import ALL, BASELINE, CLEAN, overview, summarise
 from vqttt.tables import UNTUNED, Table, label, methods_of
 from vqttt.types import Record
 
@@ -67,7 +69,7 @@ def console_tables(records: pl.DataFrame) -> list["rich.table.Table"]:
     shown = [tables.overview_table(overview(plain), brief=True), tables.accuracy_table(summarise(records))]
     if records["restorer"].n_unique() > 1:
         shown.insert(1, tables.remedies_table(remedies(records), brief=True))
-    benchmarks = tables.benchmark_table(records, most=5)
+    benchmarks = benchmark_table(records, most=5)
     shown += [benchmarks] if benchmarks.rows else []
     if (records["error"] != "").any():
         shown.append(tables.errors_table(records))
@@ -103,9 +105,10 @@ def write_html(run: Path) -> Path:
     command = (about.get("config") or {}).get("command") or about.get("command") or ""
     plain = without_restorers(records)
     shown = {"categories": tables.category_table(plain), "calibration": tables.calibration_table(plain)}
+    shown |= {"headroom": tables.headroom_table(headroom(plain)), "redraws": tables.redraws_table(redraws(plain))}
     shown |= {"errors": tables.errors_table(records), "cells": tables.cells_table(summarise(records))}
     shown |= {"by_degradation": tables.remedies_table(by_degradation(records), "Remedies by degradation")}
-    shown |= {"benchmarks": tables.benchmark_table(plain)}
+    shown |= {"benchmarks": benchmark_table(plain)}
     names = ("overview", "quality", "accuracy", "correlations", "remedies")
     # By its own name the template would not be taken for HTML, so escaping is asked for.
     page = Environment(loader=PackageLoader("vqttt"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -116,6 +119,7 @@ def write_html(run: Path) -> Path:
         marks=figures.marks(methods_of(plain)),
         **_panels(plain),
         quality_charts=_quality_panels(plain),
+        calibration_charts=_calibration_panels(plain),
         examples=_examples(details),
         kernels=_kernels(details),
         restored=sorted(set(plain["restorer"]) - {stats.BASELINE}),
@@ -137,7 +141,7 @@ def _main_tables(records: pl.DataFrame) -> list[Table]:
 
 
 def _filled(records: pl.DataFrame) -> list[Table]:
-    every = (*_main_tables(records), tables.benchmark_table(without_restorers(records)))
+    every = (*_main_tables(records), benchmark_table(without_restorers(records)))
     return [table for table in every if table.rows]
 
 
@@ -198,6 +202,26 @@ def _quality_panels(records: pl.DataFrame) -> list[dict[str, Any]]:
         tasks = of_model.partition_by("task", maintain_order=True, as_dict=True)
         drawings = {str(task): figures.quality_panel(part, limits, str(task)) for (task,), part in tasks.items()}
         groups.append({"heading": model if records["model"].n_unique() > 1 else "", "panels": drawings})
+    return groups
+
+
+def _calibration_panels(records: pl.DataFrame) -> list[dict[str, Any]]:
+    """Draw reliability and risk against coverage on degraded pictures, two panels for each model."""
+    groups = []
+    drawn = figures.marks(methods_of(records))
+    for (model,), cells in records.filter(pl.col("degradation") != CLEAN).group_by("model", maintain_order=True):
+        answers = {
+            methods_of(records)[0]: stats.untuned(cells).select(confidence="base_confidence", score="base_score")
+        }
+        for (method,), of_method in cells.filter(pl.col("method") != BASELINE).group_by("method", maintain_order=True):
+            answers[str(method)] = of_method.select("confidence", "score")
+        reliable = {name: reliability(part["confidence"], part["score"]) for name, part in answers.items()}
+        risks = {name: risk_coverage(part["confidence"], part["score"]) for name, part in answers.items()}
+        panels = {
+            "Reliability": figures.reliability_panel(reliable, drawn),
+            "Risk and coverage": figures.risk_panel(risks, drawn),
+        }
+        groups.append({"heading": model if records["model"].n_unique() > 1 else "", "panels": panels})
     return groups
 
 

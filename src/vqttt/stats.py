@@ -254,33 +254,6 @@ def clean_and_degraded(records: pl.DataFrame) -> pl.DataFrame:
     return in_order(degraded.join(clean, on=same, how="inner", maintain_order="left"))
 
 
-def quality_effect(records: pl.DataFrame, by_category: bool = False) -> pl.DataFrame:
-    """Compare the untuned model on degraded pictures with itself on the same pictures clean: the quality paradox.
-
-    One row for each model, task (and category) and degraded condition: accuracies `clean` and `degraded`, their
-    paired difference, counts of samples `helped` (wrong when clean, right when degraded) and `hurt`, McNemar's
-    p-value, the same after Holm's correction over all rows, and a verdict by it. Empty if nothing can be compared.
-    """
-    parts = [name for name in CELL if name != "method"]
-    keys = [*parts[:2], "category", *parts[2:]] if by_category else parts
-    rows = []
-    for group in clean_and_degraded(records).partition_by(keys, maintain_order=True):
-        before, after = group["clean_score"].to_numpy(), group["base_score"].to_numpy()
-        delta, (helped, hurt) = paired_difference(before, after), flips(before, after)
-        rows.append(
-            group.select(keys).row(0, named=True)
-            | {"n": len(group), "clean": float(before.mean()), "degraded": float(after.mean())}
-            | {"delta": delta.value, "ci_low": delta.low, "ci_high": delta.high}
-            | {"helped": helped, "hurt": hurt, "p_value": mcnemar(before, after)}
-        )
-    if not rows:
-        return pl.DataFrame()
-    effect = pl.DataFrame(rows)
-    side = pl.when(pl.col("helped") > pl.col("hurt")).then(pl.lit("helps")).otherwise(pl.lit("hurts"))
-    verdict = pl.when(pl.col("p_holm") < ALPHA).then(side).otherwise(pl.lit("no clear effect"))
-    return effect.with_columns(p_holm=holm(effect["p_value"].to_numpy())).with_columns(verdict=verdict)
-
-
 def _seconds(records: pl.DataFrame) -> float | None:
     """Return the mean time a sample, where any was taken."""
     seconds = records["seconds"].drop_nulls().drop_nans().to_numpy()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from vqttt import stats
-from vqttt.scoring.aggregates import AGGREGATES, aggregate
 from vqttt.stats import ALL, BASELINE, CLEAN
 
 if TYPE_CHECKING:
@@ -115,12 +114,14 @@ _COLUMNS: dict[str, tuple[str, Callable[..., str], tuple[str, ...]]] = {
     "delta": ("gain", _gain, ("delta", "ci_low", "ci_high")),
     "change": ("change", _gain, ("delta", "ci_low", "ci_high")),
     "p_holm": ("p", _p_value, ("p_holm",)),
+    "p_equal": ("p of no effect", _p_value, ("p_equal",)),
     "rho": ("all pictures", _correlation, ("rho", "rho_low", "rho_high")),
     "within": ("same question", _correlation, ("within", "within_low", "within_high")),
 }
 for _show, _names in [
-    (percent, "clean_accuracy:clean accuracy clean degraded rolled_back tuned format_accuracy:with-format-credit"),
-    (_number, "n:samples corrective:fixed destructive:broken failed helped hurt"),
+    (percent, "clean_accuracy:clean accuracy clean degraded rolled_back tuned oracle corrected redrawn first second"),
+    (percent, "format_accuracy:with-format-credit"),
+    (_number, "n:samples conditions seeds cells corrective:fixed destructive:broken failed helped hurt"),
     (_format(".3f"), "ece seconds_per_sample:s/sample seconds:s/sample"),
     (_format(".1f", unit="×"), "cost:time"),
     (_format(".1f"), "psnr:PSNR"),
@@ -134,7 +135,7 @@ def _table(title: str, frame: pl.DataFrame, keys: Sequence[str], numbers: Sequen
     """Tabulate a frame by `keys`, leaving out those that tell nothing apart; columns of text are shown as they are."""
     if len(frame) and set(frame["task"]) > {ALL} and frame["task"].n_unique() == 2:
         frame = frame.filter(pl.col("task") != ALL)  # the only task says the same
-    always = ("task", "method", "degradation", "severity", "category", "error", "figure")
+    always = ("task", "method", "degradation", "severity", "category", "error")
     keys = [key for key in keys if key in frame.columns and (key in always or frame[key].n_unique() > 1)]
     columns = [_COLUMNS.get(name, (name, str, (name,))) for name in numbers]
     if "degradation" in keys:
@@ -185,9 +186,27 @@ def quality_table(effect: pl.DataFrame) -> Table:
     note = (
         "The untuned model on the same pictures clean and degraded, in percent. Helped: wrong when clean, right when "
     )
-    note += "degraded; hurt: the reverse. p: McNemar's exact test after Holm's correction over the whole table."
-    numbers = ("n", "clean", "degraded", "change", "helped", "hurt", "p_holm", "verdict") if len(effect) else ()
-    return _table("Quality effect", effect, keys, numbers, note)
+    note += "degraded; hurt: the reverse. p: McNemar's exact test; p of no effect: two one-sided tests for a change "
+    note += "within two points. Both after Holm's correction over the whole table."
+    numbers = ("n", "clean", "degraded", "change", "helped", "hurt", "p_holm", "p_equal", "verdict")
+    return _table("Quality effect", effect, keys, numbers if len(effect) else (), note)
+
+
+def headroom_table(frame: pl.DataFrame) -> Table:
+    """Tabulate `paradox.headroom`."""
+    note = "What choosing the picture's quality could gain the untuned model. Best: the degraded condition with most "
+    note += "right answers; its change from clean is measured where it was not chosen. Oracle: right if the clean "
+    note += "picture or any degraded one is; it knows the labels, and grows by luck with the number of conditions."
+    numbers = ("n", "conditions", "clean", "best", "change", "oracle") if len(frame) else ()
+    return _table("Headroom", frame, ("model", "task"), numbers, note)
+
+
+def redraws_table(frame: pl.DataFrame) -> Table:
+    """Tabulate `paradox.redraws`."""
+    note = "Answers that degrading made right, of a hundred, beside those that drawing the same degradation anew with "
+    note += "another seed makes right; change is the first less the second. At or below zero, all is luck of the draw."
+    numbers = ("n", "seeds", "corrected", "redrawn", "change") if len(frame) else ()
+    return _table("Corrected or redrawn", frame, ("model", "task"), numbers, note)
 
 
 def correlation_table(correlations: pl.DataFrame) -> Table:
@@ -252,6 +271,14 @@ def calibration_table(records: pl.DataFrame) -> Table:
     return _table("Calibration", pl.DataFrame(rows), ("model", "task", "method"), list(rows[0])[3:], note)
 
 
+def comparison_table(frame: pl.DataFrame, title: str) -> Table:
+    """Tabulate `compare.compare`."""
+    note = "Percent right in the first run and the second, on the same pictures; p: McNemar's exact test after Holm's "
+    note += "correction over the table."
+    numbers = ("n", "cells", "first", "second", "change", "corrective", "destructive", "p_holm")
+    return _table(title, frame, ("task", "method"), numbers, note)
+
+
 def cells_table(summary: pl.DataFrame) -> Table:
     """Tabulate every cell."""
     keys = ("model", "task", "degradation", "severity", "restorer", "method", "scale", "seed")
@@ -259,27 +286,6 @@ def cells_table(summary: pl.DataFrame) -> Table:
     numbers += ["ece", "seconds_per_sample", "tuned", "rolled_back", "failed"]
     note = "Percent, and points with 95% intervals. p: McNemar's exact test, not corrected for the number of cells."
     return _table("All cells", summary, keys, numbers, note)
-
-
-def benchmark_table(records: pl.DataFrame, most: int = 99) -> Table:
-    """Tabulate what benchmarks report besides means (see `vqttt.scoring.aggregates`), at most so many rows a cell."""
-    rows = []
-    for cell in records.partition_by(stats.CELL, maintain_order=True):
-        if cell["task"][0].partition(":")[0] not in AGGREGATES:
-            continue
-        fields = cell.select("sample_id", "category", "question_type", "reference", "answer", "score")
-        untuned = fields.with_columns(cell["base_answer"].alias("answer"), cell["base_score"].alias("score"))
-        before, after = (aggregate(cell["task"][0], part.to_dicts()) for part in (untuned, fields))
-        shown = _format(".1f")
-        rows += [
-            cell.select(stats.CELL).row(0, named=True)
-            | {"figure": name, "untuned": shown(before.get(name)), "with method": shown(value)}
-            for name, value in list(after.items())[:most]
-        ]
-    keys = ("model", "task", "degradation", "severity", "restorer", "method", "scale", "seed", "figure")
-    note = "As each benchmark defines them: percent, but for MME's and OCRBench's sums and for counts."
-    numbers = ("untuned", "with method") if rows else ()
-    return _table("Reported by the benchmarks", pl.DataFrame(rows), keys, numbers, note)
 
 
 def errors_table(records: pl.DataFrame) -> Table:

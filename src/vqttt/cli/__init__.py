@@ -10,7 +10,8 @@ import typer
 
 from vqttt.cli.lists import install, list_
 from vqttt.cli.pictures import degrade, quality, restore
-from vqttt.cli.studies import answer, report, study
+from vqttt.cli.runs import compare, report
+from vqttt.cli.studies import answer, study
 from vqttt.cli.tuning import bench, clean_features, tune
 from vqttt.errors import VQTTTError
 
@@ -28,7 +29,7 @@ app = typer.Typer(
 )
 restorers = typer.Typer(help="Fetch restorers whose weights are not part of vqttt.", no_args_is_help=True)
 
-for command in (study, report, answer, degrade, restore, quality, tune, clean_features, bench):
+for command in (study, report, compare, answer, degrade, restore, quality, tune, clean_features, bench):
     app.command()(command)
 app.command(name="list")(list_)
 restorers.command()(install)

@@ -1,4 +1,4 @@
-"""Run a study, write its report again, ask one question."""
+"""Run a study, or ask one question."""
 
 import json
 import sys
@@ -13,15 +13,6 @@ from vqttt.errors import InputError
 
 if TYPE_CHECKING:
     from vqttt.study import StudyConfig
-
-
-class Format(StrEnum):
-    """What `vqttt report` can write."""
-
-    HTML = "html"
-    CSV = "csv"
-    LATEX = "latex"
-    MARKDOWN = "markdown"
 
 
 class Preset(StrEnum):
@@ -48,11 +39,14 @@ def study(
     limit: Annotated[int | None, typer.Option(help="At most so many questions a task.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides every random draw.")] = None,
     batch: Annotated[int | None, typer.Option(help="Questions answered, and tuned, together.")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="Length of an answer, at most, in tokens.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Length of an answer, at most.")] = None,
     scale: Annotated[str | None, typer.Option(help="relative or absolute lengths of degradations.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file that says the same; options here go first.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much it is, and try how long.")] = False,
     out: Annotated[Path | None, typer.Option(help="The run folder. Run again to resume.")] = None,
 ) -> None:
     """Run a grid of tasks, conditions, restorers and methods; write records, a table and report.html."""
+    from vqttt.configfile import read_config
     from vqttt.study import PRESETS
 
     given: dict[str, Any] = {
@@ -65,13 +59,31 @@ def study(
         "limit": limit,
         "seed": seed,
         "batch": batch,
-        "max_new_tokens": max_new_tokens,
+        "max_new_tokens": tokens,
         "scale": scale,
     }
-    config = replace(PRESETS[preset], **{name: value for name, value in given.items() if value is not None})
-    folder = out or Path("runs") / (preset if config == PRESETS[preset] else f"study-{config.digest}")
-    _run(config, folder)
+    base = read_config(config, preset) if config else PRESETS[preset]
+    asked = replace(base, **{name: value for name, value in given.items() if value is not None})
+    if dry_run:
+        _estimate(asked)
+        return
+    folder = out or Path("runs") / (preset if asked == PRESETS[preset] else f"study-{asked.digest}")
+    _run(asked, folder)
     _show(folder)
+
+
+def _estimate(config: "StudyConfig") -> None:
+    from datetime import timedelta
+
+    from vqttt.estimate import estimate
+    from vqttt.models import load_model
+
+    found = estimate(config, lambda: load_model(config.model))
+    for task, questions in found.questions.items():
+        typer.echo(f"{task}: {questions:,} questions")
+    counts = {"conditions": found.conditions, "methods": found.methods, "cells": found.cells, "answers": found.answers}
+    typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()))
+    typer.echo(f"about {timedelta(seconds=round(found.seconds or 0))} on this machine, by a few batches")
 
 
 def _run(config: "StudyConfig", folder: Path) -> None:
@@ -168,19 +180,3 @@ def answer(
         f"{result.steps} tuning steps{note}, {result.seconds:.2f} s",
         err=True,
     )
-
-
-def report(
-    folder: Annotated[Path, typer.Argument(help="A run folder.")],
-    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.HTML,
-) -> None:
-    """Write a run's report again, from its records alone."""
-    from vqttt import report as reports
-
-    write = {
-        Format.HTML: reports.write_html,
-        Format.CSV: reports.write_csv,
-        Format.LATEX: reports.write_latex,
-        Format.MARKDOWN: reports.write_markdown,
-    }
-    typer.echo(write[form](folder))

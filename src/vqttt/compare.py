@@ -1,0 +1,55 @@
+"""Two runs side by side: what the second answers otherwise than the first, on the same pictures and questions."""
+
+import polars as pl
+
+from vqttt.errors import InputError
+from vqttt.stats import CELL, by_task, flips, holm, mcnemar, mean_of_cells
+
+
+def compare(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
+    """Pair the records of two runs and return what the second gains over the first.
+
+    Rows pair where sample and cell are the same. Where each run has one model, or one method, these may differ: that
+    is then what is compared. One row for each task (and all together) and method: distinct samples `n`, `cells`,
+    accuracies of the `first` and the `second`, the difference with its interval, flips, and McNemar's p-value after
+    Holm's correction over the rows.
+
+    Raises:
+        InputError: if the runs have nothing in common.
+    """
+    differ = [name for name in ("model", "method") if _one(first, name) and _one(second, name)]
+    same = [name for name in (*CELL, "sample_id") if name not in differ]
+    theirs = first.select(*same, base_score="score", method_first="method")
+    pairs = second.drop("base_score").join(theirs, on=same, how="inner", maintain_order="left")
+    if pairs.is_empty():
+        raise InputError("the two runs have no cell in common: tasks, conditions, seeds or methods all differ")
+    rows = []
+    for _, task, method, cells in by_task(pairs):
+        gain = mean_of_cells(cells, pl.col("score") - pl.col("base_score"))
+        before, after = cells["base_score"].to_numpy(), cells["score"].to_numpy()
+        fixed, broken = flips(before, after)
+        means = cells.group_by(CELL).agg(pl.col("score", "base_score").mean())
+        other = cells["method_first"][0]
+        rows.append(
+            {"task": task, "method": method if method == other else f"{other} → {method}"}
+            | {"n": cells.select("task", "sample_id").n_unique(), "cells": len(means)}
+            | {"first": means["base_score"].mean(), "second": means["score"].mean()}
+            | {"delta": gain.value, "ci_low": gain.low, "ci_high": gain.high}
+            | {"corrective": fixed, "destructive": broken, "p_value": mcnemar(before, after)}
+        )
+    frame = pl.DataFrame(rows)
+    return frame.with_columns(p_holm=holm(frame["p_value"].to_numpy()))
+
+
+def unpaired(first: pl.DataFrame, second: pl.DataFrame) -> int:
+    """Count the conditions that only one of two runs has."""
+    conditions = [
+        set(run.select("task", "degradation", "severity", "scale", "restorer", "seed").unique().iter_rows())
+        for run in (first, second)
+    ]
+    return len(conditions[0] ^ conditions[1])
+
+
+def _one(records: pl.DataFrame, column: str) -> bool:
+    """Say whether a run has a single model or method."""
+    return records[column].n_unique() == 1

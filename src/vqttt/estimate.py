@@ -1,0 +1,70 @@
+"""How long a study would take, from a few of its own batches; nothing is written."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from vqttt.batches import Batch, PictureCache
+from vqttt.methods import METHODS
+from vqttt.models.base import Model
+from vqttt.study import StudyConfig, conditions
+from vqttt.tasks import load_task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a study asks for.
+
+    Attributes:
+        questions: of each task.
+        conditions: degradation, severity and restorer, clean included.
+        methods: that answer each picture.
+        seconds: that all of it would take; None if it was not tried.
+    """
+
+    questions: dict[str, int]
+    conditions: int
+    methods: int
+    seconds: float | None
+
+    @property
+    def cells(self) -> int:
+        """The number of cells."""
+        return len(self.questions) * self.conditions * self.methods
+
+    @property
+    def answers(self) -> int:
+        """The number of records."""
+        return sum(self.questions.values()) * self.conditions * self.methods
+
+
+def estimate(config: StudyConfig, load: Callable[[], Model] | None = None, tries: int = 3) -> Estimate:
+    """Count a study's cells and, with a model, time a batch of the first task under a few conditions.
+
+    The median over conditions stands for all of them, so a study of few slow ones takes longer. Methods that learn
+    along the stream are timed on their second batch.
+
+    Raises:
+        InputError: if a task cannot be loaded.
+    """
+    tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
+    grid, methods = conditions(config), list(dict.fromkeys(config.methods))
+    seconds = None
+    if load is not None:
+        model, samples, pictures = load(), next(iter(tasks.values())), PictureCache()
+        spent = []
+        for condition in grid[:: max(1, len(grid) // tries)][-tries:]:
+            answering = [METHODS[name](model, max_new_tokens=config.max_new_tokens) for name in methods]
+            for start in (0, config.batch):
+                some = samples[start : start + config.batch] or samples[: config.batch]
+                began = time.perf_counter()
+                batch = Batch.prepare(
+                    some, pictures, condition, model, seed=config.seed, max_new_tokens=config.max_new_tokens
+                )
+                for method in answering:
+                    batch.answered_by(method)
+            spent.append((time.perf_counter() - began) / len(some))
+        seconds = median(spent) * len(grid) * sum(map(len, tasks.values()))
+    questions = {name: len(samples) for name, samples in tasks.items()}
+    return Estimate(questions=questions, conditions=len(grid), methods=len(methods), seconds=seconds)

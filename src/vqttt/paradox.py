@@ -1,0 +1,197 @@
+"""The quality paradox in figures: is "no effect" a finding, does worse beat clean, and how much of it is chance.
+
+Scores are 0 to 1 and count as right from 0.5 up, as in `stats`; frames of records are those of `stats`.
+"""
+
+from collections.abc import Iterator
+from math import ceil, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike
+from scipy.special import ndtr, ndtri
+
+from vqttt.stats import ALPHA, CELL, Floats, clean_and_degraded, flips, holm, mcnemar, paired_difference
+
+MARGIN = 0.02
+"""A change of accuracy within two points either way counts as none."""
+
+
+def equivalence(before: ArrayLike, after: ArrayLike, margin: float = MARGIN) -> float:
+    """Return the p-value of two one-sided tests for a mean change within +-`margin` (Schuirmann 1987).
+
+    Below 0.05 the change is shown to be that small, which a p-value of no difference never shows. Mean and spread are
+    those of the changes and of four made-up samples, a gain, a loss and two unchanged (in the way of Agresti and Min
+    2005): a hundred questions that all stay as they were do not yet show that fewer than one in fifty would change.
+    """
+    change = np.asarray(after, np.float64) - np.asarray(before, np.float64)
+    n = len(change) + 4
+    mean = float(change.sum()) / n
+    error = sqrt((float(np.square(change).sum() + 2) / n - mean**2) / n)
+    return float(ndtr((abs(mean) - margin) / error))
+
+
+def questions_needed(difference: float, discordant: float, power: float = 0.8) -> int:
+    """Return how many questions McNemar's test needs to find a change of accuracy (Connor 1987).
+
+    Args:
+        difference: the change, 0 to 1, without its sign.
+        discordant: share of the questions whose score changes either way, at least `difference`.
+        power: the chance to find it at the level of 5%, two-sided.
+
+    Raises:
+        ValueError: if the numbers do not fit together.
+    """
+    if not 0 < difference <= discordant <= 1 or not 0 < power < 1:
+        raise ValueError(
+            f"wanted: 0 < difference <= discordant <= 1 and 0 < power < 1, not {difference}, {discordant}, {power}"
+        )
+    level, chance = float(ndtri(1 - ALPHA / 2)), float(ndtri(power))
+    spread = sqrt(max(discordant - difference**2, 0.0))
+    return ceil(((level * sqrt(discordant) + chance * spread) / difference) ** 2)
+
+
+def power_of(n: int, difference: float, discordant: float) -> float:
+    """Return the chance that McNemar's test finds a change with `n` questions; the inverse of `questions_needed`."""
+    spread = sqrt(max(discordant - difference**2, 1e-12))
+    return float(ndtr((sqrt(n) * difference - float(ndtri(1 - ALPHA / 2)) * sqrt(discordant)) / spread))
+
+
+class Bin(NamedTuple):
+    """One bin of a reliability curve: how many samples, their mean confidence, and the share that is right."""
+
+    samples: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(confidence: ArrayLike, score: ArrayLike, bins: int = 10) -> list[Bin]:
+    """Return the filled bins of a reliability curve, over equal widths of confidence; skips what has none."""
+    c, s = np.asarray(confidence, np.float64), np.asarray(score, np.float64)
+    c, s = c[np.isfinite(c)], s[np.isfinite(c)]
+    of = np.minimum((c * bins).astype(np.int64), bins - 1)
+    return [Bin(int((of == b).sum()), float(c[of == b].mean()), float(s[of == b].mean())) for b in np.unique(of)]
+
+
+def risk_coverage(confidence: ArrayLike, score: ArrayLike) -> tuple[Floats, Floats]:
+    """Return coverage and risk: the error rate among the k most confident samples, for k = 1 .. n (El-Yaniv 2010).
+
+    Samples of the same confidence are taken together, so that the curve does not hang on their order. A sample without
+    a confidence comes last.
+    """
+    c, s = np.asarray(confidence, np.float64), np.asarray(score, np.float64)
+    c = np.where(np.isfinite(c), c, -1.0)
+    order = np.argsort(-c, kind="stable")
+    _, first, size = np.unique(-c[order], return_index=True, return_counts=True)
+    shares = np.add.reduceat(s[order], first) / size  # every one of a tie counts as their mean
+    taken = np.arange(1, len(s) + 1)
+    return taken / len(s), 1 - np.cumsum(np.repeat(shares, size)) / taken
+
+
+def quality_effect(records: pl.DataFrame, by_category: bool = False) -> pl.DataFrame:
+    """Compare the untuned model on degraded pictures with itself on the same pictures clean: the quality paradox.
+
+    One row for each model, task (and category) and degraded condition: accuracies `clean` and `degraded`, their
+    paired difference, counts of samples `helped` (wrong when clean, right when degraded) and `hurt`, McNemar's
+    p-value and that of `equivalence`, both after Holm's correction over all rows (`p_holm`, `p_equal`), and a verdict:
+    `hurts`, `helps`, `no effect`, which is a finding, or `undecided`, which is none. Empty if nothing can be compared.
+    """
+    parts = [name for name in CELL if name != "method"]
+    keys = [*parts[:2], "category", *parts[2:]] if by_category else parts
+    rows = []
+    for group in clean_and_degraded(records).partition_by(keys, maintain_order=True):
+        before, after = group["clean_score"].to_numpy(), group["base_score"].to_numpy()
+        delta, (helped, hurt) = paired_difference(before, after), flips(before, after)
+        rows.append(
+            group.select(keys).row(0, named=True)
+            | {"n": len(group), "clean": float(before.mean()), "degraded": float(after.mean())}
+            | {"delta": delta.value, "ci_low": delta.low, "ci_high": delta.high, "helped": helped, "hurt": hurt}
+            | {"p_value": mcnemar(before, after), "p_equal": equivalence(before, after)}
+        )
+    if not rows:
+        return pl.DataFrame()
+    effect = pl.DataFrame(rows)
+    effect = effect.with_columns(p_holm=holm(effect["p_value"].to_numpy()), p_equal=holm(effect["p_equal"].to_numpy()))
+    side = pl.when(pl.col("helped") > pl.col("hurt")).then(pl.lit("helps")).otherwise(pl.lit("hurts"))
+    same = pl.when(pl.col("p_equal") < ALPHA).then(pl.lit("no effect")).otherwise(pl.lit("undecided"))
+    return effect.with_columns(verdict=pl.when(pl.col("p_holm") < ALPHA).then(side).otherwise(same))
+
+
+def headroom(records: pl.DataFrame) -> pl.DataFrame:
+    """Say, by model and task, what choosing the condition would gain the untuned model over clean pictures.
+
+    Columns: accuracy when `clean`; the `best` degraded condition, and what it gains, `delta`, where it is chosen on one
+    half of the samples and judged by the other, both ways round; and the accuracy of an `oracle` that knows for every
+    sample whether the clean picture or a degraded one is answered right. The oracle uses labels, and luck: it grows
+    with the number of conditions even where quality does nothing.
+    """
+    rows = []
+    for keys, scores, names in _grids(clean_and_degraded(records)):
+        clean, degraded = scores[:, 0], scores[:, 1:]
+        halves = [np.arange(len(scores)) % 2 == side for side in (0, 1)]
+        chosen = [int(degraded[half].mean(0).argmax()) for half in halves]
+        change = np.concatenate(
+            [degraded[~half, best] - clean[~half] for half, best in zip(halves, chosen, strict=True)]
+        )
+        gain = paired_difference(np.zeros(len(change)), change)
+        best = names[int(degraded.mean(0).argmax())]
+        rows.append(
+            keys
+            | {"n": len(scores), "conditions": len(names), "clean": clean.mean(), "best": best}
+            | {"delta": gain.value, "ci_low": gain.low, "ci_high": gain.high, "oracle": scores.max(1).mean()}
+        )
+    return pl.DataFrame(rows)
+
+
+def _grids(pairs: pl.DataFrame) -> Iterator[tuple[dict[str, Any], Floats, list[str]]]:
+    """Yield for each model and task the scores, (samples, 1 + conditions), clean first, of samples that have all."""
+    if pairs.is_empty():
+        return
+    condition = pl.format("{} {}", "degradation", "severity")
+    pairs = pairs.with_columns(condition=condition)
+    for group in pairs.partition_by(["model", "task"], maintain_order=True):
+        of = group.group_by("sample_id", "condition", maintain_order=True).agg(
+            pl.col("clean_score", "base_score").mean()
+        )
+        wide = of.pivot("condition", index=["sample_id", "clean_score"], values="base_score").drop_nulls()
+        names = [name for name in wide.columns if name not in ("sample_id", "clean_score")]
+        if len(wide) >= 4:
+            keys = group.select("model", "task").row(0, named=True)
+            yield keys, wide.select("clean_score", *names).to_numpy().astype(np.float64), names
+
+
+def redraws(records: pl.DataFrame) -> pl.DataFrame:
+    """Compare how often degrading makes a wrong answer right with how often drawing it anew does by itself.
+
+    By model and task, over samples and conditions that were run with two seeds or more. `corrected`: right when
+    degraded, wrong when clean, as a share of all; `redrawn`: right under one seed and wrong under the other, averaged
+    over ordered pairs of seeds; `delta`, the first less the second, with its interval. A paradox that is no more than
+    luck has a difference of zero or less. Empty where there is one seed.
+    """
+    pairs = clean_and_degraded(records)
+    if pairs.is_empty() or pairs["seed"].n_unique() < 2:
+        return pl.DataFrame()
+    rows = []
+    for group in pairs.partition_by(["model", "task"], maintain_order=True):
+        drawn = group.group_by("sample_id", "degradation", "severity", maintain_order=True).agg(
+            right=(pl.col("base_score") >= 0.5).mean(),
+            corrected=((pl.col("clean_score") < 0.5) & (pl.col("base_score") >= 0.5)).mean(),
+            seeds=pl.len(),
+        )
+        drawn = drawn.filter(pl.col("seeds") > 1)
+        # Of s seeds a share p right: p (1 - p) s / (s - 1) of the ordered pairs are right first and wrong then.
+        drawn = drawn.with_columns(
+            redrawn=pl.col("right") * (1 - pl.col("right")) * pl.col("seeds") / (pl.col("seeds") - 1)
+        )
+        if drawn.is_empty():
+            continue
+        by_sample = drawn.group_by("sample_id", maintain_order=True).agg(pl.col("corrected", "redrawn").mean())
+        excess = paired_difference(by_sample["redrawn"].to_numpy(), by_sample["corrected"].to_numpy())
+        rows.append(
+            group.select("model", "task").row(0, named=True)
+            | {"n": len(by_sample), "seeds": int(drawn["seeds"].to_numpy().max())}
+            | {"corrected": by_sample["corrected"].mean(), "redrawn": by_sample["redrawn"].mean()}
+            | {"delta": excess.value, "ci_low": excess.low, "ci_high": excess.high}
+        )
+    return pl.DataFrame(rows)

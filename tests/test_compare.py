@@ -1,0 +1,40 @@
+"""Two runs side by side, on cases worked by hand."""
+
+import polars as pl
+import pytest
+
+from tests.test_stats import records
+from vqttt.compare import compare, unpaired
+from vqttt.errors import InputError
+
+CLEAN, FOG = ("clean", 0), ("fog", 3)
+
+
+def run(method: str, clean: list[float], fog: list[float]) -> pl.DataFrame:
+    return records({(*CLEAN, method): clean, (*FOG, method): fog}, {CLEAN: clean, FOG: fog})
+
+
+def test_the_gain_is_that_of_the_second_run() -> None:
+    found = compare(run("none", [1, 1, 0, 0], [0, 0, 0, 1]), run("none", [1, 1, 0, 0], [1, 0, 1, 0]))
+    row = found.filter(task="t").row(0, named=True)
+    assert (row["n"], row["cells"], row["method"]) == (4, 2, "none")
+    assert (row["first"], row["second"]) == (0.375, 0.5)
+    assert row["delta"] == pytest.approx(0.125)
+    assert (row["corrective"], row["destructive"]) == (2, 1)
+
+
+def test_runs_of_one_method_each_compare_the_methods() -> None:
+    found = compare(run("none", [1, 0], [0, 0]), run("tuned", [1, 0], [1, 0]))
+    assert set(found["method"]) == {"none → tuned"}
+    assert found["delta"].to_list() == pytest.approx([0.25, 0.25])
+
+
+def test_only_what_both_runs_have_is_compared() -> None:
+    whole, part = run("none", [1, 0, 1], [0, 0, 1]), run("none", [1, 0], [1, 0]).filter(degradation="fog")
+    assert compare(whole, part)["n"].to_list() == [2, 2]
+    assert unpaired(whole, part) == 1
+
+
+def test_runs_with_nothing_in_common_are_an_error() -> None:
+    with pytest.raises(InputError, match="no cell in common"):
+        compare(run("none", [1], [1]).filter(degradation="fog"), run("none", [1], [1]).filter(degradation="clean"))
