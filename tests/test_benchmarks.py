@@ -288,3 +288,11 @@ def test_likelihood_answers_by_letter_in_a_study(folders: dict[str, Path], tmp_p
 def write_and_summarise(folder: Path) -> list[dict]:
     assert "format_accuracy" in write_csv(folder).read_text().partition("\n")[0]
     return summarise(load_records(folder)).to_dicts()
+
+
+def test_the_docs_name_every_benchmark_with_its_place_and_split() -> None:
+    lines = (Path(__file__).parent.parent / "docs" / "benchmarks.md").read_text().splitlines()
+    for name, benchmark in BENCHMARKS.items():
+        config = f" ({benchmark.config})" if benchmark.config else ""
+        wanted = f"| `{name}` | {benchmark.hub}{config}, {benchmark.split} |"
+        assert sum(line.startswith(wanted) for line in lines) == 1, wanted

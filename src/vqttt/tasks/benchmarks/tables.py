@@ -26,6 +26,7 @@ class Table:
         self.folder = folder
         self._pictures = [name for name in pictures if name in self.columns]
         self._data = _encoded(data, self._pictures)
+        self._columns = {name: self._data.select_columns([name]) for name in self._pictures}
 
     def rows(self) -> Iterator[Row]:
         """Yield all rows in order, without their pictures."""
@@ -49,7 +50,7 @@ class Table:
         Raises:
             InputError: if there is none, or it cannot be decoded.
         """
-        found = self._data.select_columns([column])[row][column]
+        found = self._columns[column][row][column]
         if isinstance(found, dict):
             found = found.get("bytes") or found.get("path")
         if isinstance(found, bytes):
