@@ -200,7 +200,9 @@ def test_a_table_of_plain_bytes_or_of_paths(tmp_path: Path) -> None:
 
 
 def test_errors_say_what_would_be_right(folders: dict[str, Path], tmp_path: Path, monkeypatch) -> None:
-    with pytest.raises(InputError, match=r"is no mme: it lacks the columns question_id, category and has type, .*lmms"):
+    with pytest.raises(
+        InputError, match=r"is no mme: it lacks the columns question_id, category and has type, .*lmms-lab-encoder"
+    ):
         load_task(f"mme:{folders['chartqa']}")
     with pytest.raises(InputError, match="holds no mmmu: wanted is a folder that datasets' save_to_disk wrote"):
         load_task(f"mmmu:{tmp_path}")
@@ -224,7 +226,7 @@ def test_errors_say_what_would_be_right(folders: dict[str, Path], tmp_path: Path
         raise ConnectionError("no route to\nhost")
 
     monkeypatch.setattr(datasets, "load_dataset", offline)
-    with pytest.raises(InputError, match=r"cannot load lmms-lab/POPE .*no route to host.*--task pope:PATH"):
+    with pytest.raises(InputError, match=r"cannot load lmms-lab-encoder/POPE .*no route to host.*--task pope:PATH"):
         load_task("pope")
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'vqttt\[benchmarks\]'"):
@@ -241,8 +243,11 @@ def test_the_hub_is_asked_for_the_split_alone(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(datasets, "load_dataset", hub)
     assert len(load_task("mmbench")) == 3 and len(load_task("textvqa")) == 1
     assert asked == [
-        (("lmms-lab/MMBench", "en"), {"split": "dev"}),
-        (("lmms-lab/textvqa", None), {"split": "validation", "data_files": {"validation": "data/validation-*"}}),
+        (("lmms-lab-encoder/MMBench", "en"), {"split": "dev"}),
+        (
+            ("lmms-lab-encoder/textvqa", None),
+            {"split": "validation", "data_files": {"validation": "data/validation-*"}},
+        ),
     ]
 
 
@@ -296,3 +301,10 @@ def test_the_docs_name_every_benchmark_with_its_place_and_split() -> None:
         config = f" ({benchmark.config})" if benchmark.config else ""
         wanted = f"| `{name}` | {benchmark.hub}{config}, {benchmark.split} |"
         assert sum(line.startswith(wanted) for line in lines) == 1, wanted
+
+
+def test_gqa_with_its_pictures_in_the_table(tmp_path: Path) -> None:
+    pictures = [made.picture(made.GREEN), made.picture(made.BLUE)]
+    made.gqa().add_column("image", pictures, feature=datasets.Image()).to_parquet(tmp_path / "gqa.parquet")
+    read = load_task(f"gqa:{tmp_path / 'gqa.parquet'}")
+    assert [tuple(sample.load()[0, 0]) for sample in read] == [made.GREEN, made.BLUE]

@@ -41,8 +41,10 @@ def candidates(answer: str) -> list[str]:
     keys = []
     for index, line in enumerate(lines):
         signs = (*_SIGNS, "=") if index == len(lines) - 1 else _SIGNS
-        tails = [line.rsplit(sign, 1)[1].strip() for sign in signs if sign in line]
-        shortest = min(filter(None, tails), key=len, default="")
+        shortest = ""
+        for tail in (line.rsplit(sign, 1)[1].strip() for sign in signs if sign in line):
+            if not shortest or len(tail) < len(shortest):  # as published: an empty tail replaces what was found
+                shortest = tail
         if shortest and shortest not in (":", ",", ".", "!", "?", ";", "'"):
             keys.append(shortest)
     keys = keys or [answer.strip().strip(".").lower()]

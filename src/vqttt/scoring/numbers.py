@@ -50,7 +50,8 @@ def mathvista(answer_type: str, precision: int = 0) -> tuple[Callable[..., float
     """
 
     def strict(answer: str, sample: Sample) -> float:
-        found = _form(final_answer(answer).strip(' ".'), answer_type, precision)
+        final = final_answer(answer).strip(' ".')
+        found = final if answer_type == "list" else _form(final, answer_type, precision)
         return float(found is not None and found in sample.answers)
 
     def credit(answer: str, sample: Sample) -> float:

@@ -19,7 +19,7 @@ def _read(row: Row) -> Question:
 BENCHMARK = Benchmark(
     name="ai2d",
     summary="diagrams of school science, test, 3,088 questions (AI2D)",
-    hub="lmms-lab/ai2d",
+    hub="lmms-lab-encoder/ai2d",
     split="test",
     columns=("question", "options", "answer"),
     read=_read,

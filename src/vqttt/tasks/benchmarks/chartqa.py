@@ -16,7 +16,7 @@ def _read(row: Row) -> Question:
 BENCHMARK = Benchmark(
     name="chartqa",
     summary="charts, test, 2,500 questions (ChartQA)",
-    hub="lmms-lab/ChartQA",
+    hub="lmms-lab-encoder/ChartQA",
     split="test",
     columns=("type", "question", "answer"),
     read=_read,

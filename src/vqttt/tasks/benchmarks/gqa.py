@@ -19,7 +19,7 @@ def _read(row: Row) -> Question:
 BENCHMARK = Benchmark(
     name="gqa",
     summary="composed questions about scenes, balanced testdev, 12,578 questions (GQA)",
-    hub="lmms-lab/GQA",
+    hub="lmms-lab-encoder/GQA",
     config="testdev_balanced_instructions",
     split="testdev",
     columns=("id", "imageId", "question", "answer"),

@@ -20,7 +20,7 @@ def _read(row: Row) -> Question:
 BENCHMARK = Benchmark(
     name="mmbench",
     summary="twenty abilities, English dev, 4,329 rows with rotated options (MMBench)",
-    hub="lmms-lab/MMBench",
+    hub="lmms-lab-encoder/MMBench",
     config="en",
     split="dev",
     columns=("index", "question", "hint", "answer", "A", "B", "C", "D", "category"),

@@ -25,7 +25,7 @@ def _read(row: Row) -> Question:
 BENCHMARK = Benchmark(
     name="mme",
     summary="fourteen abilities by pairs of yes-or-no questions, 2,374 questions (MME)",
-    hub="lmms-lab/MME",
+    hub="lmms-lab-encoder/MME",
     split="test",
     columns=("question_id", "question", "answer", "category"),
     read=_read,

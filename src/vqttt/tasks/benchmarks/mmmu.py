@@ -39,7 +39,7 @@ def _list(cell: str) -> tuple[str, ...]:
 BENCHMARK = Benchmark(
     name="mmmu",
     summary="college examinations in thirty subjects, validation, 900 questions (MMMU)",
-    hub="lmms-lab/MMMU",
+    hub="lmms-lab-encoder/MMMU",
     split="validation",
     files="data/validation-*",
     columns=("id", "question", "options", "answer", "question_type"),

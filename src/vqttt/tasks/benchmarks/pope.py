@@ -22,7 +22,7 @@ def _read(row: Row) -> Question:
 BENCHMARK = Benchmark(
     name="pope",
     summary="is a thing in the picture, 9,000 questions in three splits (POPE)",
-    hub="lmms-lab/POPE",
+    hub="lmms-lab-encoder/POPE",
     split="test",
     columns=("question_id", "question", "answer", "category"),
     read=_read,

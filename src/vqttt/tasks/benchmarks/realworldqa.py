@@ -24,7 +24,7 @@ def _read(row: Row) -> Question:
 BENCHMARK = Benchmark(
     name="realworldqa",
     summary="space and traffic in photographs, 765 questions (RealWorldQA)",
-    hub="lmms-lab/RealWorldQA",
+    hub="lmms-lab-encoder/RealWorldQA",
     split="test",
     columns=("question", "answer"),
     read=_read,

@@ -21,7 +21,7 @@ def _read(row: Row) -> Question:
 BENCHMARK = Benchmark(
     name="scienceqa",
     summary="school science with pictures, test, 2,017 questions (ScienceQA)",
-    hub="lmms-lab/ScienceQA",
+    hub="lmms-lab-encoder/ScienceQA",
     config="ScienceQA-IMG",
     split="test",
     columns=("question", "choices", "answer", "hint", "subject", "topic"),

@@ -17,7 +17,7 @@ def _read(row: Row) -> Question:
 BENCHMARK = Benchmark(
     name="textvqa",
     summary="reading in photographs, validation, 5,000 questions (TextVQA)",
-    hub="lmms-lab/textvqa",
+    hub="lmms-lab-encoder/textvqa",
     split="validation",
     files="data/validation-*",
     columns=("question_id", "question", "answers"),

@@ -18,7 +18,7 @@ def _read(row: Row) -> Question:
 BENCHMARK = Benchmark(
     name="vqav2",
     summary="photographs of COCO, validation, 214,354 questions (VQAv2)",
-    hub="lmms-lab/VQAv2",
+    hub="lmms-lab-encoder/VQAv2",
     split="validation",
     files="data/validation-*",
     columns=("question_id", "question", "answers", "answer_type", "question_type"),
