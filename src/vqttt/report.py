@@ -69,8 +69,6 @@ def console_tables(records: pl.DataFrame) -> list["rich.table.Table"]:
     shown = [tables.overview_table(overview(plain), brief=True), tables.accuracy_table(summarise(records))]
     if records["restorer"].n_unique() > 1:
         shown.insert(1, tables.remedies_table(remedies(records), brief=True))
-    benchmarks = benchmark_table(records, most=5)
-    shown += [benchmarks] if benchmarks.rows else []
     if (records["error"] != "").any():
         shown.append(tables.errors_table(records))
     return [table.rich() for table in shown]

@@ -9,8 +9,8 @@ from vqttt.tables import Table, label
 _ALWAYS = ("task", "degradation", "severity", "method")
 
 
-def benchmark_table(records: pl.DataFrame, most: int = 99) -> Table:
-    """Tabulate the first `most` figures of each cell, of the untuned answers and of the method's; strict scores."""
+def benchmark_table(records: pl.DataFrame) -> Table:
+    """Tabulate the figures of each cell, of the untuned answers and of the method's; by strict scores."""
     asked = records.filter(pl.col("task").str.split(":").list.first().is_in(list(AGGREGATES)))
     keys = [name for name in stats.CELL if name in _ALWAYS or asked[name].n_unique() > 1]
     rows = list[tuple[str, ...]]()
@@ -19,8 +19,7 @@ def benchmark_table(records: pl.DataFrame, most: int = 99) -> Table:
         untuned = fields.with_columns(cell["base_answer"].alias("answer"), cell["base_score"].alias("score"))
         before, after = (aggregate(cell["task"][0], part.to_dicts()) for part in (untuned, fields))
         named = cell.select(keys).row(0, named=True) | {"degradation": label(cell["degradation"][0])}
-        for name in list(after)[:most]:
-            rows.append((*map(str, named.values()), name, f"{before[name]:.1f}", f"{after[name]:.1f}"))
+        rows += [(*map(str, named.values()), name, f"{before[name]:.1f}", f"{after[name]:.1f}") for name in after]
     return Table(
         title="Reported by the benchmarks",
         header=(*keys, "figure", "untuned", "with method"),

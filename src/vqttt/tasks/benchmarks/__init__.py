@@ -98,12 +98,13 @@ def _question(benchmark: Benchmark, row: Row) -> tuple[Question, str]:
     """Read a row; also say why it cannot be asked, or nothing."""
     try:
         question = benchmark.read(row)
+        answered = any(answer.strip() for answer in question.answers)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         empty = Question(question="", answers=(), prompt="", rule="")
         return empty, f"it is no row of {benchmark.name} ({type(error).__name__}: {error})"
     if question.rule not in RULES:
         return question, f"{benchmark.name} has no rule for it ({question.rule})"
-    if not any(answer.strip() for answer in question.answers):
+    if not answered:
         return question, "it has no public answer"
     return question, "" if question.question.strip() else "it has no question"
 

@@ -1,6 +1,6 @@
 """ChartQA (Masry et al. 2022): charts, test, 1,250 questions written by people and 1,250 made from summaries."""
 
-from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row
+from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row, one_of
 
 
 def _read(row: Row) -> Question:
@@ -9,7 +9,7 @@ def _read(row: Row) -> Question:
         answers=(row["answer"],),
         prompt=f"{row['question']}\nAnswer the question with a single word.",
         rule="chartqa",
-        category="human" if "human" in row["type"] else "augmented",
+        category=one_of(row["type"], ("human_test", "augmented_test")).removesuffix("_test"),
     )
 
 

@@ -3,8 +3,8 @@
 The second question of a picture has the id of the first with "#2".
 """
 
-from vqttt.scoring.aggregates import PERCEPTION
-from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row
+from vqttt.scoring.aggregates import COGNITION, PERCEPTION
+from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, one_of
 
 _OWN = " Please answer yes or no."
 
@@ -17,7 +17,7 @@ def _read(row: Row) -> Question:
         answers=(row["answer"].strip().rstrip(".").lower(),),
         prompt=f"{question.replace(_OWN, '')}\n{BY_PHRASE}",
         rule="mme",
-        category=row["category"],
+        category=one_of(row["category"], (*PERCEPTION, *COGNITION)),
         question_type="perception" if row["category"] in PERCEPTION else "cognition",
     )
 

@@ -4,7 +4,7 @@ What is asked for and not there was chosen by chance (`random`), as frequent (`p
 there (`adversarial`).
 """
 
-from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row
+from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, one_of
 
 
 def _read(row: Row) -> Question:
@@ -14,7 +14,7 @@ def _read(row: Row) -> Question:
         answers=(row["answer"].strip().lower(),),
         prompt=f"{row['question'].strip()}\n{BY_PHRASE}",
         rule="pope",
-        category=row["category"],
+        category=one_of(row["category"], ("adversarial", "popular", "random")),
         question_type=row["answer"].strip().lower(),
     )
 

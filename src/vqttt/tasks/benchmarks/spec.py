@@ -1,6 +1,6 @@
 """What a benchmark has to say of itself: where it is, which columns it has, and how a row becomes a question."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -77,6 +77,17 @@ def choices_in(row: Row, letters: str = "ABCDE") -> tuple[str, ...]:
             break
         found.append(option)
     return tuple(found)
+
+
+def one_of(value: str, known: Collection[str]) -> str:
+    """Return a value that must be one of those known; a table of another benchmark may have the same columns.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if value not in known:
+        raise ValueError(f"{value!r} is not among {', '.join(known)}")
+    return value
 
 
 def text(value: Any) -> str:
