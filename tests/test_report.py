@@ -121,7 +121,8 @@ def test_summary_columns_and_failures(finished: Path) -> None:
     summary = report.summarise(report.load_records(finished))
     assert ",".join(summary.columns) == (
         "model,task,degradation,severity,restorer,method,n,accuracy,delta,ci_low,ci_high,p_value,corrective,"
-        "destructive,ece,seconds_per_sample,accuracy_low,accuracy_high,rolled_back,tuned,failed,scale,seed"
+        "destructive,ece,seconds_per_sample,accuracy_low,accuracy_high,rolled_back,tuned,failed,scale,seed,"
+        "format_accuracy,base_format_accuracy"
     )
     assert set(summary["n"]) == {SAMPLES}
     assert summary["failed"].to_list() == [int(severity == 3) for severity in summary["severity"]]

@@ -9,9 +9,10 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "vqttt"
 ROOMS = [
     "types", "errors", "registry", "images", "degradations", "restorers", "quality", "gallery",
     "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "peft_export",
-    "objectives", "features", "methods", "bench", "tasks", "scoring", "stats", "perception", "paradox", "remedies",
+    "objectives", "features", "likelihood", "methods", "bench", "scoring", "tasks", "stats", "perception", "paradox",
+    "remedies",
     "provenance", "runfolder", "batches", "study", "configfile", "estimate", "compare",
-    "tables", "figures", "report", "cli",
+    "tables", "reported", "figures", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -12,7 +12,7 @@ from vqttt.methods import Method
 from vqttt.models.base import Generation, Inputs, Model
 from vqttt.quality import UNMEASURED, Quality, measure
 from vqttt.restorers import restore
-from vqttt.scoring import score
+from vqttt.scoring import format_score, score
 from vqttt.tasks import question_text
 from vqttt.types import Answer, Condition, Image, Record, Sample
 
@@ -136,6 +136,8 @@ class Batch:
             image_sha256=sha256(self.images[sample.id]),
             base_score=score(answer.base_answer, sample),
             score=score(answer.answer, sample),
+            base_format_score=format_score(answer.base_answer, sample),
+            format_score=format_score(answer.answer, sample),
         )
 
 
@@ -147,7 +149,8 @@ def _answer_untuned(
         return None
     try:
         inputs = model.encode([images[sample.id] for sample in samples], [question_text(sample) for sample in samples])
-        inputs = replace(inputs, groups=tuple(sample.question_type for sample in samples))
+        groups, options = (tuple(s.question_type for s in samples), tuple(s.choices for s in samples))
+        inputs = replace(inputs, groups=groups, options=options)
         return inputs, model.generate(inputs, max_new_tokens)
     except (ValueError, RuntimeError, IndexError) as error:
         return error
@@ -172,6 +175,8 @@ def failed(sample: Sample, error: str) -> Record:
         image_sha256="",
         base_score=0.0,
         score=0.0,
+        base_format_score=0.0,
+        format_score=0.0,
         base_confidence=0.0,
         confidence=0.0,
         base_answer="",

@@ -31,7 +31,9 @@ def data_hash(samples: Sequence[Sample]) -> str:
     """Hash a task's questions and answers; its pictures are hashed in the records."""
     digest = hashlib.sha256()
     for sample in samples:
-        digest.update(repr((sample.id, sample.question, sample.answers, sample.choices)).encode())
+        told: tuple[object, ...] = (sample.id, sample.question, sample.answers, sample.choices)
+        told += (sample.prompt, sample.rule) if sample.prompt or sample.rule else ()
+        digest.update(repr(told).encode())
     return digest.hexdigest()
 
 

@@ -19,6 +19,7 @@ from vqttt.errors import RunFolderError
 from vqttt.paradox import headroom, quality_effect, redraws, reliability, risk_coverage
 from vqttt.perception import accuracy_by_quality, rank_correlations
 from vqttt.remedies import by_degradation, remedies, without_restorers
+from vqttt.reported import benchmark_table
 from vqttt.runfolder import COLUMN_TYPES
 from vqttt.stats import ALL, BASELINE, CLEAN, overview, summarise
 from vqttt.tables import UNTUNED, Table, label, methods_of
@@ -31,6 +32,9 @@ _SCHEMA: dict[str, type[pl.DataType]] = {
     name: pl.Int64 if name in ("severity", "seed") else pl.String for name in stats.CELL
 }
 _SCHEMA |= {field.name: COLUMN_TYPES[field.type] for field in fields(Record) if isinstance(field.type, type)}
+
+_LATER = ("base_format_score", "format_score")
+"""Columns that older runs lack."""
 
 if TYPE_CHECKING:
     import rich.table
@@ -47,7 +51,9 @@ def load_records(run: Path) -> pl.DataFrame:
     cells = []
     for file in sorted(run.glob("cells/*.parquet")):
         try:
-            cells.append(pl.read_parquet(file).select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items()))
+            cell = pl.read_parquet(file)
+            cell = cell.with_columns(pl.lit(None).alias(name) for name in _LATER if name not in cell.columns)
+            cells.append(cell.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items()))
         except (pl.exceptions.PolarsError, OSError) as error:
             reason = str(error).strip().splitlines()[0]
             raise RunFolderError(f"cannot read {file} ({reason}); remove it and run the study again") from error
@@ -100,6 +106,7 @@ def write_html(run: Path) -> Path:
     shown |= {"headroom": tables.headroom_table(headroom(plain)), "redraws": tables.redraws_table(redraws(plain))}
     shown |= {"errors": tables.errors_table(records), "cells": tables.cells_table(summarise(records))}
     shown |= {"by_degradation": tables.remedies_table(by_degradation(records), "Remedies by degradation")}
+    shown |= {"benchmarks": benchmark_table(plain)}
     names = ("overview", "quality", "accuracy", "correlations", "remedies")
     # By its own name the template would not be taken for HTML, so escaping is asked for.
     page = Environment(loader=PackageLoader("vqttt"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -132,7 +139,8 @@ def _main_tables(records: pl.DataFrame) -> list[Table]:
 
 
 def _filled(records: pl.DataFrame) -> list[Table]:
-    return [table for table in _main_tables(records) if table.rows]
+    every = (*_main_tables(records), benchmark_table(without_restorers(records)))
+    return [table for table in every if table.rows]
 
 
 def _findings(records: pl.DataFrame) -> dict[str, Any]:

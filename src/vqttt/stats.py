@@ -145,7 +145,8 @@ def in_order(frame: pl.DataFrame) -> pl.DataFrame:
 def summarise(records: pl.DataFrame) -> pl.DataFrame:
     """Summarise each cell in one row; differences are those between `score` and `base_score`, paired by sample.
 
-    `p_value` is McNemar's, not adjusted for the number of cells; `tuned` and `rolled_back` are shares of samples.
+    `p_value` is McNemar's, not adjusted for the number of cells; `tuned` and `rolled_back` are shares of samples;
+    `format_accuracy` and `base_format_accuracy` are accuracies with format credit, null where it was not taken.
     """
     rows = []
     for cell in in_order(records).partition_by(CELL, maintain_order=True):
@@ -164,8 +165,10 @@ def summarise(records: pl.DataFrame) -> pl.DataFrame:
             | {"accuracy_low": low, "accuracy_high": high, "rolled_back": cell["rolled_back"].mean()}
             | {"tuned": (cell["steps"] > 0).mean(), "failed": int(failed.sum())}
             | {"scale": cell["scale"][0], "seed": cell["seed"][0]}
+            | {f"{name}format_accuracy": _mean(cell, f"{name}format_score") for name in ("", "base_")}
         )
-    return pl.DataFrame(rows, schema_overrides={"ece": pl.Float64, "seconds_per_sample": pl.Float64})
+    sometimes = ("ece", "seconds_per_sample", "format_accuracy", "base_format_accuracy")
+    return pl.DataFrame(rows, schema_overrides=dict.fromkeys(sometimes, pl.Float64))
 
 
 def pooled(records: pl.DataFrame) -> dict[str, Any]:
@@ -255,6 +258,12 @@ def _seconds(records: pl.DataFrame) -> float | None:
     """Return the mean time a sample, where any was taken."""
     seconds = records["seconds"].drop_nulls().drop_nans().to_numpy()
     return float(seconds.mean()) if len(seconds) else None
+
+
+def _mean(records: pl.DataFrame, name: str) -> float | None:
+    """Return a column's mean, where there is such a column and every row has a value."""
+    values = records[name].fill_null(float("nan")).to_numpy() if name in records.columns else np.array([np.nan])
+    return None if np.isnan(values).any() else float(values.mean())
 
 
 def _percentiles(draws: Floats) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from vqttt.provenance import data_hash, describe_environment
 from vqttt.registry import Registry
 from vqttt.restorers import NONE, RESTORERS, check_restorer, fingerprint
 from vqttt.runfolder import RunFolder
-from vqttt.tasks import JSONL, TASKS, load_task, question_text
+from vqttt.tasks import find_task, load_task, question_text
 from vqttt.types import Condition, Record, Sample
 
 Progress = Callable[[int, int, str], None]
@@ -61,8 +61,7 @@ class StudyConfig:
         for method in self.methods:
             METHODS[method]
         for task in self.tasks:
-            if not task.startswith(JSONL):
-                TASKS[task]
+            find_task(task)
         if self.scale not in SCALES:
             raise UnknownNameError("scale", self.scale, SCALES)
         for severity in self.severities:

@@ -120,6 +120,7 @@ _COLUMNS: dict[str, tuple[str, Callable[..., str], tuple[str, ...]]] = {
 }
 for _show, _names in [
     (percent, "clean_accuracy:clean accuracy clean degraded rolled_back tuned oracle corrected redrawn first second"),
+    (percent, "format_accuracy:with-format-credit"),
     (_number, "n:samples conditions seeds cells corrective:fixed destructive:broken failed helped hurt"),
     (_format(".3f"), "ece seconds_per_sample:s/sample seconds:s/sample"),
     (_format(".1f", unit="×"), "cost:time"),
@@ -127,7 +128,7 @@ for _show, _names in [
     (_p_value, "p_value:p"),
 ]:
     for _name, _, _heading in (word.partition(":") for word in _names.split()):
-        _COLUMNS[_name] = (_heading or label(_name), _show, (_name,))
+        _COLUMNS[_name] = (_heading.replace("-", " ") or label(_name), _show, (_name,))
 
 
 def _table(title: str, frame: pl.DataFrame, keys: Sequence[str], numbers: Sequence[str], note: str) -> Table:
@@ -281,7 +282,7 @@ def comparison_table(frame: pl.DataFrame, title: str) -> Table:
 def cells_table(summary: pl.DataFrame) -> Table:
     """Tabulate every cell."""
     keys = ("model", "task", "degradation", "severity", "restorer", "method", "scale", "seed")
-    numbers = ["n", "accuracy", "delta", "p_value", "corrective", "destructive"]
+    numbers = ["n", "accuracy", "delta", "p_value", "corrective", "destructive", "format_accuracy"]
     numbers += ["ece", "seconds_per_sample", "tuned", "rolled_back", "failed"]
     note = "Percent, and points with 95% intervals. p: McNemar's exact test, not corrected for the number of cells."
     return _table("All cells", summary, keys, numbers, note)

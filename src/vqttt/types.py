@@ -27,6 +27,8 @@ class Sample:
         choices: the options of a multiple-choice question, in order; empty for an open one.
         category: what the question asks of a model (`counting`, `reading`, ...); accuracy is broken down by it.
         question_type: the finer template or type of the question, where the task has one.
+        prompt: what a model is asked, to the letter, where a benchmark prescribes it; empty for the usual form.
+        rule: how answers are scored, a name in `vqttt.scoring.RULES`.
     """
 
     id: str
@@ -36,6 +38,8 @@ class Sample:
     choices: tuple[str, ...] = ()
     category: str = ""
     question_type: str = ""
+    prompt: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +92,10 @@ class Record:
     """One row of a cell: a sample, what was answered, and how it was scored.
 
     `image_sha256` is the hash of the degraded picture's pixels, so that two runs can be shown to have seen the same
-    pictures. `score` and `base_score` lie in 0 to 1. `psnr` to `noise_level` measure the picture that the model saw
-    (see `vqttt.quality`). A sample that failed keeps its row: `error` says why, both scores are 0, and the quality of
-    its picture is not a number.
+    pictures. `score` and `base_score` lie in 0 to 1; `format_score` and `base_format_score` are the same with format
+    credit, and not a number in records from before it was taken. `psnr` to `noise_level` measure the picture that the
+    model saw (see `vqttt.quality`). A sample that failed keeps its row: `error` says why, its scores are 0, and the
+    quality of its picture is not a number.
     """
 
     sample_id: str
@@ -117,3 +122,5 @@ class Record:
     sharpness: float
     noise_level: float
     error: str
+    base_format_score: float = float("nan")
+    format_score: float = float("nan")

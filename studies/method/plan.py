@@ -131,7 +131,8 @@ def methods(cell: Cell, tuned: str = "") -> dict[str, Callable[[Model], Method]]
         "main": MAIN,
         "mild": MAIN,
         "tasks": (*MAIN, "vq-ttt-episodic"),
-        "baselines": tuple(name for name in METHODS if name != "none"),
+        # `likeliest` is for options, and VQ-Mini has none.
+        "baselines": tuple(name for name in METHODS if name not in ("none", "likeliest")),
         "streams": (*MAIN, "vq-ttt-static"),
     }[cell.phase]
     return {name: METHODS[name] for name in names}

@@ -25,7 +25,9 @@ class Preset(StrEnum):
 def study(
     preset: Annotated[Preset, typer.Option(help="What is not said otherwise comes from here.")] = Preset.QUICK,
     model: Annotated[str | None, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="A task, or jsonl:PATH; may be repeated.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="A task, jsonl:PATH, tsv:PATH or BENCHMARK:PATH; may be repeated.")
+    ] = None,
     degradation: Annotated[
         list[str] | None, typer.Option(help="A degradation or style, several joined by +, or clean; may be repeated.")
     ] = None,
@@ -37,6 +39,7 @@ def study(
     limit: Annotated[int | None, typer.Option(help="At most so many questions a task.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides every random draw.")] = None,
     batch: Annotated[int | None, typer.Option(help="Questions answered, and tuned, together.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Length of an answer, at most.")] = None,
     scale: Annotated[str | None, typer.Option(help="relative or absolute lengths of degradations.")] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file that says the same; options here go first.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much it is, and try how long.")] = False,
@@ -56,6 +59,7 @@ def study(
         "limit": limit,
         "seed": seed,
         "batch": batch,
+        "max_new_tokens": tokens,
         "scale": scale,
     }
     base = read_config(config, preset) if config else PRESETS[preset]

@@ -10,6 +10,7 @@ from pathlib import Path
 from vqttt.adapters import AdapterConfig
 from vqttt.errors import InputError
 from vqttt.methods.base import Method
+from vqttt.methods.likeliest import Likeliest
 from vqttt.methods.none import NoTuning
 from vqttt.methods.tta import Vote, VoteConfig
 from vqttt.methods.vq_ttt import VQTTT, VQTTTConfig
@@ -39,6 +40,7 @@ _NORMS = AdapterConfig(kernel="none", lora_rank=0, norms=True)
 _TENT = replace(_GRADIENT, steps=1, before=True, gate=0.0, guard=False, norm_rate=1e-3, adapters=_NORMS)
 
 METHODS.add("none", NoTuning, "the model as it is")
+METHODS.add("likeliest", Likeliest, "no tuning; of a question's options the one whose letter is the likeliest answer")
 _add(
     "vq-ttt",
     _ONLINE,

@@ -78,6 +78,7 @@ class Model(ABC):
             count=len(rows),
             groups=tuple(inputs.groups[n] for n in rows) if inputs.groups else (),
             shown=tuple(inputs.shown[n] for n in rows) if inputs.shown else (),
+            options=tuple(inputs.options[n] for n in rows) if inputs.options else (),
         )
 
     def row_owner(self, inputs: Inputs) -> Tensor:
@@ -100,6 +101,10 @@ class Model(ABC):
         logits = self.answer_logits(inputs)
         answers = self.generate(inputs, max_new_tokens)
         return replace(answers, logits=torch.cat([logits, answers.logits[:, 1:]], dim=1))
+
+    @abstractmethod
+    def answer_tokens(self, text: str) -> list[int]:
+        """Return the tokens of a text as an answer, without those that begin or end one."""
 
     @abstractmethod
     def to_image(self, pixels: Tensor) -> Image:

@@ -21,12 +21,15 @@ class Inputs:
         count: number of samples, N.
         groups: each sample's type of question, where it is known; no model sees it.
         shown: how many pictures each sample shows; empty where each shows one.
+        options: each sample's options, empty for an open question; the question has them as well, if a model is to see
+            them.
     """
 
     tensors: dict[str, Tensor]
     count: int
     groups: tuple[str, ...] = ()
     shown: tuple[int, ...] = ()
+    options: tuple[tuple[str, ...], ...] = ()
 
     def with_tensors(self, **changed: Tensor) -> "Inputs":
         """Return the same batch with some tensors replaced."""

@@ -181,6 +181,11 @@ class HuggingFaceModel(Model):
             logits=torch.stack(out.logits, dim=1).float(),
         )
 
+    def answer_tokens(self, text: str) -> list[int]:
+        """Return the tokenizer's, no special ones among them."""
+        tokens: list[int] = self.processor.tokenizer(text, add_special_tokens=False).input_ids
+        return tokens
+
     def to_image(self, pixels: Tensor) -> Image:
         """Undo the image processor's normalisation, clipped to what a picture can show."""
         mean, std = (values.to(pixels.device) for values in self._normalisation())

@@ -1,0 +1,54 @@
+"""How likely a model finds given answers: multiple choice without generating, and so without a format to get wrong."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vqttt.models.base import Inputs, Model
+
+
+@torch.no_grad()
+def option_likelihoods(model: Model, inputs: Inputs, options: Sequence[Sequence[str]]) -> list[list[float]]:
+    """Return the log-probability of each option as the answer's beginning, in nats, at most 0.
+
+    All tokens of an option count, the end of the answer does not, so that options of unequal length favour the shorter;
+    letters have none. Where every option is one token this costs one forward pass, otherwise one for each option of the
+    sample that has the most.
+
+    Args:
+        model: any.
+        inputs: N encoded samples.
+        options: texts, those of each sample in order; none for a sample that is to be left out.
+
+    Raises:
+        ValueError: if there are not N lists of options, or an option has no token.
+    """
+    if len(options) != inputs.count:
+        raise ValueError(f"options are wanted for each of {inputs.count} samples, not {len(options)}")
+    tokens = [[model.answer_tokens(option) for option in of_sample] for of_sample in options]
+    lengths = {len(one) for of_sample in tokens for one in of_sample}
+    if 0 in lengths:
+        raise ValueError("an option has no token; an empty text cannot be an answer")
+    if not lengths:
+        return [[] for _ in options]
+    if lengths == {1}:
+        log_p = model.answer_logits(inputs)[:, 0].log_softmax(-1)
+        return [[float(log_p[n, one[0]]) for one in of_sample] for n, of_sample in enumerate(tokens)]
+    found: list[list[float]] = [[] for _ in options]
+    for k in range(max(map(len, tokens))):
+        given, mask = _padded([of_sample[k] if k < len(of_sample) else [] for of_sample in tokens], model.device)
+        log_p = model.answer_logits(inputs, given).log_softmax(-1).gather(-1, given[..., None])[..., 0]
+        sums = torch.where(mask, log_p, 0.0).sum(1).tolist()
+        for n, of_sample in enumerate(tokens):
+            if k < len(of_sample):
+                found[n].append(sums[n])
+    return found
+
+
+def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Put rows of tokens into one tensor (N, T), padded on the right, with a mask of what is no padding."""
+    longest = max(map(len, rows))
+    given = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    return given, torch.arange(longest, device=device) < lengths[:, None]

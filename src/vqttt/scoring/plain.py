@@ -1,0 +1,89 @@
+"""The rule where a task has none of its own: an answer is right if, normalised, it equals a reference.
+
+Normalisation (ours, after the VQA convention): lower case, no surrounding punctuation, no articles, single spaces;
+numbers are compared by value. Format credit goes to an answer that states the reference within a sentence.
+"""
+
+import re
+
+from vqttt.scoring.choices import choice_named, extract_choice
+from vqttt.scoring.yes_no import yes_or_no
+from vqttt.types import Sample
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?![\d])")
+_FINAL = re.compile(r"\banswer\b\s*(?:is|:|=)+\s*:?\s*(.+)", re.IGNORECASE)
+
+
+def strict(answer: str, sample: Sample) -> float:
+    """Return 1 if the answer is a reference, or names the choice that a reference does; else 0."""
+    given = normalise(answer)
+    if not given:
+        return 0.0
+    if sample.choices:
+        chosen = choice_named(answer, sample.choices)
+        return float(chosen is not None and chosen in right_choices(sample))
+    return float(any(equal(given, normalise(reference)) for reference in sample.answers))
+
+
+def credit(answer: str, sample: Sample) -> float:
+    """Return 1 if the answer's content is a reference, whatever surrounds it; else 0."""
+    if sample.choices:
+        return float(extract_choice(answer, sample.choices) in right_choices(sample))
+    return float(any(states(answer, reference) for reference in sample.answers))
+
+
+def right_choices(sample: Sample) -> set[int]:
+    """Return the positions of the choices that the references name."""
+    named = (choice_named(reference, sample.choices) for reference in sample.answers)
+    return {position for position in named if position is not None}
+
+
+def normalise(text: str) -> str:
+    """Bring an answer into the form in which it is compared."""
+    bare = " ".join(text.lower().replace(",", "").split()).lstrip(" !?:;\"'").rstrip(" .!?:;\"'")
+    without = " ".join(_ARTICLES.sub(" ", bare).split())
+    return without or bare  # an answer that is an article alone is a letter
+
+
+def equal(given: str, reference: str) -> bool:
+    """Compare normalised answers: as text, or as numbers where both are."""
+    if given == reference:
+        return True
+    left, right = to_number(given), to_number(reference)
+    return left is not None and left == right
+
+
+def states(answer: str, reference: str) -> bool:
+    """Tell whether an answer says the reference: yes or no by that word, a number as its last, else as whole words."""
+    wanted, final = normalise(reference), final_answer(answer)
+    if not wanted or not final:
+        return False
+    if wanted in ("yes", "no"):
+        return yes_or_no(final) == wanted
+    if to_number(wanted) is not None:
+        last = last_number(final)
+        return equal(normalise(final), wanted) or (last is not None and last == to_number(wanted))
+    return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", normalise(final)) is not None
+
+
+def final_answer(text: str) -> str:
+    """Return what follows the last "answer is" or "Answer:" on its line, or the whole text; no Markdown emphasis."""
+    plain = text.replace("**", "").replace("`", "").strip()
+    found = _FINAL.findall(plain)
+    return str(found[-1]).strip() if found else plain
+
+
+def last_number(text: str) -> float | None:
+    """Return the last number in a text, whose commas separate thousands."""
+    found = _NUMBER.findall(text)
+    return to_number(found[-1]) if found else None
+
+
+def to_number(text: str) -> float | None:
+    """Read a whole text as one finite number, commas in it separating thousands; None if it is none."""
+    try:
+        value = float(text.replace(",", ""))
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None

@@ -1,0 +1,34 @@
+"""Yes or no, by the rules of MME and POPE, and by ours. Each returns `yes`, `no`, or None for neither."""
+
+import re
+
+
+def mme(answer: str) -> str | None:
+    """Look for the word among an answer's first four characters, `yes` first (Fu et al. 2023)."""
+    plain = answer.lower().strip().replace(".", "")
+    if len(plain) == 1:
+        return {"y": "yes", "n": "no"}.get(plain)
+    return next((word for word in ("yes", "no") if word in plain[:4]), None)
+
+
+def pope(answer: str) -> str | None:
+    """Take `no` if the first sentence has "no", "No" or "not" as a word, else `yes` if it has "yes" (Li et al. 2023).
+
+    The published rule takes whatever is not a `no` for a `yes`, an empty answer too; here that is no answer.
+    """
+    words = answer.strip().partition(".")[0].replace(",", "").split()
+    if {"no", "No", "not"} & set(words):
+        return "no"
+    return "yes" if "yes" in (word.lower() for word in words) else None
+
+
+def yes_or_no(answer: str) -> str | None:
+    """Take the first word if it is one of them, else the only one of them anywhere, else `no` for "not" or "n't"."""
+    words: list[str] = re.findall(r"[a-z]+(?:['’]t)?", answer.lower())
+    said = {word for word in words if word in ("yes", "no")}
+    if words and words[0] in said:
+        return words[0]
+    if len(said) == 1:
+        return said.pop()
+    denied = "not" in words or any(word.endswith(("n't", "n’t")) for word in words)
+    return "no" if denied and not said else None

@@ -1,0 +1,138 @@
+"""Published benchmarks: questions in their own words, with their own references, scored by their own rules.
+
+Each is a file of its own; `docs/benchmarks.md` has the sources. A benchmark comes from the Hugging Face Hub, or from a
+folder or parquet file of the same table.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, NoReturn
+
+from vqttt.errors import InputError
+from vqttt.scoring import RULES
+from vqttt.tasks.benchmarks import (
+    ai2d,
+    chartqa,
+    gqa,
+    mathvista,
+    mmbench,
+    mme,
+    mmmu,
+    mmstar,
+    ocrbench,
+    pope,
+    realworldqa,
+    scienceqa,
+    textvqa,
+    vqav2,
+)
+from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row
+from vqttt.tasks.benchmarks.tables import Table, open_table
+from vqttt.types import Image, Sample
+
+__all__ = ["BENCHMARKS", "Benchmark", "samples"]
+
+BENCHMARKS: dict[str, Benchmark] = {
+    module.BENCHMARK.name: module.BENCHMARK
+    for module in (
+        mathvista, mmmu, scienceqa, textvqa, mme, mmstar, realworldqa, pope, mmbench, ai2d, chartqa, ocrbench, vqav2,
+        gqa,
+    )
+}  # fmt: skip
+"""All of them by name."""
+
+
+def samples(benchmark: Benchmark, where: str = "") -> list[Sample]:
+    """Return a benchmark's samples in the order of its rows; pictures are decoded when they are loaded.
+
+    A row that cannot be asked, say for lack of a picture or of a public answer, becomes a sample whose `load` raises
+    `InputError`, so that a study marks and counts it.
+
+    Raises:
+        MissingExtraError: if the package `datasets` is not installed.
+        InputError: if the table cannot be had, is of another schema, or none of its rows can be asked.
+    """
+    needed = benchmark.columns if benchmark.joined[0] else (*benchmark.columns, benchmark.pictures[0])
+    table = open_table(benchmark, where, needed=needed)
+    apart = _apart(benchmark, where, table)
+    seen, reasons, read = Counter[str](), Counter[str](), list[Sample]()
+    for number, (row, pictures) in enumerate(zip(table.rows(), table.picture_counts(), strict=True)):
+        question, reason = _question(benchmark, row)
+        key = question.key or f"{number:05d}"
+        seen[key] += 1
+        name = f"{benchmark.name}-{key}" + (f"#{seen[key]}" if seen[key] > 1 else "")
+        reason = reason or (_missing(apart, benchmark, row) if apart else _miscounted(pictures))
+        reasons[reason] += 1
+        load: Callable[[], Image]
+        if reason:
+            load = partial(_fail, f"{name}: {reason}")
+        elif apart:
+            load = partial(apart.table.picture, "image", apart.row_of[str(row[benchmark.joined[1]])])
+        else:
+            load = partial(table.picture, benchmark.pictures[0], number)
+        read.append(_sample(name, question, load))
+    if not reasons[""]:
+        why = reasons.most_common(1)[0][0] or "it has no rows"
+        raise InputError(f"no row of {where or benchmark.hub} can be asked: {why}")
+    return read
+
+
+class _Apart(NamedTuple):
+    """Pictures in a table of their own, and the row of each by its id."""
+
+    table: Table
+    row_of: dict[str, int]
+
+
+def _apart(benchmark: Benchmark, where: str, table: Table) -> _Apart | None:
+    """Open the table of pictures, where they are apart."""
+    config = benchmark.joined[0]
+    if not config or benchmark.pictures[0] in table.columns:
+        return None
+    pictures = open_table(benchmark, where, config=config, needed=("id", "image"))
+    return _Apart(pictures, {str(row["id"]): number for number, row in enumerate(pictures.rows())})
+
+
+def _question(benchmark: Benchmark, row: Row) -> tuple[Question, str]:
+    """Read a row; also say why it cannot be asked, or nothing."""
+    try:
+        question = benchmark.read(row)
+        answered = any(answer.strip() for answer in question.answers)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        empty = Question(question="", answers=(), prompt="", rule="")
+        return empty, f"it is no row of {benchmark.name} ({type(error).__name__}: {error})"
+    if question.rule not in RULES:
+        return question, f"{benchmark.name} has no rule for it ({question.rule})"
+    if not answered:
+        return question, "it has no public answer"
+    return question, "" if question.question.strip() else "it has no question"
+
+
+def _missing(apart: _Apart, benchmark: Benchmark, row: Row) -> str:
+    name = str(row[benchmark.joined[1]])
+    return "" if name in apart.row_of else f"the picture {name!r} is not in {benchmark.joined[0]}"
+
+
+def _miscounted(pictures: int) -> str:
+    if pictures == 1:
+        return ""
+    return f"it has {pictures} pictures, and a question may have one" if pictures else "it has no picture"
+
+
+def _sample(name: str, question: Question, load: Callable[[], Image]) -> Sample:
+    return Sample(
+        id=name,
+        load=load,
+        question=question.question,
+        answers=question.answers or ("",),
+        choices=question.choices,
+        category=question.category,
+        question_type=question.question_type,
+        prompt=question.prompt,
+        rule=question.rule if question.rule in RULES else "",
+    )
+
+
+def _fail(message: str) -> NoReturn:
+    raise InputError(message)

@@ -1,0 +1,28 @@
+"""GQA (Hudson and Manning 2019): composed questions about scenes, balanced `testdev`, 12,578; pictures stand apart."""
+
+from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, text
+
+
+def _read(row: Row) -> Question:
+    types = row.get("types") or {}
+    return Question(
+        key=str(row["id"]),
+        question=row["question"],
+        answers=(row["answer"],),
+        prompt=f"{row['question']}\n{BY_PHRASE}",
+        rule="exact",
+        category=text(types.get("structural")),
+        question_type=text(types.get("semantic")),
+    )
+
+
+BENCHMARK = Benchmark(
+    name="gqa",
+    summary="composed questions about scenes, balanced testdev, 12,578 questions (GQA)",
+    hub="lmms-lab-encoder/GQA",
+    config="testdev_balanced_instructions",
+    split="testdev",
+    columns=("id", "imageId", "question", "answer"),
+    joined=("testdev_balanced_images", "imageId"),
+    read=_read,
+)

@@ -1,0 +1,36 @@
+"""MathVista (Lu et al. 2024): mathematics in pictures, `testmini`, 1,000 questions; asked by its own column `query`."""
+
+from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row, text
+
+
+def _read(row: Row) -> Question:
+    options = tuple(row["choices"] or ())
+    rule = f"mathvista-{row['answer_type']}"
+    if row["question_type"] == "multi_choice":
+        rule = "mathvista-choice"
+    elif row["answer_type"] == "float":
+        rule = f"mathvista-float-{min(max(int(row['precision'] or 1), 1), 4)}"
+    return Question(
+        key=str(row["pid"]),
+        question=row["question"],
+        answers=(text(row["answer"]),),
+        prompt=row["query"],
+        rule=rule,
+        choices=options,
+        category=text(row["metadata"].get("task")),
+        question_type=f"{row['question_type']}, {row['answer_type']}",
+    )
+
+
+BENCHMARK = Benchmark(
+    name="mathvista",
+    summary="mathematics in pictures, testmini, 1,000 questions (MathVista)",
+    hub="AI4Math/MathVista",
+    split="testmini",
+    files="data/testmini-*",
+    columns=(
+        "pid", "question", "choices", "precision", "answer", "question_type", "answer_type", "metadata", "query",
+    ),
+    pictures=("decoded_image",),
+    read=_read,
+)  # fmt: skip

@@ -1,0 +1,32 @@
+"""MME (Fu et al. 2023): fourteen abilities, two yes-or-no questions a picture, 2,374 questions.
+
+The second question of a picture has the id of the first with "#2".
+"""
+
+from vqttt.scoring.aggregates import COGNITION, PERCEPTION
+from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, one_of
+
+_OWN = " Please answer yes or no."
+
+
+def _read(row: Row) -> Question:
+    question = row["question"].strip()
+    return Question(
+        key=str(row["question_id"]) if "/" in str(row["question_id"]) else f"{row['category']}/{row['question_id']}",
+        question=question,
+        answers=(row["answer"].strip().rstrip(".").lower(),),
+        prompt=f"{question.replace(_OWN, '')}\n{BY_PHRASE}",
+        rule="mme",
+        category=one_of(row["category"], (*PERCEPTION, *COGNITION)),
+        question_type="perception" if row["category"] in PERCEPTION else "cognition",
+    )
+
+
+BENCHMARK = Benchmark(
+    name="mme",
+    summary="fourteen abilities by pairs of yes-or-no questions, 2,374 questions (MME)",
+    hub="lmms-lab-encoder/MME",
+    split="test",
+    columns=("question_id", "question", "answer", "category"),
+    read=_read,
+)

@@ -1,0 +1,38 @@
+"""MMStar (Chen et al. 2024): questions that need their picture, `val`, 1,500; options stand within the question."""
+
+import re
+
+from vqttt.tasks.benchmarks.spec import BY_LETTER, Benchmark, Question, Row
+
+_OPTIONS = re.compile(r"(?:^|[\s,])([A-D]): (.*?)(?=,\s*[A-D]: |\s*$)", re.DOTALL)
+
+
+def _read(row: Row) -> Question:
+    return Question(
+        key=str(row["index"]),
+        question=row["question"],
+        answers=(row["answer"].strip(),),
+        prompt=f"{row['question'].strip()}\n{BY_LETTER.rstrip('.')}",
+        rule="mmstar",
+        choices=options_in(row["question"]),
+        category=row["category"],
+        question_type=row["l2_category"],
+    )
+
+
+def options_in(question: str) -> tuple[str, ...]:
+    """Find the options of "... Options: A: one, B: two, ..."; four without words where they are not written so."""
+    _, _, tail = question.rpartition("Options:")
+    found = [option.strip() for _, option in _OPTIONS.findall(tail)]
+    letters = "".join(letter for letter, _ in _OPTIONS.findall(tail))
+    return tuple(found) if found and "ABCD".startswith(letters) else ("", "", "", "")
+
+
+BENCHMARK = Benchmark(
+    name="mmstar",
+    summary="questions that need their picture, 1,500 questions (MMStar)",
+    hub="Lin-Chen/MMStar",
+    split="val",
+    columns=("index", "question", "answer", "category", "l2_category"),
+    read=_read,
+)

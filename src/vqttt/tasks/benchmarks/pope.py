@@ -1,0 +1,29 @@
+"""POPE (Li et al. 2023): is a thing in the picture? 9,000 questions in three splits.
+
+What is asked for and not there was chosen by chance (`random`), as frequent (`popular`), or as often seen with what is
+there (`adversarial`).
+"""
+
+from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, one_of
+
+
+def _read(row: Row) -> Question:
+    return Question(
+        key=f"{row['category']}/{row['question_id']}",
+        question=row["question"],
+        answers=(row["answer"].strip().lower(),),
+        prompt=f"{row['question'].strip()}\n{BY_PHRASE}",
+        rule="pope",
+        category=one_of(row["category"], ("adversarial", "popular", "random")),
+        question_type=row["answer"].strip().lower(),
+    )
+
+
+BENCHMARK = Benchmark(
+    name="pope",
+    summary="is a thing in the picture, 9,000 questions in three splits (POPE)",
+    hub="lmms-lab-encoder/POPE",
+    split="test",
+    columns=("question_id", "question", "answer", "category"),
+    read=_read,
+)

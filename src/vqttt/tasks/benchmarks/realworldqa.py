@@ -1,0 +1,31 @@
+"""RealWorldQA (xAI 2024): space and traffic in photographs, 765 questions, each of which says how to be answered."""
+
+import re
+
+from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row
+
+_OPTION = re.compile(r"^([A-Z])\. (.+)$", re.MULTILINE)
+
+
+def _read(row: Row) -> Question:
+    question, answer = row["question"].strip(), row["answer"].strip()
+    options = tuple(option.strip() for _, option in _OPTION.findall(question))
+    by_letter = len(options) > 1 and len(answer) == 1 and answer.isupper()
+    return Question(
+        question=question,
+        answers=(answer,),
+        prompt=question,
+        rule="letter" if by_letter else "exact",
+        choices=options if by_letter else (),
+        category="options" if by_letter else "open",
+    )
+
+
+BENCHMARK = Benchmark(
+    name="realworldqa",
+    summary="space and traffic in photographs, 765 questions (RealWorldQA)",
+    hub="lmms-lab-encoder/RealWorldQA",
+    split="test",
+    columns=("question", "answer"),
+    read=_read,
+)

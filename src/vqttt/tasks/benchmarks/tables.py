@@ -1,0 +1,174 @@
+"""Opening a benchmark's table with the library `datasets`, from the Hub or from disk.
+
+The table is memory-mapped by Arrow and pictures stay encoded until they are shown, so memory does not grow.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqttt.errors import InputError, MissingExtraError
+from vqttt.images import load_image
+from vqttt.tasks.benchmarks.spec import Benchmark, Row
+from vqttt.types import Image
+
+
+class Table:
+    """Rows of a data set, and the pictures that belong to them."""
+
+    def __init__(self, data: Any, pictures: Sequence[str], folder: Path | None) -> None:
+        """Wrap a `datasets.Dataset`; pictures that are paths are relative to `folder`."""
+        self.columns: list[str] = data.column_names
+        self.folder = folder
+        self._pictures = [name for name in pictures if name in self.columns]
+        self._data = _encoded(data, self._pictures)
+        self._columns = {name: self._data.select_columns([name]) for name in self._pictures}
+
+    def rows(self) -> Iterator[Row]:
+        """Yield all rows in order, without their pictures."""
+        for batch in self._data.remove_columns(self._pictures).iter(1000):
+            for values in zip(*batch.values(), strict=True):
+                yield dict(zip(batch, values, strict=True))
+
+    def picture_counts(self) -> list[int]:
+        """Say how many pictures each row has in the columns of pictures; only what Arrow notes of them is read."""
+        counts = np.zeros(len(self._data), np.int64)
+        table, chosen = self._data.data, self._data._indices
+        for name in self._pictures:
+            there = _valid(table.column(name))
+            # A selection that was saved with the table holds the rows that it consists of.
+            counts += there if chosen is None else there[chosen.column(0).to_numpy()]
+        return [int(count) for count in counts]
+
+    def picture(self, column: str, row: int) -> Image:
+        """Decode one picture.
+
+        Raises:
+            InputError: if there is none, or it cannot be decoded.
+        """
+        found = self._columns[column][row][column]
+        if isinstance(found, dict):
+            found = found.get("bytes") or found.get("path")
+        if isinstance(found, bytes):
+            return load_image(found)
+        if isinstance(found, str) and found:
+            return load_image((self.folder or Path()) / found)
+        raise InputError(f"row {row} has no picture in the column {column!r}")
+
+
+def open_table(benchmark: Benchmark, where: str, config: str = "", needed: Sequence[str] | None = None) -> Table:
+    """Open a benchmark's table.
+
+    Args:
+        benchmark: which.
+        where: a folder or parquet file; empty for the Hub.
+        config: another configuration than the benchmark's own.
+        needed: the columns that must be there; those of the benchmark by default.
+
+    Raises:
+        MissingExtraError: if `datasets` is not installed.
+        InputError: if the table cannot be had, or is of another schema.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise MissingExtraError(
+            f"task {benchmark.name} needs the package datasets: pip install 'vqttt[benchmarks]'"
+        ) from None
+    config = config or benchmark.config
+    data = _from_disk(datasets, benchmark, Path(where), config) if where else _from_hub(datasets, benchmark, config)
+    table = Table(data, benchmark.pictures, _folder(where))
+    wanted = (*benchmark.columns, benchmark.pictures[0]) if needed is None else needed
+    missing = [name for name in wanted if name not in table.columns]
+    if missing:
+        raise InputError(
+            f"{where or benchmark.hub} is no {benchmark.name}: it lacks the columns {', '.join(missing)} and has "
+            f"{', '.join(table.columns)}; {benchmark.name} is {benchmark.hub} on the Hub, split {benchmark.split}"
+        )
+    return table
+
+
+def _valid(column: Any) -> NDArray[np.bool_]:
+    """Tell where a column of pictures has one: bytes or a path."""
+    import pyarrow
+    from pyarrow import compute
+
+    if pyarrow.types.is_struct(column.type):
+        parts = [compute.struct_field(column, name).is_valid().to_numpy() for name in ("bytes", "path")]
+        return np.asarray(parts[0] | parts[1], np.bool_)
+    return np.asarray(column.is_valid().to_numpy(), np.bool_)
+
+
+def _from_hub(datasets: Any, benchmark: Benchmark, config: str) -> Any:
+    files = {"data_files": {benchmark.split: benchmark.files}} if benchmark.files else {}
+    try:
+        return datasets.load_dataset(benchmark.hub, config or None, split=benchmark.split, **files)
+    except Exception as error:  # each layer below has its own errors for being offline
+        raise InputError(
+            f"cannot load {benchmark.hub} from the Hugging Face Hub ({_reason(error)}); where there is no network, "
+            f"fetch it elsewhere and name its folder or parquet file: --task {benchmark.name}:PATH"
+        ) from error
+
+
+def _from_disk(datasets: Any, benchmark: Benchmark, path: Path, config: str) -> Any:
+    saved, files = _find(path, config, benchmark.split)
+    if saved is None and not files:
+        raise InputError(
+            f"{path} holds no {benchmark.name}: wanted is a folder that datasets' save_to_disk wrote, a folder with "
+            f"parquet files of the split {benchmark.split}, or one such file"
+        )
+    bars = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        if saved is None:
+            # Unlike load_dataset, this does not tell the Hub of every load.
+            return datasets.Dataset.from_parquet(list(map(str, files)))
+        data = datasets.load_from_disk(str(saved))
+    except Exception as error:  # whatever Arrow makes of a damaged file
+        raise InputError(f"cannot read {path} as a table ({_reason(error)}); fetch it again") from error
+    finally:
+        if bars:
+            datasets.enable_progress_bars()
+    if not isinstance(data, datasets.DatasetDict):
+        return data
+    if benchmark.split not in data:
+        raise InputError(f"{path} has no split {benchmark.split!r}; it has {', '.join(data)}")
+    return data[benchmark.split]
+
+
+def _find(path: Path, config: str, split: str) -> tuple[Path | None, list[Path]]:
+    """Find a saved data set, or parquet files: those of the split, or all if none is named after any split."""
+    if path.is_file():
+        return None, [path] if path.suffix == ".parquet" else []
+    inside = path / config if config and (path / config).is_dir() else path
+    for saved in (inside, inside / split):
+        if any((saved / name).is_file() for name in ("dataset_info.json", "dataset_dict.json", "state.json")):
+            return saved, []
+    files = sorted(inside.rglob("*.parquet"))
+    named = re.compile(rf"{split}(?![A-Za-z])")
+    of_split = [file for file in files if named.match(file.name) or split in file.relative_to(inside).parts[:-1]]
+    others = ("train", "test", "val", "dev")
+    return None, of_split or [file for file in files if not file.name.startswith(others)]
+
+
+def _folder(where: str) -> Path | None:
+    path = Path(where)
+    return None if not where else path if path.is_dir() else path.parent
+
+
+def _encoded(data: Any, pictures: Sequence[str]) -> Any:
+    """Keep pictures as the bytes that they are, in columns that know to be pictures."""
+    import datasets
+
+    for name in pictures:
+        if isinstance(data.features[name], datasets.Image):
+            data = data.cast_column(name, datasets.Image(decode=False))
+    return data
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
