@@ -43,6 +43,10 @@ class Search:
         losses = tuner.losses(views, base.select(repeated)).view(len(rows), -1)
         return losses - losses[:, :1]
 
+    def choose(self, inputs: Inputs) -> Tensor:
+        """Return the number of the member that a batch's samples are seen through, (N,), learning nothing."""
+        return self.predictor.choose(self.describe(inputs))
+
     def describe(self, inputs: Inputs) -> Tensor:
         """Return the mean description of each sample's pictures, (N, FEATURES)."""
         pictures = self.model.pixels(inputs)

@@ -1,7 +1,7 @@
 """VQ-TTT: Visual-Quality Test-Time Tuning (arXiv 2506.15645), with our choices where the paper's are not known.
 
-reset -> restore, where that helps -> search: through which kernel of the bank -> tune: `steps` times objective ->
-gradient -> update -> guard -> answer afresh -> reset or carry on.
+reset -> search: through which kernel of the bank -> tune: `steps` times objective -> gradient -> update -> answer
+afresh, or as the blind restorer has it -> guard -> reset or carry on.
 """
 
 import time
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vqttt.adapters import Adapters
 from vqttt.methods.base import Method, Outcome, compose, finite
-from vqttt.methods.restoring import restored_where_better
+from vqttt.methods.restoring import answers_when_restored, restored
 from vqttt.methods.search import Search
 from vqttt.methods.tuning import Tuner, TuningConfig
 from vqttt.models.base import Generation, Inputs, Model
@@ -34,8 +34,8 @@ class VQTTTConfig(TuningConfig):
         before: answer with the adapters from before the batch's updates, as TENT does.
         gate: samples whose answer entropy (nats) is below this are certain already: they keep their untuned answer
             and take no part in the tuning.
-        restore: whether an uncertain picture is first seen as the blind restorer would have it, and stays so where
-            that makes its answer more certain.
+        restore: whether an uncertain picture is also answered untuned as the blind restorer would have it; the more
+            certain answer is taken.
         guard: roll back what tuning made worse (see `VQTTT`).
         guard_ratio: what share of its untuned entropy a new answer may have at most to be taken.
         floor: where the running mean of the entropy falls below this, the adapters start anew (SAR); 0 for never.
@@ -189,13 +189,17 @@ class VQTTT(Method):
         """Show one picture through the kernel; an episodic method tunes on it first."""
         if not self.online:
             self._tune_and_answer(inputs, base)
-        if self.config.restore:
-            inputs, _ = restored_where_better(self.model, inputs, Outcome.of(base), self.max_new_tokens)
-        if self.search:
-            inputs = self.search.through(inputs, self.search.predictor.choose(self.search.describe(inputs)))
         assert self.tuner is not None
-        with torch.no_grad(), self.tuner.adapters.applied(inputs) as seen:
+        tuned = self.search.through(inputs, self.search.choose(inputs)) if self.search else inputs
+        with torch.no_grad(), self.tuner.adapters.applied(tuned) as seen:
+            if self.config.restore and self._surer_restored(inputs, seen):
+                seen = restored(self.model, inputs)
             return self.model.to_image(self.model.pixels(seen).pixels[0])
+
+    def _surer_restored(self, inputs: Inputs, seen: Inputs) -> bool:
+        """Say whether the restored picture of a batch of one is the one that was answered on."""
+        tuned = Outcome.of(self.model.generate(seen, self.max_new_tokens))
+        return answers_when_restored(self.model, inputs, self.max_new_tokens).entropies[0] < tuned.entropies[0]
 
     def _new_tuner(self, sets: int | None) -> Tuner:
         tuner = Tuner(self.model, self.config, sets=sets, seed=self.seed)
@@ -208,15 +212,15 @@ class VQTTT(Method):
         return Search(self.model, first=first, share=share, caution=self.config.caution)
 
     def _best_answers(self, inputs: Inputs, base: Generation) -> Outcome | None:
-        """Tune and answer, on restored pictures where they are better; None if nothing came of it."""
-        if not self.config.restore:
-            return self._tune_and_answer(inputs, base)
-        inputs, restored = restored_where_better(self.model, inputs, Outcome.of(base), self.max_new_tokens)
+        """Tune and answer; each sample's restored pictures compete with that. None if nothing came of it."""
         tuned = self._tune_and_answer(inputs, base)
-        if tuned is None or not self.config.guard:
+        if not self.config.restore:
             return tuned
-        surer = [n for n in range(inputs.count) if tuned.entropies[n] <= restored.entropies[n]]
-        return restored.replaced(tuned, {n: n for n in surer})
+        mended = answers_when_restored(self.model, inputs, self.max_new_tokens)
+        if tuned is None:
+            return mended
+        surer = [n for n in range(inputs.count) if mended.entropies[n] < tuned.entropies[n]]
+        return tuned.replaced(mended, {n: n for n in surer})
 
     def _tune_and_answer(self, inputs: Inputs, base: Generation) -> Outcome | None:
         """Tune, then answer by a fresh forward pass; None if a loss was not finite and the tuning was undone."""
