@@ -5,13 +5,13 @@ Every figure is a ratio to plain inference in the same run; about ten minutes on
 
 import argparse
 import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from studies.markers import put
 from studies.method.page import table
 from vqttt import bench
 from vqttt.degradations import degrade
@@ -138,13 +138,8 @@ def main() -> None:
             rows.append(row)
             print(f"{row['part']}: {row['method']}, batch {row['batch']}: {row['ratio']:.2f}x", flush=True)
         RESULTS.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
-    text = PAGE.read_text()
     for name, part in pages(json.loads(RESULTS.read_text())).items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise SystemExit(f"{PAGE} has no place for {name}")
-        text = pattern.sub(lambda found, part=part: f"{found[1]}\n{part}\n\n{found[2]}", text)
-    PAGE.write_text(text)
+        put(PAGE, name, part)
 
 
 if __name__ == "__main__":

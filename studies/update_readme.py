@@ -4,23 +4,15 @@ The accuracy table of the embedded model is measured anew with `--accuracy` (abo
 """
 
 import argparse
-import re
 from pathlib import Path
 
+from studies.markers import put
 from studies.method import page, rows
 from training import accuracy
 from vqttt import report, tables
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-
-
-def put(name: str, text: str) -> None:
-    """Replace what stands between the markers `<!-- name -->` and `<!-- /name -->`."""
-    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    old = README.read_text()
-    assert pattern.search(old), f"README.md has no markers for {name}"
-    README.write_text(pattern.sub(lambda found: f"{found[1]}\n{text.strip()}\n\n{found[2]}", old))
 
 
 def main() -> None:
@@ -31,11 +23,11 @@ def main() -> None:
     arguments = parser.parse_args()
     records = report.load_records(arguments.run)
     overview = tables.overview_table(report.overview(records)).markdown()
-    put("study", overview.partition("\n")[2])  # without its heading
+    put(README, "study", overview.partition("\n")[2])  # without its heading
     measured = [*rows.load("main"), *rows.load("mild")]
-    put("method", page.methods_table(measured, lambda row: row["severity"] >= 3))
+    put(README, "method", page.methods_table(measured, lambda row: row["severity"] >= 3))
     if arguments.accuracy:
-        put("accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))
+        put(README, "accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))
 
 
 if __name__ == "__main__":

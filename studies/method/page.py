@@ -1,12 +1,12 @@
 """The page: `python -m studies.method.page` turns the committed rows into docs/method.md and its figures."""
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from studies.markers import put
 from studies.method.drawings import heatmap, learned
 from studies.method.measure import PHASES
 from studies.method.plan import DEVELOPED_ON, MAIN
@@ -155,13 +155,8 @@ def main() -> None:
     if rows["main"] and rows["streams"] and rows["baselines"]:
         parts["targets"] = table(("aim", "measured", "reached"), targets(rows))
     learned()
-    text = PAGE.read_text()
     for name, part in parts.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise SystemExit(f"{PAGE} has no place for {name}")
-        text = pattern.sub(lambda found, part=part: f"{found[1]}\n{part}\n\n{found[2]}", text)
-    PAGE.write_text(text)
+        put(PAGE, name, part)
 
 
 if __name__ == "__main__":
