@@ -193,6 +193,28 @@ def test_one_step_lowers_the_objective(model: HuggingFaceModel) -> None:
     assert (after < before).all(), (before, after)
 
 
+def test_checkpointing_keeps_less_and_changes_nothing(model: HuggingFaceModel) -> None:
+    inputs = model.encode(unequal(), ASKED)
+    base = model.generate(inputs, 2)
+    found = []
+    for checkpoint in (False, True):
+        tuner = Tuner(model, TuningConfig(checkpoint=checkpoint), sets=3, seed=0)
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor, kept: dict[int, int] = kept) -> torch.Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            losses = tuner.step(inputs, base)
+        found.append((sum(kept.values()), losses, tuner.adapters.snapshot()))
+    (whole, losses, tuned), (less, same, as_tuned) = found
+    assert less < whole, (less, whole)
+    torch.testing.assert_close(same, losses, atol=1e-5, rtol=0)
+    torch.testing.assert_close(as_tuned, tuned, atol=1e-3, rtol=0)
+    assert not any(module.training for module in model.network.modules())
+
+
 def test_reset_restores_every_bit(model: HuggingFaceModel) -> None:
     inputs = model.encode(unequal(), ASKED)
     plain, weights = model.answer_logits(inputs), model.fingerprint()

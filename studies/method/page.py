@@ -44,7 +44,11 @@ def methods_table(rows: Sequence[Row], keep: Callable[[Row], bool] = lambda row:
 
 def main_part(rows: Sequence[Row]) -> dict[str, str]:
     """Write the headline: by severity, by half of the degradations, by pattern, and the single degradations."""
-    parts = {"main": methods_table(rows, lambda row: row["severity"] >= 3), "main-all": methods_table(rows)}
+    mild = {row["method"] for row in rows if row["severity"] in (1, 2)}
+    parts = {
+        "main": methods_table(rows, lambda row: row["severity"] >= 3),
+        "main-all": methods_table([row for row in rows if row["method"] in mild]),
+    }
     halves = []
     for method in MAIN:
         for name, keep in (

@@ -1,7 +1,7 @@
 """Tuning: objective -> gradient -> update of the adapters, the base weights frozen."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from math import log, sqrt
 from pathlib import Path
@@ -32,6 +32,8 @@ class TuningConfig:
         sharpness: radius within which the worst point's gradient is taken (SAR's sharpness-aware steps); 0 for none.
         clean_features: a file of clean pictures' statistics, for objectives that want it; not source-free. Empty: the
             one that came with the model.
+        checkpoint: whether the backward pass makes the language model's activations again in place of keeping them:
+            less memory for the time of one more forward pass.
         adapters: which adapters.
     """
 
@@ -44,6 +46,7 @@ class TuningConfig:
     weighted: bool = False
     sharpness: float = 0.0
     clean_features: str = ""
+    checkpoint: bool = False
     adapters: AdapterConfig = field(default_factory=AdapterConfig)
 
     def __post_init__(self) -> None:
@@ -107,7 +110,7 @@ class Tuner:
         """Fill in the gradients of the objective; returns the losses, (N,)."""
         for tensor in self.adapters.parameters:
             tensor.grad = None
-        with torch.enable_grad(), self.adapters.applied(inputs) as seen:
+        with torch.enable_grad(), self._saving(), self.adapters.applied(inputs) as seen:
             evidence = self._evidence(seen, base)
             losses = self.objective.loss(evidence)
             # One set an image: a sum keeps images apart. One set for all: a mean keeps the rate apart from the batch.
@@ -121,7 +124,11 @@ class Tuner:
     @property
     def opens(self) -> bool:
         """Whether the first forward pass can serve the untuned answer, the gate and the gradient at once."""
-        return not (self.shared or self.objective.over_answer or self.objective.features)
+        kept = not self.config.checkpoint  # generation needs a cache, which checkpointed layers do not fill
+        return kept and not (self.shared or self.objective.over_answer or self.objective.features)
+
+    def _saving(self) -> AbstractContextManager[None]:
+        return self.model.checkpointed() if self.config.checkpoint else nullcontext()
 
     def trace(self, inputs: Inputs, max_new_tokens: int) -> tuple[Generation, Tensor]:
         """Answer by one pass that the gradient can go back through; returns answers and losses, (N,), for `descend`.

@@ -102,6 +102,14 @@ class Model(ABC):
         answers = self.generate(inputs, max_new_tokens)
         return replace(answers, logits=torch.cat([logits, answers.logits[:, 1:]], dim=1))
 
+    @contextmanager
+    def checkpointed(self) -> Iterator[None]:
+        """Within the block a backward pass makes the language model's activations again, so that they are not kept.
+
+        By default nothing is saved.
+        """
+        yield
+
     @abstractmethod
     def answer_tokens(self, text: str) -> list[int]:
         """Return the tokens of a text as an answer, without those that begin or end one."""

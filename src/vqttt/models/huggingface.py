@@ -1,7 +1,8 @@
 """What all families that live in transformers share; most say no more than how their pictures are laid out."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import torch
 from PIL import Image as PILImage
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vqttt.errors import InputError
 from vqttt.models.base import Generation, Inputs, Model, Part, Pictures, Shown
@@ -150,6 +153,24 @@ class HuggingFaceModel(Model):
                 appended[key] = tensors[key][:, -1:].repeat_interleave(given.shape[1], 1)
         grown = {key: torch.cat([tensors[key], more], dim=1) for key, more in appended.items() if key in tensors}
         return {**tensors, **grown}
+
+    @contextmanager
+    def checkpointed(self) -> Iterator[None]:
+        """Checkpoint the layers of the language model (see `Model.checkpointed`); dropout stays off."""
+        vision = {id(part) for block in self.vision_blocks for part in block.modules()}
+        layers = [
+            module
+            for module in self.network.modules()
+            if isinstance(module, GradientCheckpointingLayer) and id(module) not in vision
+        ]
+        try:
+            for layer in layers:
+                layer.gradient_checkpointing = layer.training = True  # the layer's own flag, not its parts'
+                layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+            yield
+        finally:
+            for layer in layers:
+                layer.gradient_checkpointing = layer.training = False
 
     @torch.no_grad()
     def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:

@@ -1,0 +1,70 @@
+"""Published checkpoints on a GPU: `python -m pytest tests/gpu`.
+
+By default the first id of every family that fits the GPU; `VQTTT_MODELS="id-or-folder ..."` names others, and then runs
+on whatever device there is.
+"""
+
+import os
+
+import pytest
+import torch
+from PIL import Image as PILImage
+
+from studies.families import PUBLISHED
+from vqttt.adapters import AdapterConfig, Adapters
+from vqttt.degradations import degrade
+from vqttt.methods import METHODS
+from vqttt.methods.tuning import Tuner, TuningConfig
+from vqttt.models import load_model
+from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.loading import LoadOptions
+from vqttt.tasks import vq_mini
+
+NAMED = os.environ.get("VQTTT_MODELS", "").split()
+MEMORY = torch.cuda.get_device_properties(0).total_memory / 1e9 if torch.cuda.is_available() else 0.0
+CHOSEN = NAMED or [family.ids[0] for family in PUBLISHED.values() if family.tuned < 0.95 * MEMORY]
+pytestmark = pytest.mark.skipif(not CHOSEN, reason="needs a GPU, or VQTTT_MODELS")
+
+PICTURE = degrade(vq_mini.samples("dev", 1)[0].load(), "fog", 4, 0, "relative")
+QUESTION = "what color is the largest shape?"
+
+
+@pytest.fixture(scope="module", params=CHOSEN or ["none"])
+def model(request: pytest.FixtureRequest) -> HuggingFaceModel:
+    options = LoadOptions(dtype="bfloat16") if torch.cuda.is_available() else LoadOptions()
+    return load_model(request.param, options)
+
+
+def test_identity_equals_plain_transformers(model: HuggingFaceModel) -> None:
+    inputs = model.encode([PICTURE], [QUESTION])
+    plain = model.network.generate(**inputs.tensors, max_new_tokens=8, do_sample=False)
+    with torch.no_grad(), Adapters(model, AdapterConfig(), sets=1).applied(inputs) as seen:
+        assert torch.equal(model.network.generate(**seen.tensors, max_new_tokens=8, do_sample=False), plain)
+    shown = model.to_image(model.pixels(inputs).pixels[0])
+    assert PILImage.fromarray(shown).size[0] > 0
+
+
+def test_one_step_lowers_the_objective(model: HuggingFaceModel) -> None:
+    inputs = model.encode([PICTURE], [QUESTION])
+    base = model.generate(inputs, 8)
+    tuner = Tuner(model, TuningConfig(kernel_rate=1e-3), sets=1, seed=0)
+    assert tuner.step(inputs, base).item() > tuner.losses(inputs, base).item()
+    assert all(parameter.grad is None for parameter in model.network.parameters())
+
+
+@pytest.mark.parametrize("method", ["vq-ttt", "vq-ttt-episodic"])
+def test_methods_answer(model: HuggingFaceModel, method: str) -> None:
+    weights = model.fingerprint()
+    (answer,) = METHODS[method](model).answer_alone(model.encode([PICTURE], [QUESTION]))
+    assert answer.answer
+    assert answer.entropy_after <= answer.entropy_before
+    assert model.fingerprint() == weights
+
+
+def test_a_step_takes_no_more_memory_than_estimated(model: HuggingFaceModel) -> None:
+    family = next((family for family in PUBLISHED.values() if model.name in family.ids[:1]), None)
+    if family is None or not torch.cuda.is_available():
+        pytest.skip("estimated for the first id of a family, on a GPU")
+    torch.cuda.reset_peak_memory_stats()
+    METHODS["vq-ttt-episodic"](model).answer_alone(model.encode([PICTURE], [QUESTION]))
+    assert torch.cuda.max_memory_allocated() / 1e9 < 1.2 * family.tuned + 1
