@@ -24,7 +24,7 @@ from vqttt.models import load_model
 from vqttt.tasks import digits, easy_vqa, vq_mini
 from vqttt.types import Condition, Sample
 
-OURS, GRADIENT, EPISODIC = (CONFIGS[name] for name in ("vq-ttt", "vq-ttt-static", "vq-ttt-episodic"))
+OURS, GRADIENT, EPISODIC = (CONFIGS[name] for name in ("vq-ttt-bank", "vq-ttt-static", "vq-ttt-episodic"))
 ALONE = CONFIGS["kernel-only"]
 FEATURES = CONFIGS["vq-ttt-features"]
 CONDITIONAL = CONFIGS["vq-ttt-conditional"]

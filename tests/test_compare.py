@@ -26,12 +26,30 @@ def test_the_gain_is_that_of_the_second_run() -> None:
 def test_runs_of_one_method_each_compare_the_methods() -> None:
     found = compare(run("none", [1, 0], [0, 0]), run("tuned", [1, 0], [1, 0]))
     assert set(found["method"]) == {"none → tuned"}
-    assert found["delta"].to_list() == pytest.approx([0.25, 0.25])
+    assert found["delta"].to_list() == pytest.approx([0.25])
+
+
+def test_a_sample_in_many_conditions_is_one_sample() -> None:
+    conditions = [("fog", severity) for severity in range(1, 6)]
+    wrong = {key: [0.0] * 20 for key in conditions}
+    better = {key: [1.0] * 4 + [0.0] * 16 for key in conditions}
+    first = records({(*key, "none"): score for key, score in wrong.items()}, wrong)
+    second = records({(*key, "none"): score for key, score in better.items()}, wrong)
+    row = compare(first, second).row(0, named=True)
+    assert (row["corrective"], row["cells"]) == (20, 5)
+    assert row["p_value"] == pytest.approx(2 / 2**4)
+
+
+def test_other_pictures_are_not_compared() -> None:
+    one, other = (run("none", [1, 0], [0, 1]).with_columns(image_sha256=pl.lit(name)) for name in ("a", "b"))
+    with pytest.raises(InputError, match="no cell in common"):
+        compare(one, other)
+    assert compare(one, one)["n"].to_list() == [2]
 
 
 def test_only_what_both_runs_have_is_compared() -> None:
     whole, part = run("none", [1, 0, 1], [0, 0, 1]), run("none", [1, 0], [1, 0]).filter(degradation="fog")
-    assert compare(whole, part)["n"].to_list() == [2, 2]
+    assert compare(whole, part)["n"].to_list() == [2]
     assert unpaired(whole, part) == 1
 
 

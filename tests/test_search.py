@@ -81,7 +81,7 @@ def test_the_predictor_learns_what_helps_whom() -> None:
     changes[:, 0] = 0
     changes[:, 3] += 0.5 * described[:, 2]  # member 3 helps where the third feature is low
     changes[:, 5] -= 0.1  # member 5 helps everybody a little
-    predictor = Predictor()
+    predictor = Predictor(caution=0.5)
     assert (predictor.choose(described) == 0).all(), "who knows nothing changes nothing"
     predictor.observe(described[:300], changes[:300])
     chosen = predictor.choose(described[300:])
@@ -93,14 +93,14 @@ def test_the_predictor_learns_what_helps_whom() -> None:
 def test_the_predictor_changes_nothing_where_nothing_helps() -> None:
     described, changes = noise(100, FEATURES), 0.3 * noise(100, len(members()), seed=1).abs()
     changes[:, 0] = 0
-    predictor = Predictor()
+    predictor = Predictor(caution=0.5)
     predictor.observe(described, changes)
     assert (predictor.choose(noise(100, FEATURES, seed=2)) == 0).float().mean() > 0.9
 
 
 def test_the_predictor_does_not_depend_on_the_order_and_skips_what_is_not_a_number() -> None:
     described, changes = noise(60, FEATURES), noise(60, len(members()), seed=1)
-    one, other = Predictor(), Predictor()
+    one, other = Predictor(caution=0.5), Predictor(caution=0.5)
     one.observe(described, changes)
     spoilt = torch.cat([changes.flip(0), torch.full((1, len(members())), float("nan"))])
     for start in range(0, 61, 20):

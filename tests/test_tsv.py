@@ -78,3 +78,30 @@ def test_tsv_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bad.tsv").write_text(f"index\tquestion\tanswer\timage\n1\twhat?\tred\t{'*' * 80}\n")
     with pytest.raises(InputError, match="not in base64"):
         load_task(f"tsv:{tmp_path / 'bad.tsv'}")[0].load()
+
+
+def test_a_quote_within_a_cell_is_a_character(tmp_path: Path) -> None:
+    picture = encoded(made.GREEN)
+    lines = ["index\timage\tquestion\tanswer"]
+    lines += [f"{n}\t{picture}\t{question}\tyes" for n, question in enumerate(["Is it?", 'A pole 5" tall?', "Then?"])]
+    file = tmp_path / "inches.tsv"
+    file.write_text("\n".join(lines) + "\n")
+    assert [sample.question for sample in load_task(f"tsv:{file}")] == ["Is it?", 'A pole 5" tall?', "Then?"]
+    assert all(tuple(sample.load()[0, 0]) == made.GREEN for sample in load_task(f"tsv:{file}"))
+
+
+def test_a_quoted_cell_without_an_end_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "open.tsv"
+    file.write_text(f'index\timage\tquestion\tanswer\n1\t{encoded(made.RED)}\t"Is it?\tyes\n2\tx\tThen?\tno\n')
+    with pytest.raises(InputError, match="never closed"):
+        load_task(f"tsv:{file}")
+
+
+def test_an_option_may_be_called_none_and_an_answer_must_be_an_option(tmp_path: Path) -> None:
+    common = {"image": encoded(made.GREEN), "question": "Which?", "A": "one", "B": "None", "C": "two", "D": ""}
+    rows = [common | {"index": "1", "answer": "C"}, common | {"index": "2", "answer": "D"}]
+    right, broken = load_task(f"tsv:{write_tsv(tmp_path / 'own.tsv', rows)}")
+    assert right.choices == ("one", "None", "two")
+    assert score("C", right) == 1.0
+    with pytest.raises(InputError, match="only 3 options"):
+        broken.load()

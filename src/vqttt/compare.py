@@ -3,7 +3,7 @@
 import polars as pl
 
 from vqttt.errors import InputError
-from vqttt.stats import CELL, by_task, flips, holm, mcnemar, mean_of_cells
+from vqttt.stats import ALL, CELL, by_task, flips, holm, mcnemar, mean_of_cells
 
 
 def compare(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
@@ -11,20 +11,27 @@ def compare(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
 
     Rows pair where sample and cell are the same. Where each run has one model, or one method, these may differ: that
     is then what is compared. One row for each task (and all together) and method: distinct samples `n`, `cells`,
-    accuracies of the `first` and the `second`, the difference with its interval, flips, and McNemar's p-value after
-    Holm's correction over the rows.
+    accuracies of the `first` and the `second`, the difference with its interval, flips, and a p-value after Holm's
+    correction over the rows: of the sign test over samples, each with all its conditions, which for one condition is
+    McNemar's. Of one task there is no row for all.
 
     Raises:
         InputError: if the runs have nothing in common.
     """
     differ = [name for name in ("model", "method") if _one(first, name) and _one(second, name)]
     same = [name for name in (*CELL, "sample_id") if name not in differ]
-    theirs = first.select(*same, base_score="score", method_first="method")
+    picture = {"image_first": "image_sha256"} if "image_sha256" in first.columns else {}
+    theirs = first.select(*same, base_score="score", method_first="method", **picture)
     pairs = second.drop("base_score").join(theirs, on=same, how="inner", maintain_order="left")
+    if "image_sha256" in pairs.columns:  # another version may degrade otherwise; a sample that failed has no picture
+        unknown = (pl.col("image_sha256") == "") | (pl.col("image_first") == "")
+        pairs = pairs.filter(unknown | (pl.col("image_sha256") == pl.col("image_first")))
     if pairs.is_empty():
         raise InputError("the two runs have no cell in common: tasks, conditions, seeds or methods all differ")
     rows = []
     for _, task, method, cells in by_task(pairs):
+        if task == ALL and pairs["task"].n_unique() == 1:
+            continue
         gain = mean_of_cells(cells, pl.col("score") - pl.col("base_score"))
         before, after = cells["base_score"].to_numpy(), cells["score"].to_numpy()
         fixed, broken = flips(before, after)
@@ -35,10 +42,16 @@ def compare(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
             | {"n": cells.select("task", "sample_id").n_unique(), "cells": len(means)}
             | {"first": means["base_score"].mean(), "second": means["score"].mean()}
             | {"delta": gain.value, "ci_low": gain.low, "ci_high": gain.high}
-            | {"corrective": fixed, "destructive": broken, "p_value": mcnemar(before, after)}
+            | {"corrective": fixed, "destructive": broken, "p_value": _sign_test(cells)}
         )
     frame = pl.DataFrame(rows)
     return frame.with_columns(p_holm=holm(frame["p_value"].to_numpy()))
+
+
+def _sign_test(cells: pl.DataFrame) -> float:
+    """Return the p-value of as many samples gaining as losing, each over all its conditions."""
+    changes = cells.group_by("task", "sample_id").agg(change=(pl.col("score") - pl.col("base_score")).mean())["change"]
+    return mcnemar((changes < 0).to_numpy(), (changes > 0).to_numpy())
 
 
 def unpaired(first: pl.DataFrame, second: pl.DataFrame) -> int:

@@ -27,7 +27,7 @@ def read_config(path: Path, preset: str = "quick") -> StudyConfig:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     preset = found.pop("preset", preset)
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise InputError(f"{_place(path, text, 'preset')}: no preset {preset!r}; there are {', '.join(PRESETS)}")
     config = PRESETS[preset]
     for name, value in found.items():

@@ -42,8 +42,8 @@ class Estimate:
 def estimate(config: StudyConfig, load: Callable[[], Model] | None = None, tries: int = 3) -> Estimate:
     """Count a study's cells and, with a model, time a batch of the first task under a few conditions.
 
-    The median over conditions stands for all of them, so a study of few slow ones takes longer. Methods that learn
-    along the stream are timed on their second batch.
+    The median over conditions stands for all of them, so a study of few slow ones takes longer. Timed is the last of
+    four batches, for methods that learn along the stream are slow at its start.
 
     Raises:
         InputError: if a task cannot be loaded.
@@ -56,7 +56,7 @@ def estimate(config: StudyConfig, load: Callable[[], Model] | None = None, tries
         spent = []
         for condition in grid[:: max(1, len(grid) // tries)][-tries:]:
             answering = [METHODS[name](model, max_new_tokens=config.max_new_tokens) for name in methods]
-            for start in (0, config.batch):
+            for start in range(0, 4 * config.batch, config.batch):
                 some = samples[start : start + config.batch] or samples[: config.batch]
                 began = time.perf_counter()
                 batch = Batch.prepare(

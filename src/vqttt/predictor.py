@@ -21,7 +21,7 @@ class Predictor:
         caution: how many deviations of its own uncertainty a change must outweigh; the identity has none.
     """
 
-    def __init__(self, prior: float = 10.0, caution: float = 0.5) -> None:
+    def __init__(self, prior: float = 10.0, *, caution: float) -> None:
         """Know nothing, and so choose the identity."""
         self.caution = caution
         held = torch.full((FEATURES + 1,), prior, dtype=torch.float64)

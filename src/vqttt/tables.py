@@ -273,7 +273,9 @@ def calibration_table(records: pl.DataFrame) -> Table:
 
 def comparison_table(frame: pl.DataFrame, title: str) -> Table:
     """Tabulate `compare.compare`."""
-    note = "Percent right in the first run and the second, on the same pictures; p: McNemar's exact test after Holm's "
+    note = (
+        "Percent right in the first run and the second, on the same pictures; p: a sign test over samples after Holm's "
+    )
     note += "correction over the table."
     numbers = ("n", "cells", "first", "second", "change", "corrective", "destructive", "p_holm")
     return _table(title, frame, ("task", "method"), numbers, note)

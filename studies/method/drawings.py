@@ -55,6 +55,7 @@ def learned(folder: Path = Path("runs/method")) -> None:
     from safetensors.torch import load_file
 
     from vqttt.degradations import degrade, image_seed
+    from vqttt.methods import CONFIGS
     from vqttt.models import load_model
     from vqttt.predictor import Predictor
     from vqttt.spectrum import features
@@ -63,7 +64,7 @@ def learned(folder: Path = Path("runs/method")) -> None:
     file = folder / "vq-ttt.safetensors"
     if not file.is_file():
         return
-    model, predictor = load_model("embedded"), Predictor()
+    model, predictor = load_model("embedded"), Predictor(caution=CONFIGS["vq-ttt"].caution)
     predictor.load({name: t for name, t in load_file(file).items() if not name.startswith("adapter.")})
     samples = vq_mini.samples("test", 6040)[6000:]
     kinds = [CLEAN, *(kind for group in GROUPS.values() for kind in group)]

@@ -164,9 +164,11 @@ def _work(part: int, phases: Sequence[str], folder: Path, only: Sequence[str]) -
     model = load_model("embedded")
     for phase in phases:
         file = folder / f"{phase}.{part}.jsonl"
-        done = {json.loads(line)["key"] for old in folder.glob(f"{phase}.*.jsonl") for line in old.open()}
+        old = [json.loads(line) for file in folder.glob(f"{phase}.*.jsonl") for line in file.open()]
+        done = {(row["key"], row["method"]) for row in old}
         for cell in cells(phase):
-            if cell.key in done or not _claimed(cell, folder):
+            wanted = [name for name in methods(cell, str(folder)) if not only or name in only]
+            if all((cell.key, name) in done for name in wanted) or not _claimed(cell, folder):
                 continue
             if cell.degradation == "frozen":  # it needs what the mixed stream has taught
                 taught = [name for name in MAIN if not only or name in only]

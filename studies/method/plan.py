@@ -56,8 +56,6 @@ ABLATIONS = {
     "no guard": replace(_OURS, guard=False),
     "caution 0": replace(_OURS, caution=0.0),
     "caution 2": replace(_OURS, caution=2.0),
-    "explore 5%": replace(_OURS, explore=0.05),
-    "explore 40%": replace(_OURS, explore=0.4),
     "batch 5": _OURS,
     "batch 40": _OURS,
 }

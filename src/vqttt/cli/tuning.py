@@ -26,9 +26,23 @@ def clean_features(
     from vqttt.images import load_image
     from vqttt.models import load_model
 
+    _writable(out)
     clean = measure_clean(load_model(model), [load_image(file) for file in files], ["what is shown?"] * len(files))
     save_clean(out, clean)
     typer.echo(f"{out}: features of {len(files)} pictures")
+
+
+def _writable(out: Path) -> None:
+    """See before any work that a file can be written.
+
+    Raises:
+        OSError: if it cannot.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    existed = out.exists()
+    out.open("ab").close()
+    if not existed:
+        out.unlink()
 
 
 def tune(
@@ -56,6 +70,7 @@ def tune(
     check_kind(degradation)
     if batch < 1 or not 1 <= severity <= 5:
         raise InputError("batch must be at least 1, and severity 1 to 5")
+    _writable(out)
     samples, pictures, loaded = load_task(task, limit), PictureCache(), load_model(model)
     condition = Condition(degradation=degradation, severity=0 if degradation == CLEAN else severity)
     tuned = VQTTT(loaded, config)

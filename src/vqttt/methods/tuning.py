@@ -91,6 +91,8 @@ class Tuner:
         losses = self._gradient(inputs, base)
         if self.optimiser is None or (self.shared and not finite(losses)):
             return losses  # sets of their own cannot spoil one another; one for all must not be spoilt
+        if not any(tensor.grad is not None and tensor.grad.any() for tensor in self.adapters.parameters):
+            return losses  # no sample is fit to learn from, and momentum alone must not move anything
         if self.config.sharpness:
             with self._at_the_worst_nearby():
                 self._gradient(inputs, base)

@@ -42,7 +42,8 @@ class VQTTTConfig(TuningConfig):
         window: answers that the collapse guard looks back on.
         bank: whether each image is seen through a member of the bank that a predictor, learned along the stream,
             chooses from its spectrum; only online.
-        explore_first, explore: so many samples first, then this share of a batch, try the whole bank.
+        explore_first, explore: so many uncertain samples first, then this share of those in a batch, one at least, try
+            the whole bank; where batches are small that is a larger share.
         caution: of the predictor, see `Predictor`.
         start: a file that `VQTTT.save` wrote, to start from in place of the identity.
         frozen: learn nothing; for what was saved.
@@ -191,15 +192,12 @@ class VQTTT(Method):
             self._tune_and_answer(inputs, base)
         assert self.tuner is not None
         tuned = self.search.through(inputs, self.search.choose(inputs)) if self.search else inputs
+        if self.config.restore:
+            mended = answers_when_restored(self.model, inputs, self.max_new_tokens)
+            if mended.entropies[0] < self._generate(tuned).entropies[0]:
+                return self.model.to_image(self.model.pixels(restored(self.model, inputs)).pixels[0])
         with torch.no_grad(), self.tuner.adapters.applied(tuned) as seen:
-            if self.config.restore and self._surer_restored(inputs, seen):
-                seen = restored(self.model, inputs)
             return self.model.to_image(self.model.pixels(seen).pixels[0])
-
-    def _surer_restored(self, inputs: Inputs, seen: Inputs) -> bool:
-        """Say whether the restored picture of a batch of one is the one that was answered on."""
-        tuned = Outcome.of(self.model.generate(seen, self.max_new_tokens))
-        return answers_when_restored(self.model, inputs, self.max_new_tokens).entropies[0] < tuned.entropies[0]
 
     def _new_tuner(self, sets: int | None) -> Tuner:
         tuner = Tuner(self.model, self.config, sets=sets, seed=self.seed)
@@ -216,9 +214,9 @@ class VQTTT(Method):
         tuned = self._tune_and_answer(inputs, base)
         if not self.config.restore:
             return tuned
-        mended = answers_when_restored(self.model, inputs, self.max_new_tokens)
         if tuned is None:
-            return mended
+            return None
+        mended = answers_when_restored(self.model, inputs, self.max_new_tokens)
         surer = [n for n in range(inputs.count) if mended.entropies[n] < tuned.entropies[n]]
         return tuned.replaced(mended, {n: n for n in surer})
 

@@ -158,7 +158,7 @@ class HuggingFaceModel(Model):
     def checkpointed(self) -> Iterator[None]:
         """Checkpoint the layers of the language model (see `Model.checkpointed`); dropout stays off."""
         vision = {id(part) for block in self.vision_blocks for part in block.modules()}
-        layers = [
+        layers: list[Any] = [
             module
             for module in self.network.modules()
             if isinstance(module, GradientCheckpointingLayer) and id(module) not in vision

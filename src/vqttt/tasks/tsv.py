@@ -69,8 +69,7 @@ def _rows(file: BinaryIO, path: Path) -> Iterator[tuple[dict[str, str], tuple[in
     place, record = 0, b""
     for line in file:
         record += line
-        # A quoted cell may hold line breaks: a record is whole when its quotes are paired.
-        if record.count(b'"') % 2:
+        if not _whole(record):  # a quoted cell may hold line breaks
             continue
         cells = _cells(record)
         if header is None:
@@ -82,6 +81,26 @@ def _rows(file: BinaryIO, path: Path) -> Iterator[tuple[dict[str, str], tuple[in
         elif any(cells):
             yield dict(zip(header, cells, strict=False)), (place, len(record))
         place, record = place + len(record), b""
+    if record:
+        begun = record.decode("utf-8", "replace").splitlines()[0][:60]
+        raise InputError(f"{path}: the row that begins {begun!r} has a quoted cell that is never closed")
+
+
+def _whole(record: bytes) -> bool:
+    """Say whether every cell that begins with a quote ends with one; elsewhere a quote is a character as any other."""
+    at = 0
+    while at < len(record):
+        if record[at : at + 1] == b'"':
+            at = record.find(b'"', at + 1)
+            while at >= 0 and record[at + 1 : at + 2] == b'"':  # a doubled quote stands for one
+                at = record.find(b'"', at + 2)
+            if at < 0:
+                return False
+        at = record.find(b"\t", at)
+        if at < 0:
+            return True
+        at += 1
+    return True
 
 
 def _cells(record: bytes) -> list[str]:
@@ -99,6 +118,8 @@ def _sample(row: dict[str, str], number: int, path: Path, places: dict[str, tupl
         load = partial(load_image, path.parent / image_path)
     else:
         return _broken(row, number, path, f"has no picture that can be shown (image {image!r}, path {image_path!r})")
+    if options and len(answers[0]) == 1 and answers[0].upper() in LETTERS[len(options) :]:
+        return _broken(row, number, path, f"has the answer {answers[0]}, but only {len(options)} options")
     if not question or not any(answers):
         return _broken(row, number, path, "has no question" if not question else "has no answer")
     rule = next((rule for name, rule in _RULES.items() if path.stem.lower().startswith(name)), "letter")

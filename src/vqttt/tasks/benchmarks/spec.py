@@ -72,10 +72,10 @@ def choices_in(row: Row, letters: str = "ABCDE") -> tuple[str, ...]:
     """Return the options that stand in columns A, B, ..., up to the first that is empty."""
     found: list[str] = []
     for letter in letters:
-        option = text(row.get(letter))
-        if not option:
+        option = row.get(letter)
+        if option is None or str(option).strip().lower() in ("", "nan"):  # "None" may be an option
             break
-        found.append(option)
+        found.append(str(option).strip())
     return tuple(found)
 
 
