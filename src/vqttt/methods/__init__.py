@@ -85,7 +85,7 @@ _add(
 METHODS.add(
     "tta",
     lambda model, **settings: Vote(model, VoteConfig(gate=0.02), **settings),
-    "all kernels of the bank vote alike; no updates",
+    "all kernels of the bank vote, each with its confidence; no updates",
 )
 
 

@@ -21,7 +21,7 @@ class VoteConfig:
 
     Attributes:
         temperature: a view's weight is exp(-entropy / temperature), in nats: what minimises the expected entropy less
-            `temperature` times the entropy of the weights. None: all views weigh the same.
+            `temperature` times the entropy of the weights. None: a view's weight is its answer's confidence.
         gate: samples whose answer entropy is below this keep their untuned answer.
     """
 
