@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from vqttt.errors import InputError
-from vqttt.methods import METHODS, Method
+from vqttt.methods import METHODS, VQTTT, Method
 from vqttt.models.base import Inputs, Model
 
 QUESTIONS = ("what color is the circle?", "how many shapes are there?", "what digit is written?", "is there any star?")
@@ -50,7 +50,7 @@ def measure(
     repeats: int,
     encode: Callable[[Model, int], Inputs] | None = None,
 ) -> Iterator[Cost]:
-    """Measure every method at every batch size; online methods are measured along one stream, warm-up included.
+    """Measure every method at every batch size; those that explore at first are measured when that is over.
 
     `encode` makes a batch of so many samples; by default of pictures that no model is certain about.
 
@@ -72,6 +72,8 @@ def measure(
                 answers = method.answer_alone(inputs)
                 tuned.append(float(np.mean([answer.steps > 0 for answer in answers])))
 
+            _explored(method, whole)
+            tuned.clear()
             seconds, peak, _ = _timed(whole, repeats)
             yield Cost(
                 model=model.name,
@@ -86,6 +88,15 @@ def measure(
                 threads=torch.get_num_threads(),
                 device=str(model.device),
             )
+
+
+def _explored(method: Method, answer: Callable[[], None]) -> None:
+    """Answer until a method that tries the whole bank on its first samples has done so."""
+    search = method.search if isinstance(method, VQTTT) else None
+    before = -1
+    while search is not None and before < search.predictor.seen < search.first:
+        before = search.predictor.seen
+        answer()
 
 
 def write(costs: Sequence[Cost], path: Path) -> None:
