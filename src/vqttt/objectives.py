@@ -138,13 +138,7 @@ def anchor(evidence: Evidence) -> Tensor:
 def naturalness(evidence: Evidence) -> Tensor:
     """Return how far the spectrum of the filtered picture is from a natural one, which falls as 1/f^2."""
     count = len(evidence.logits)
-    total = seen = torch.zeros(count, device=evidence.pixels.device)
-    pictures = Pictures(evidence.pixels, evidence.owner, evidence.content)
-    for which, (rows, columns) in pictures.contents():
-        per_picture = unnaturalness(evidence.pixels[which][..., rows, columns])
-        total = total.index_add(0, evidence.owner[which], per_picture)
-        seen = seen.index_add(0, evidence.owner[which], torch.ones_like(per_picture))
-    return total / seen.clamp_min(1)
+    return Pictures(evidence.pixels, evidence.owner, evidence.content).averaged(unnaturalness, count)
 
 
 def marginal_entropy(evidence: Evidence, certain: float = 1.0) -> Tensor:

@@ -49,15 +49,7 @@ class Search:
 
     def describe(self, inputs: Inputs) -> Tensor:
         """Return the mean description of each sample's pictures, (N, FEATURES)."""
-        pictures = self.model.pixels(inputs)
-        total = torch.zeros(inputs.count, FEATURES, device=self.model.device)
-        seen = torch.zeros(inputs.count, 1, device=self.model.device)
-        for which, (rows, columns) in pictures.contents():
-            owner = pictures.owner[which]
-            described = features(pictures.pixels[which][..., rows, columns])
-            total = total.index_add(0, owner, described.to(total.dtype))
-            seen = seen.index_add(0, owner, torch.ones_like(owner, dtype=seen.dtype)[:, None])
-        return total / seen.clamp_min(1)
+        return self.model.pixels(inputs).averaged(features, inputs.count, FEATURES)
 
     def through(self, inputs: Inputs, choice: Tensor) -> Inputs:
         """Return a batch as seen through a member of the bank for each sample."""

@@ -127,17 +127,25 @@ class VQTTT(Method):
         """Tune on the uncertain samples of a batch and answer them afresh."""
         began = time.perf_counter()
         before = Outcome.of(base)
-        uncertain = [n for n, entropy in enumerate(before.entropies) if entropy >= self.config.gate]
+        uncertain = self._uncertain(before)
         after, undone = before, set[int]()
         if uncertain and (self.steps or self.search or self.config.start or self.config.restore):
             tuned = self._best_answers(self.model.select(inputs, uncertain), base.select(uncertain))
-            undone = {n for i, n in enumerate(uncertain) if tuned is None or self._worse(tuned, i, before, n)}
-            if tuned is not None:
-                after = before.replaced(tuned, {n: i for i, n in enumerate(uncertain) if n not in undone})
+            after, undone = self._guarded(before, tuned, uncertain)
         if self.online and not self.config.frozen and (self._collapsed(before, after) or self._too_certain(after)):
             self.reset()
             after, undone = before, set(uncertain)
         return self._composed(before, after, uncertain, undone, time.perf_counter() - began)
+
+    def _uncertain(self, before: Outcome) -> list[int]:
+        return [n for n, entropy in enumerate(before.entropies) if entropy >= self.config.gate]
+
+    def _guarded(self, before: Outcome, tuned: Outcome | None, uncertain: list[int]) -> tuple[Outcome, set[int]]:
+        """Take those tuned answers to the uncertain samples that the guard lets pass; also returns the others."""
+        if tuned is None:
+            return before, set(uncertain)
+        undone = {n for i, n in enumerate(uncertain) if self._worse(tuned, i, before, n)}
+        return before.replaced(tuned, {n: i for i, n in enumerate(uncertain) if n not in undone}), undone
 
     def _composed(
         self, before: Outcome, after: Outcome, uncertain: list[int], undone: set[int], seconds: float
@@ -154,15 +162,14 @@ class VQTTT(Method):
         self.tuner = tuner
         base, losses = tuner.trace(inputs, self.max_new_tokens)
         before = Outcome.of(base)
-        uncertain = [n for n, entropy in enumerate(before.entropies) if entropy >= self.config.gate]
+        uncertain = self._uncertain(before)
         after, undone = before, set[int]()
         self.objective_curve = [losses.detach()]
         if uncertain:
             tuner.descend(losses)
             self.objective_curve += [tuner.step(inputs, base) for _ in range(self.steps - 1)]
             tuned = self._generate(self.model.select(inputs, uncertain), torch.tensor(uncertain, device=losses.device))
-            undone = {n for i, n in enumerate(uncertain) if self._worse(tuned, i, before, n)}
-            after = before.replaced(tuned, {n: i for i, n in enumerate(uncertain) if n not in undone})
+            after, undone = self._guarded(before, tuned, uncertain)
         return self._composed(before, after, uncertain, undone, time.perf_counter() - began)
 
     @property
@@ -212,10 +219,8 @@ class VQTTT(Method):
     def _best_answers(self, inputs: Inputs, base: Generation) -> Outcome | None:
         """Tune and answer; each sample's restored pictures compete with that. None if nothing came of it."""
         tuned = self._tune_and_answer(inputs, base)
-        if not self.config.restore:
+        if tuned is None or not self.config.restore:
             return tuned
-        if tuned is None:
-            return None
         mended = answers_when_restored(self.model, inputs, self.max_new_tokens)
         surer = [n for n in range(inputs.count) if mended.entropies[n] < tuned.entropies[n]]
         return tuned.replaced(mended, {n: n for n in surer})

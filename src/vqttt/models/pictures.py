@@ -36,6 +36,19 @@ class Pictures(NamedTuple):
         for (top, bottom, left, right), which in groups.items():
             yield torch.tensor(which, device=device), (slice(top, bottom), slice(left, right))
 
+    def averaged(self, measure: Callable[[Tensor], Tensor], count: int, *shape: int) -> Tensor:
+        """Return for each of `count` samples the mean of `measure` over its pictures' content, (count, *shape).
+
+        `measure` is given content (p, 3, h, w) and returns (p, *shape). Zeros where a sample has none; gradients pass.
+        """
+        total = torch.zeros(count, *shape, device=self.pixels.device)
+        seen = torch.zeros(count, *[1] * len(shape), device=self.pixels.device)
+        for which, (rows, columns) in self.contents():
+            owner, found = self.owner[which], measure(self.pixels[which][..., rows, columns])
+            total = total.index_add(0, owner, found.to(total.dtype))
+            seen = seen.index_add(0, owner, torch.ones(len(owner), *seen.shape[1:], device=seen.device))
+        return total / seen.clamp_min(1)
+
     def changed(self, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Return the pixels with `change` made to the content; padding keeps every bit. Gradients pass.
 
