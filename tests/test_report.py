@@ -29,8 +29,8 @@ SAMPLES = 40
 def picture(seed: int) -> str:
     file = BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 255, (24, 32, 3), dtype=np.uint8)
-    PILImage.fromarray(pixels).resize((128, 96)).save(file, "PNG")
-    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+    PILImage.fromarray(pixels).resize((128, 96)).save(file, "WEBP")
+    return f"data:image/webp;base64,{b64encode(file.getvalue()).decode()}"
 
 
 def quality(degradation: str, severity: int, right: np.ndarray, failed: np.ndarray) -> dict[str, pl.Series]:

@@ -47,6 +47,10 @@ def records(folder: Path) -> pl.DataFrame:
     return pl.concat(frames).drop("seconds")
 
 
+def examples(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (folder / "examples").iterdir()}
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "whole"
@@ -149,6 +153,9 @@ def test_a_run_killed_at_its_very_start_goes_on(tmp_path: Path, whole: Path) -> 
 def test_examples_survive_a_kill_before_the_end_of_a_cell(tmp_path: Path, whole: Path) -> None:
     for key in (path.stem for path in (whole / "examples").iterdir()):
         shutil.copytree(whole, tmp_path / "run", dirs_exist_ok=True)
+        if key.endswith("~quality"):
+            (tmp_path / "run" / "examples" / f"{key}.json").unlink()
+            key = key.removesuffix("~quality")
         finished = tmp_path / "run" / "cells" / f"{key}.parquet"
         if "episodic" in key:
             columns = [field.name for field in fields(Record)]
@@ -156,8 +163,30 @@ def test_examples_survive_a_kill_before_the_end_of_a_cell(tmp_path: Path, whole:
             finished.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         finished.unlink()
         run(SMALL, tmp_path / "run", FakeModel, quiet)
-        ours, theirs = ((folder / "examples" / f"{key}.json").read_text() for folder in (tmp_path / "run", whole))
-        assert ours == theirs
+        assert examples(tmp_path / "run") == examples(whole)
+
+
+def test_examples_show_the_flips_that_records_tell_of(whole: Path) -> None:
+    frame = pl.concat([pl.read_parquet(path) for path in (whole / "cells").glob("*.parquet")])
+    clean = {row["sample_id"]: row for row in frame.filter(degradation="clean", method="none").to_dicts()}
+    shown = 0
+    for cell in map(json.loads, examples(whole).values()):
+        keys = ("degradation", "severity", "method")
+        rows = {row["sample_id"]: row for row in frame.filter(**{key: cell[key] for key in keys}).to_dicts()}
+        for example in cell["examples"]:
+            row, before = rows[example["sample_id"]], clean[example["sample_id"]]
+            gain = {
+                "corrective": row["score"] - row["base_score"],
+                "destructive": row["base_score"] - row["score"],
+                "helped": row["base_score"] - before["base_score"],
+                "hurt": before["base_score"] - row["base_score"],
+                "same": row["steps"],
+            }
+            assert gain[example["flip"]] > 0
+            assert example["base_answer"] == row["base_answer"]
+            assert example.get("clean_answer", before["base_answer"]) == before["base_answer"]
+            shown += 1
+    assert shown > 5
 
 
 def test_a_method_that_fails_marks_its_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

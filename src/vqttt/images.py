@@ -92,8 +92,8 @@ def sha256(image: Image) -> str:
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
-def to_png_data_uri(image: Image, max_side: int | None = None) -> str:
-    """Return `image` as a `data:image/png;base64,...` string, for the `src` of an HTML `<img>`.
+def to_data_uri(image: Image, max_side: int | None = None) -> str:
+    """Return `image` as a `data:image/webp;base64,...` string, for the `src` of an HTML `<img>`; slightly lossy.
 
     Args:
         image: uint8 RGB of shape (H, W, 3).
@@ -104,8 +104,8 @@ def to_png_data_uri(image: Image, max_side: int | None = None) -> str:
     if max_side is not None:
         picture.thumbnail((max_side, max_side), PILImage.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    picture.save(buffer, format="WEBP", quality=85)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def check_image(image: Image) -> None:

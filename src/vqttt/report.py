@@ -243,7 +243,7 @@ def _examples(details: Sequence[dict[str, Any]], most: int = 12) -> list[dict[st
     flipped = [pair for pair in chain(*zip_longest(*turns[:2])) if pair]
     chosen = [cell | e for cell, e in (flipped or turns[2])[:most]]
     for example, name in product(chosen, ("clean", "degraded", "filtered")):
-        if not str(example.get(name)).startswith("data:image/png;base64,"):
+        if not str(example.get(name)).startswith("data:image/webp;base64,"):
             example[name] = ""  # what is not a picture must not be loaded as one
     return chosen
 

@@ -88,10 +88,20 @@ class RunFolder:
             file.flush()
             os.fsync(file.fileno())
 
-    def finish(self, key: str, identity: dict[str, Any], example: dict[str, Any] | None) -> None:
+    def illustrated(self, key: str) -> bool:
+        """Tell whether there are examples under a key."""
+        return self._examples(key).is_file()
+
+    def illustrate(self, key: str, examples: dict[str, Any]) -> None:
+        """Keep examples for the report."""
+        write_atomically(self._examples(key), json.dumps(examples))
+
+    def cell(self, key: str) -> pl.DataFrame:
+        """Read the records of a finished cell."""
+        return pl.read_parquet(self._parquet(key))
+
+    def finish(self, key: str, identity: dict[str, Any]) -> None:
         """Turn an unfinished cell into parquet, each row with the cell's identity in front."""
-        if example is not None:
-            write_atomically(self.path / "examples" / f"{key}.json", json.dumps(example))
         schema = {field.name: COLUMN_TYPES[field.type] for field in fields(Record)}  # type: ignore[index]
         frame = pl.DataFrame([asdict(row) for row in self.rows(key)], schema=schema, orient="row")
         frame = frame.select(*(pl.lit(value).alias(name) for name, value in identity.items()), pl.all())
@@ -99,6 +109,9 @@ class RunFolder:
         frame.write_parquet(buffer)
         write_atomically(self._parquet(key), buffer.getvalue())
         self._jsonl(key).unlink()
+
+    def _examples(self, key: str) -> Path:
+        return self.path / "examples" / f"{key}.json"
 
     def _parquet(self, key: str) -> Path:
         return self.path / "cells" / f"{key}.parquet"

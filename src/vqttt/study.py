@@ -15,15 +15,16 @@ from typing import Any
 from vqttt.batches import Batch, PictureCache
 from vqttt.degradations import CLEAN, DEGRADATIONS, SCALES, SEVERITIES, STYLES, check_kind
 from vqttt.errors import InputError, UnknownNameError
-from vqttt.images import to_png_data_uri
+from vqttt.examples import Illustrator
 from vqttt.methods import METHODS, Method
 from vqttt.models.base import Model
 from vqttt.provenance import data_hash, describe_environment
 from vqttt.registry import Registry
 from vqttt.restorers import NONE, RESTORERS, check_restorer, fingerprint
 from vqttt.runfolder import RunFolder
-from vqttt.tasks import find_task, load_task, question_text
-from vqttt.types import Condition, Record, Sample
+from vqttt.stats import BASELINE
+from vqttt.tasks import find_task, load_task
+from vqttt.types import Condition
 
 Progress = Callable[[int, int, str], None]
 """Called with the records done, the records in all, and what runs now."""
@@ -166,17 +167,27 @@ def run(config: StudyConfig, out: Path, load: Callable[[], Model], progress: Pro
     total = len(grid) * len(methods) * sum(map(len, tasks.values()))
     done = 0
     for task, samples in tasks.items():
-        pictures = PictureCache()
-        for condition in grid:
-            cells = [
+        illustrator = Illustrator(
+            model=model,
+            samples=samples,
+            pictures=PictureCache(),
+            seed=config.seed,
+            max_new_tokens=config.max_new_tokens,
+        )
+        cells_of = {
+            condition: [
                 Cell(model=model.name, task=task, condition=condition, method=method, seed=config.seed)
                 for method in methods
             ]
+            for condition in grid
+        }
+        for condition, cells in cells_of.items():
             restorer = "" if condition.restorer == NONE else condition.restorer
             what = " ".join(map(str, filter(None, (task, condition.degradation, condition.severity, restorer))))
-            for finished in _run_together(cells, samples, pictures, config, model, folder):
+            for finished in _run_together(cells, illustrator, config, folder):
                 done += finished
                 progress(done, total, what)
+        _show_quality([cells[0] for cells in cells_of.values()], illustrator, folder)
 
 
 def _plugins(config: StudyConfig) -> dict[str, str]:
@@ -188,14 +199,10 @@ def _plugins(config: StudyConfig) -> dict[str, str]:
 
 
 def _run_together(
-    cells: Sequence[Cell],
-    samples: Sequence[Sample],
-    pictures: PictureCache,
-    config: StudyConfig,
-    model: Model,
-    folder: RunFolder,
+    cells: Sequence[Cell], illustrator: Illustrator, config: StudyConfig, folder: RunFolder
 ) -> Iterator[int]:
     """Run the unfinished of some cells of one condition, batch by batch; yields how many more records there are."""
+    model, samples = illustrator.model, illustrator.samples
     running: list[tuple[Cell, Method, int]] = []
     for cell in cells:
         if folder.finished(cell.key):
@@ -216,7 +223,7 @@ def _run_together(
             continue
         batch = Batch.prepare(
             samples[start : start + config.batch],
-            pictures,
+            illustrator.pictures,
             cells[0].condition,
             model,
             seed=config.seed,
@@ -226,49 +233,21 @@ def _run_together(
             folder.append(cell.key, batch.answered_by(method))
             yield len(batch.samples)
     for cell, method, _ in running:
-        example = _example(cell, method, folder.rows(cell.key), samples, pictures, config, model)
-        folder.finish(cell.key, cell.identity, example)
+        shown = illustrator.of_method(cell.condition, method, folder.rows(cell.key))
+        if shown is not None:
+            folder.illustrate(cell.key, cell.identity | shown)
+        folder.finish(cell.key, cell.identity)
 
 
-def _example(
-    cell: Cell,
-    method: Method,
-    rows: Sequence[Record],
-    samples: Sequence[Sample],
-    pictures: PictureCache,
-    config: StudyConfig,
-    model: Model,
-) -> dict[str, Any] | None:
-    """Describe a cell for the report: a picture of each kind of flip through the learned kernel, and that kernel.
-
-    The kernel is that for the last picture shown, at the end of the stream.
-    """
-    if not method.has_kernel:
-        return None
-    kinds = {
-        "corrective": lambda row: row.score > row.base_score,
-        "destructive": lambda row: row.score < row.base_score,
-        "same": lambda row: row.steps > 0,
-    }
-    by_id = {sample.id: sample for sample in samples}
-    examples: list[dict[str, Any]] = []
-    kernel = None
-    for flip, is_kind in kinds.items():
-        row = next(filter(is_kind, rows), None)
-        if row is None or (flip == "same" and examples):
+def _show_quality(cells: Sequence[Cell], illustrator: Illustrator, folder: RunFolder) -> None:
+    """Show, for a cell of each condition, what degradation did to the untuned model's answers."""
+    clean = next((cell for cell in cells if cell.condition == Condition(scale=cell.condition.scale)), None)
+    for cell in cells:
+        key = f"{cell.key}~quality"
+        if clean is None or cell.condition.degradation == CLEAN or folder.illustrated(key):
             continue
-        sample = by_id[row.sample_id]
-        image = pictures.seen(sample, cell.condition, config.seed)
-        inputs = model.encode([image], [question_text(sample)])
-        filtered = method.filtered(inputs, model.generate(inputs, config.max_new_tokens))
-        kernel = method.kernel(inputs)
-        shown = {"clean": pictures.load(sample), "degraded": image, "filtered": filtered}
-        examples.append(
-            {name: getattr(row, name) for name in ("sample_id", "question", "reference", "base_answer", "answer")}
-            | {"flip": flip}
-            | {name: to_png_data_uri(picture, 224) for name, picture in shown.items()}
-        )
-    return cell.identity | {"kernel": kernel, "examples": examples}
+        examples = illustrator.of_quality(cell.condition, folder.cell(clean.key), folder.cell(cell.key))
+        folder.illustrate(key, cell.identity | {"method": BASELINE, "kernel": None, "examples": examples})
 
 
 def _slug(name: str) -> str:

@@ -1,0 +1,100 @@
+"""Pictures that a run keeps for its report: of every condition the first answers that flipped, and what was seen.
+
+They illustrate and prove nothing. `corrective` and `destructive`: tuning made a wrong answer right, or a right one
+wrong. `helped` and `hurt`: degradation did so to the untuned model; this is the paradox, image by image. Only what
+records and seeds decide goes in, so that a run that was killed and resumed keeps the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from vqttt.batches import PictureCache
+from vqttt.images import to_data_uri
+from vqttt.methods import Method
+from vqttt.models.base import Model
+from vqttt.tasks import question_text
+from vqttt.types import Condition, Image, Record, Sample
+
+PER_KIND = 2
+"""So many examples of each kind of flip and condition."""
+
+SIDE = 160
+"""Longest side of a picture, in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Illustrator:
+    """What is needed to show a task's samples as a model saw them."""
+
+    model: Model
+    samples: Sequence[Sample]
+    pictures: PictureCache
+    seed: int
+    max_new_tokens: int
+
+    def of_method(self, condition: Condition, method: Method, rows: Sequence[Record]) -> dict[str, Any] | None:
+        """Show what a method's kernel does to the first answers that it changed; None for one without a kernel.
+
+        `kernel` is that for the last picture shown, at the end of the stream; each example has its own.
+        """
+        if not method.has_kernel:
+            return None
+        chosen = [
+            *_first(rows, "corrective", [row.score > row.base_score for row in rows]),
+            *_first(rows, "destructive", [row.score < row.base_score for row in rows]),
+        ] or _first(rows, "same", [row.steps > 0 for row in rows])[:1]
+        examples = [self._tuned(condition, method, row, flip) for row, flip in chosen]
+        return {"kernel": examples[-1]["kernel"] if examples else None, "examples": examples}
+
+    def of_quality(self, condition: Condition, clean: pl.DataFrame, degraded: pl.DataFrame) -> list[dict[str, Any]]:
+        """Show the first untuned answers that a condition set right or wrong.
+
+        Args:
+            condition: a degraded one.
+            clean: records of undegraded pictures.
+            degraded: records of the same samples under the condition.
+        """
+        before = clean.filter(pl.col("error") == "").select(
+            "sample_id", clean_answer="base_answer", clean_score="base_score"
+        )
+        answered = degraded.filter(pl.col("error") == "")
+        rows = answered.join(before, on="sample_id", maintain_order="left").to_dicts()
+        chosen = [
+            *_first(rows, "helped", [row["base_score"] > row["clean_score"] for row in rows]),
+            *_first(rows, "hurt", [row["base_score"] < row["clean_score"] for row in rows]),
+        ]
+        words = ("sample_id", "question", "reference", "clean_answer")
+        return [
+            {name: row[name] for name in words}
+            | {"base_answer": row["base_answer"], "answer": row["base_answer"], "flip": flip, "kernel": None}
+            | self._seen(row["sample_id"], condition)
+            for row, flip in chosen
+        ]
+
+    def _tuned(self, condition: Condition, method: Method, row: Record, flip: str) -> dict[str, Any]:
+        sample = self._sample(row.sample_id)
+        image = self.pictures.seen(sample, condition, self.seed)
+        inputs = self.model.encode([image], [question_text(sample)])
+        filtered = method.filtered(inputs, self.model.generate(inputs, self.max_new_tokens))
+        words = ("sample_id", "question", "reference", "base_answer", "answer")
+        shown = {name: getattr(row, name) for name in words} | {"flip": flip, "kernel": method.kernel(inputs)}
+        return shown | self._seen(row.sample_id, condition) | {"filtered": _uri(filtered)}
+
+    def _seen(self, sample_id: str, condition: Condition) -> dict[str, str]:
+        sample = self._sample(sample_id)
+        clean, degraded = self.pictures.load(sample), self.pictures.seen(sample, condition, self.seed)
+        return {"clean": _uri(clean), "degraded": _uri(degraded)}
+
+    def _sample(self, sample_id: str) -> Sample:
+        return next(sample for sample in self.samples if sample.id == sample_id)
+
+
+def _first(rows: Sequence[Any], flip: str, flipped: Sequence[bool]) -> list[tuple[Any, str]]:
+    return [(row, flip) for row, is_kind in zip(rows, flipped, strict=True) if is_kind][:PER_KIND]
+
+
+def _uri(image: Image) -> str:
+    return to_data_uri(image, SIDE)
