@@ -81,6 +81,9 @@ class StudyConfig:
 PAPER_DEGRADATIONS = ("gaussian_noise", "motion_blur", "snow", "fog")
 """Those that the paper names."""
 
+PAPER_STYLES = ("sketch", "cartoon")
+"""For the stylistic shifts that the paper names without saying which."""
+
 QUICK_DEGRADATIONS = (*PAPER_DEGRADATIONS, "gaussian_blur", "jpeg_compression")
 
 PRESETS = {
@@ -93,8 +96,9 @@ PRESETS = {
     ),
     "paper": StudyConfig(
         tasks=("easy-vqa", "digits", "vq-mini"),
-        degradations=(CLEAN, *QUICK_DEGRADATIONS),
+        degradations=(CLEAN, *QUICK_DEGRADATIONS, *PAPER_STYLES),
         methods=("none", "vq-ttt", "vq-ttt-episodic"),
+        limit=400,
     ),
 }
 
