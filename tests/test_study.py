@@ -286,7 +286,7 @@ def test_grid_and_presets() -> None:
     assert len(conditions(quick)) == 1 + 6 * 3
     assert quick.limit is not None
     assert quick.limit >= 200
-    assert len(conditions(PRESETS["paper"])) == 1 + 6 * 5
+    assert len(conditions(PRESETS["paper"])) == 1 + 8 * 5
     keys = {
         Cell(model=model, task=task, condition=Condition(), method="none", seed=0).key
         for model in ("a/b", "a-b")
