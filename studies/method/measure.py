@@ -57,8 +57,6 @@ def condition(cell: Cell, index: int, rng: np.random.Generator) -> tuple[str, in
 
 def rows(cell: Cell, model: Any, folder: Path, only: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
     """Answer a cell by all its methods, or by some only."""
-    import torch
-
     samples = samples_of(cell)
     rng = np.random.default_rng([7, cell.seed, len(cell.degradation)])
     conditions = [condition(cell, index, rng) for index in range(len(samples))]
@@ -66,10 +64,51 @@ def rows(cell: Cell, model: Any, folder: Path, only: Sequence[str] = ()) -> Iter
     answering = {name: make(model) for name, make in methods(cell, str(folder)).items() if not only or name in only}
     if not answering:
         return
-    found: dict[str, list[Any]] = {name: [] for name in answering}
-    spent = dict.fromkeys(answering, 0.0)
-    plain, restored = 0.0, {name: [] for name in RESTORERS if cell.phase in ("tasks", "baselines") and not only}
-    oracle: list[list[float]] = []
+    answers, cost, scores = _answered(cell, samples, conditions, answering, model, others=not only)
+    before = [score(answer.base_answer, s) for answer, s in zip(next(iter(answers.values())), samples, strict=True)]
+    common = asdict(cell) | {"before": _bits(before)}
+    if cell.phase == "streams":
+        common["conditions"] = [f"{kind}-{severity}" for kind, severity in conditions]
+    for name, given in answers.items():
+        after = [score(answer.answer, sample) for answer, sample in zip(given, samples, strict=True)]
+        yield common | {
+            "method": name,
+            "after": _bits(after),
+            "calibration": [ece([a.base_confidence for a in given], before), ece([a.confidence for a in given], after)],
+            "tuned": float(np.mean([a.steps > 0 for a in given])),
+            "rolled_back": float(np.mean([a.rolled_back for a in given])),
+            "cost": cost[name],
+            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        }
+        if cell.degradation == "mixed" and name in MAIN:
+            answering[name].save(folder / f"{name}.safetensors")
+    for name in (name for name in RESTORERS if name in scores):
+        yield common | {"method": f"restore: {name}", "after": _bits(scores[name])}
+    if members := scores.get("members"):
+        yield common | {"method": "members", "members": [_bits(list(column)) for column in zip(*members, strict=True)]}
+
+
+def _answered(
+    cell: Cell,
+    samples: Sequence[Sample],
+    conditions: Sequence[tuple[str, int]],
+    answering: dict[str, Any],
+    model: Any,
+    *,
+    others: bool,
+) -> tuple[dict[str, list[Any]], dict[str, float], dict[str, list[Any]]]:
+    """Answer all samples, batch by batch.
+
+    Returns:
+        the answers of each method, its time relative to plain inference, and with `others` the scores of the restorers
+        and of the members of the bank, where the phase compares with them.
+    """
+    import torch
+
+    answers: dict[str, list[Any]] = {name: [] for name in answering}
+    restoring = RESTORERS if others and cell.phase in ("tasks", "baselines") else ()
+    scores: dict[str, list[Any]] = {name: [] for name in (*restoring, "members")}
+    spent, plain = dict.fromkeys(answering, 0.0), 0.0
     for start in range(0, len(samples), cell.batch):
         batch, kinds = samples[start : start + cell.batch], conditions[start : start + cell.batch]
         images = [
@@ -84,39 +123,16 @@ def rows(cell: Cell, model: Any, folder: Path, only: Sequence[str] = ()) -> Iter
         plain += time.perf_counter() - began
         for name, method in answering.items():
             began = time.perf_counter()
-            found[name] += method.answer(inputs, base)
+            answers[name] += method.answer(inputs, base)
             spent[name] += time.perf_counter() - began
-        for name in restored:
+        for name in restoring:
             mended = [restore(image, name, kind) for image, (kind, _) in zip(images, kinds, strict=True)]
             with torch.no_grad():
                 texts = model.generate(model.encode(mended, questions), 16).texts
-            restored[name] += [score(text, sample) for text, sample in zip(texts, batch, strict=True)]
-        if cell.phase == "baselines" and cell.seed == 0 and not only:
-            oracle += by_member(model, inputs, batch)
-    before = [score(answer.base_answer, s) for answer, s in zip(next(iter(found.values())), samples, strict=True)]
-    common = asdict(cell) | {"before": _bits(before)}
-    if cell.phase == "streams":
-        common["conditions"] = [f"{kind}-{severity}" for kind, severity in conditions]
-    for name, answers in found.items():
-        after = [score(answer.answer, sample) for answer, sample in zip(answers, samples, strict=True)]
-        yield common | {
-            "method": name,
-            "after": _bits(after),
-            "calibration": [
-                ece([a.base_confidence for a in answers], before),
-                ece([a.confidence for a in answers], after),
-            ],
-            "tuned": float(np.mean([a.steps > 0 for a in answers])),
-            "rolled_back": float(np.mean([a.rolled_back for a in answers])),
-            "cost": 1 + spent[name] / plain,
-            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        }
-        if cell.degradation == "mixed" and name in MAIN:
-            answering[name].save(folder / f"{name}.safetensors")
-    for name, scores in restored.items():
-        yield common | {"method": f"restore: {name}", "after": _bits(scores)}
-    if oracle:
-        yield common | {"method": "members", "members": [_bits(list(column)) for column in zip(*oracle, strict=True)]}
+            scores[name] += [score(text, sample) for text, sample in zip(texts, batch, strict=True)]
+        if others and cell.phase == "baselines" and cell.seed == 0:
+            scores["members"] += by_member(model, inputs, batch)
+    return answers, {name: 1 + seconds / plain for name, seconds in spent.items()}, scores
 
 
 def by_member(model: Any, inputs: Any, batch: Sequence[Sample]) -> list[list[float]]:

@@ -10,7 +10,7 @@ from studies.markers import put
 from studies.method.drawings import heatmap, learned
 from studies.method.measure import PHASES
 from studies.method.plan import DEVELOPED_ON, MAIN
-from studies.method.rows import GROUPS, Gain, Row, bits, load, points, select
+from studies.method.rows import GROUPS, Gain, Row, bits, load, points, select, split_stream
 from studies.method.targets import targets
 from vqttt.bank import members
 from vqttt.degradations import CLEAN, DEGRADATIONS
@@ -123,14 +123,14 @@ def streams_part(rows: Sequence[Row]) -> str:
     """Write the streams whose quality changes."""
     body = []
     for row in rows:
-        clean = np.array([name.startswith(CLEAN) for name in row["conditions"]])
-        before, after = bits(row["before"]), bits(row["after"])
+        clean, change = split_stream(row)
+        before = bits(row["before"])
         rng = np.random.default_rng(0)
 
-        def gain(chosen: np.ndarray, change: np.ndarray = after - before, rng: Any = rng) -> str:
+        def gain(chosen: np.ndarray, change: np.ndarray = change, rng: Any = rng) -> str:
             if not chosen.any():
                 return "–"
-            values = 100 * change[chosen]
+            values = change[chosen]
             drawn = rng.choice(values, (2000, len(values))).mean(1)
             low, high = np.percentile(drawn, (2.5, 97.5))
             return f"{points(values.mean())} [{points(low)}, {points(high)}]"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from studies.method.measure import RESULTS
+from vqttt.degradations import CLEAN
 from vqttt.stats import cluster_mean
 
 GROUPS = {
@@ -87,6 +88,12 @@ def select(rows: Sequence[Row], keep: Callable[[Row], bool]) -> dict[str, list[R
         if "after" in row and keep(row):
             found.setdefault(row["method"], []).append(row)
     return found
+
+
+def split_stream(row: Row) -> tuple[np.ndarray, np.ndarray]:
+    """Return which samples of a stream were clean, and the change of each one's score in points."""
+    clean = np.array([name.startswith(CLEAN) for name in row["conditions"]])
+    return clean, 100 * (bits(row["after"]) - bits(row["before"]))
 
 
 def points(value: float) -> str:

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from studies.method.rows import Gain, Row, bits, points, select
+from studies.method.rows import Gain, Row, points, select, split_stream
 from vqttt.degradations import CLEAN, DEGRADATIONS
 
 
@@ -39,8 +37,7 @@ def targets(rows: dict[str, list[Row]]) -> list[tuple[str, str, str]]:
 def _streams(rows: Sequence[Row]) -> list[tuple[str, str, bool]]:
     def gains(stream: str, method: str) -> tuple[float, float]:
         row = next(row for row in rows if row["degradation"] == stream and row["method"] == method)
-        clean = np.array([name.startswith(CLEAN) for name in row["conditions"]])
-        change = 100 * (bits(row["after"]) - bits(row["before"]))
+        clean, change = split_stream(row)
         return float(change[~clean].mean()), float(change[clean].mean()) if clean.any() else 0.0
 
     mixed, kept, anew = gains("mixed", "vq-ttt"), gains("frozen", "vq-ttt, frozen"), gains("frozen", "vq-ttt")
