@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from vqttt.stats import ALL, BASELINE
+from vqttt.stats import ALL
 
 
 def costs(records: pl.DataFrame, overview: pl.DataFrame) -> pl.DataFrame:
@@ -19,9 +19,3 @@ def costs(records: pl.DataFrame, overview: pl.DataFrame) -> pl.DataFrame:
         [part.group_by(keys, maintain_order=True).agg(numbers) for part in (answered.with_columns(task=pl.lit(ALL)), answered)]
     )
     return overview.join(spent, on=keys, how="inner", maintain_order="left")
-
-
-def gain_against_cost(overview: pl.DataFrame) -> pl.DataFrame:
-    """Take each method's time relative to the baseline's and its gain, over all tasks; empty without a baseline."""
-    known = overview.filter(pl.col("task") == ALL, pl.col("cost").is_not_null(), pl.col("delta").is_not_null())
-    return known if BASELINE in set(known["method"]) and len(known) > known["model"].n_unique() else known.clear()

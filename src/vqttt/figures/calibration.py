@@ -20,7 +20,7 @@ def reliability_panel(curves: Mapping[str, Sequence[Bin]], drawn: Mapping[str, M
             axes.plot(x, y, color=drawn[method].colour, marker=drawn[method].marker)
         axes.set(xlabel="confidence (%)", ylabel="right (%)")
 
-    return Panel(title="Reliability, degraded", paint=paint, height=2.8)
+    return Panel(title="Reliability, degraded", paint=paint, height=2.8, legend=drawn)
 
 
 def risk_panel(curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], drawn: Mapping[str, Mark]) -> Panel:
@@ -32,4 +32,4 @@ def risk_panel(curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], drawn: M
             axes.plot(100 * coverage[some], 100 * risk[some], color=drawn[method].colour)
         axes.set(xlabel="answered, most confident first (%)", ylabel="wrong (%)")
 
-    return Panel(title="Risk and coverage, degraded", paint=paint, height=2.8)
+    return Panel(title="Risk and coverage, degraded", paint=paint, height=2.8, legend=drawn)

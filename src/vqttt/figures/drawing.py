@@ -6,7 +6,7 @@ matplotlib takes long to import and is wanted only here, so it is imported by th
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -55,6 +55,14 @@ _STYLE = {
 }
 
 
+class Mark(NamedTuple):
+    """How a method is drawn: a colour, matplotlib's marker, and the character that stands for it in a legend."""
+
+    colour: str
+    marker: str
+    glyph: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Panel:
     """One figure, not drawn yet.
@@ -65,6 +73,7 @@ class Panel:
         width: in inches; likewise `height`.
         columns: axes side by side.
         left: inches for the labels of the vertical axis.
+        legend: what the marks in it stand for. A file shows it below; a page, once for all panels of a kind.
     """
 
     title: str
@@ -73,10 +82,11 @@ class Panel:
     height: float = 2.6
     columns: int = 1
     left: float = 0.58
+    legend: Mapping[str, Mark] = field(default_factory=dict)
 
     def inline(self) -> str:
         """Draw as an SVG element for a page: transparent, in the page's letters and in its colours."""
-        svg = self._saved("svg", {"svg.fonttype": "none"}, {"Date": None, "Creator": None}).decode()
+        svg = self._saved("svg", {"Date": None, "Creator": None}, {"svg.fonttype": "none"}).decode()
         # What one figure says of all its paths would hold for the whole page.
         svg = re.sub(r"^.*?<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>|<metadata>.*?</metadata>", r"<svg \1>", svg, flags=re.S)
         svg = re.sub(r"<svg >|<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.S)
@@ -91,25 +101,38 @@ class Panel:
         files = []
         for kind, nameless in kinds.items():
             files.append(folder / f"{name}.{kind}")
-            files[-1].write_bytes(self._saved(kind, {}, nameless))
+            files[-1].write_bytes(self._saved(kind, nameless, {}, explained=True))
         return files
 
-    def _saved(self, kind: str, settings: dict[str, Any], metadata: dict[str, None]) -> bytes:
+    def _saved(
+        self, kind: str, metadata: dict[str, None], settings: dict[str, Any], explained: bool = False
+    ) -> bytes:
         from matplotlib import style
         from matplotlib.figure import Figure
 
         # From the defaults, so that the reader's own matplotlibrc does not change the report.
         with style.context(["default", _STYLE, settings]):
-            figure = Figure(figsize=(self.width, self.height))
+            below = 0.2 * -(-len(self.legend) // 2) + 0.08 if explained and self.legend else 0.0
+            height = self.height + below
+            figure = Figure(figsize=(self.width, height))
             axes = figure.subplots(1, self.columns, squeeze=False)[0]
             edges = {"left": self.left / self.width, "right": 1 - 0.14 / self.width, "wspace": 0.55}
-            figure.subplots_adjust(**edges, bottom=0.46 / self.height, top=1 - 0.3 / self.height)
+            figure.subplots_adjust(**edges, bottom=(below + 0.46) / height, top=1 - 0.3 / height)
             self.paint(*axes)
-            if self.title and not axes[0].get_title(loc="left"):
-                axes[0].set_title(self.title)
+            axes[0].set_title(self.title)
+            if below:
+                figure.legend(handles=self._handles(), loc="lower center", ncols=2, frameon=False, fontsize=8)
             file = io.BytesIO()
             figure.savefig(file, format=kind, metadata=metadata, transparent=True)
         return file.getvalue()
+
+    def _handles(self) -> list[Any]:
+        from matplotlib.lines import Line2D
+
+        return [
+            Line2D([], [], color=mark.colour, marker=mark.marker, linewidth=0, label=name, markersize=6)
+            for name, mark in self.legend.items()
+        ]
 
 
 def _font(match: re.Match[str]) -> str:
@@ -119,14 +142,6 @@ def _font(match: re.Match[str]) -> str:
 
 def _variable(colour: str) -> str:
     return f"var({VARIABLES[colour]})" if colour in VARIABLES else colour
-
-
-class Mark(NamedTuple):
-    """How a method is drawn: a colour, matplotlib's marker, and the character that stands for it in a legend."""
-
-    colour: str
-    marker: str
-    glyph: str
 
 
 def marks(methods: Sequence[str]) -> dict[str, Mark]:

@@ -33,7 +33,7 @@ def accuracy_panel(points: pl.DataFrame, drawn: Mapping[str, Mark], limits: tupl
         axes.set_xlim(min(severities) - 0.5, max(severities) + 0.5)
         axes.grid(axis="x", visible=False)
 
-    return Panel(title=title, paint=paint)
+    return Panel(title=title, paint=paint, legend=drawn)
 
 
 def gain_panel(gains: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, title: str) -> Panel:
@@ -59,7 +59,7 @@ def gain_panel(gains: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, tit
         axes.set(xlabel="gain in accuracy (points)", xlim=(-limit, limit))
 
     height = 0.9 + 0.2 * len(names) * max(len(shown), 1.5)
-    return Panel(title=title, paint=paint, height=height, left=margin(names))
+    return Panel(title=title, paint=paint, height=height, left=margin(names), legend=shown)
 
 
 def flip_panel(flips: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, title: str) -> Panel:
@@ -85,11 +85,11 @@ def flip_panel(flips: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, tit
             axes.plot(good - bad, y, mark.marker, color=mark.colour, markeredgecolor=CARD, markersize=6)
         axes.axvline(0, color=INK, linewidth=1)
         rows(axes, names)
-        axes.set(xlabel="← broken    of 100    corrected →", xlim=(-limit, limit))
+        axes.set(xlabel="← broken · of 100 · corrected →", xlim=(-limit, limit))
         axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
 
     height = 0.9 + 0.2 * len(names) * max(len(shown), 1.5)
-    return Panel(title=title, paint=paint, height=height, left=margin(names))
+    return Panel(title=title, paint=paint, height=height, left=margin(names), legend=shown)
 
 
 def cost_panel(methods: pl.DataFrame, drawn: Mapping[str, Mark], title: str) -> Panel:
@@ -112,7 +112,7 @@ def cost_panel(methods: pl.DataFrame, drawn: Mapping[str, Mark], title: str) -> 
         axes.set_xlim(0, 1.15 * max(methods["cost"]))
         axes.margins(y=0.2)
 
-    return Panel(title=title, paint=paint)
+    return Panel(title=title, paint=paint, legend=drawn)
 
 
 def _names(frame: pl.DataFrame) -> list[str]:

@@ -1,17 +1,24 @@
 """Figures of what quality does to the untuned model: the paradox."""
 
-from collections.abc import Sequence
 from itertools import cycle
 
 import numpy as np
 import polars as pl
 
-from vqttt.figures.drawing import BAD, COLOURS, FAINT, GOOD, INK, MARKERS, SOFT, Axes, Panel, arms, margin, rows
+from vqttt.figures.drawing import BAD, COLOURS, FAINT, GOOD, INK, MARKERS, SOFT, Axes, Mark, Panel, arms, margin, rows
 from vqttt.perception import BINS
 from vqttt.tables import label
 
-VERDICTS = {"hurts": (BAD, "v"), "helps": (GOOD, "^"), "no effect": (INK, "s"), "undecided": (SOFT, "o")}
-"""How a verdict of `paradox.quality_effect` is drawn: its colour and marker."""
+VERDICTS = {
+    "hurts": Mark(BAD, "v", "▼"),
+    "helps": Mark(GOOD, "^", "▲"),
+    "no effect": Mark(INK, "s", "■"),
+    "undecided": Mark(SOFT, "o", "●"),
+}
+"""How a verdict of `paradox.quality_effect` is drawn."""
+
+_CHOICE = {"clean": Mark(SOFT, "o", "●"), "best condition": Mark(COLOURS[0], "D", "◆"), "oracle": Mark(COLOURS[2], "P", "✚")}
+_DRAWN = {"by degrading": Mark(GOOD, "s", "■"), "by another seed": Mark(SOFT, "s", "■")}
 
 MOST = 40
 """So many conditions fit a forest; of more, those with the greatest losses and the greatest gains are shown."""
@@ -33,37 +40,34 @@ def forest_panel(effect: pl.DataFrame, limits: tuple[float, float], title: str) 
 
     def paint(axes: Axes) -> None:
         axes.axvline(0, color=INK, linewidth=1)
-        for verdict, (colour, marker) in VERDICTS.items():
+        for verdict, mark in VERDICTS.items():
             of = (effect["verdict"] == verdict).to_numpy()
             if of.any():
                 x, low, high = (100 * effect[name].to_numpy()[of] for name in ("delta", "ci_low", "ci_high"))
-                face = {"mfc": "none"} if verdict == "undecided" else {}
-                axes.errorbar(x, np.flatnonzero(of), xerr=arms(x, low, high), fmt=marker, color=colour, lw=1.2, **face)
+                style = {"fmt": mark.marker, "color": mark.colour, "elinewidth": 1.2, "markersize": 4.5}
+                axes.errorbar(x, np.flatnonzero(of), xerr=arms(x, low, high), **style)
         rows(axes, names)
         axes.set(xlabel="degraded less clean (points)", xlim=limits)
 
-    return Panel(title=title, paint=paint, height=0.85 + 0.17 * len(names), left=margin(names))
+    met = {verdict: mark for verdict, mark in VERDICTS.items() if verdict in set(effect["verdict"])}
+    return Panel(title=title, paint=paint, height=0.85 + 0.17 * len(names), left=margin(names), legend=met)
 
 
 def headroom_panel(frame: pl.DataFrame, title: str) -> Panel:
     """Draw accuracy on clean pictures, under the best condition, and of an oracle, a row a task; see `headroom`."""
     names = frame["task"].to_list()
-    shown = (("clean", SOFT, "o"), ("best", COLOURS[0], "D"), ("oracle", COLOURS[2], "*"))
-    chosen = frame.with_columns(best=pl.col("clean") + pl.col("delta"))
+    chosen = frame.with_columns((pl.col("clean") + pl.col("delta")).alias("best condition"))
 
     def paint(axes: Axes) -> None:
         for i, row in enumerate(chosen.to_dicts()):
             axes.plot((100 * row["clean"], 100 * row["oracle"]), (i, i), color=FAINT, linewidth=3, zorder=1)
-        for name, colour, marker in shown:
-            said = "best condition" if name == "best" else name
-            axes.plot(100 * chosen[name].to_numpy(), range(len(names)), marker, color=colour, markersize=7, label=said)
+        for name, mark in _CHOICE.items():
+            axes.plot(100 * chosen[name].to_numpy(), range(len(names)), mark.marker, color=mark.colour, markersize=7)
         rows(axes, names)
         axes.set(xlabel="right (%)")
         axes.margins(x=0.08)
-        axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(-0.02, 0.98), handlelength=1)
-        axes.set_title(title, pad=20)
 
-    return Panel(title=title, paint=paint, height=1.25 + 0.36 * len(names), left=margin(names))
+    return Panel(title=title, paint=paint, height=0.9 + 0.36 * len(names), left=margin(names), legend=_CHOICE)
 
 
 def redraw_panel(frame: pl.DataFrame, title: str) -> Panel:
@@ -72,14 +76,12 @@ def redraw_panel(frame: pl.DataFrame, title: str) -> Panel:
 
     def paint(axes: Axes) -> None:
         at = np.arange(len(names))
-        axes.barh(at - 0.2, 100 * frame["corrected"].to_numpy(), 0.36, color=GOOD, label="by degrading")
-        axes.barh(at + 0.2, 100 * frame["redrawn"].to_numpy(), 0.36, color=SOFT, label="by another seed")
+        axes.barh(at - 0.2, 100 * frame["corrected"].to_numpy(), 0.36, color=GOOD)
+        axes.barh(at + 0.2, 100 * frame["redrawn"].to_numpy(), 0.36, color=SOFT)
         rows(axes, names)
         axes.set(xlabel="corrected, of 100 answers")
-        axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(-0.02, 0.98), handlelength=1)
-        axes.set_title(title, pad=20)
 
-    return Panel(title=title, paint=paint, height=1.25 + 0.36 * len(names), left=margin(names))
+    return Panel(title=title, paint=paint, height=0.9 + 0.36 * len(names), left=margin(names), legend=_DRAWN)
 
 
 def quality_panel(shares: pl.DataFrame, limits: tuple[float, float], title: str) -> Panel:
@@ -91,19 +93,17 @@ def quality_panel(shares: pl.DataFrame, limits: tuple[float, float], title: str)
         title: of the panel.
     """
 
+    metrics = shares["metric"].unique(maintain_order=True)
+    drawn = {
+        label(metric): Mark(colour, *shape)
+        for metric, colour, shape in zip(metrics, cycle(COLOURS), cycle(MARKERS), strict=False)
+    }
+
     def paint(axes: Axes) -> None:
-        metrics = shares["metric"].unique(maintain_order=True)
-        for metric, colour, (marker, _) in zip(metrics, cycle(COLOURS), cycle(MARKERS), strict=False):
-            line = shares.filter(pl.col("metric") == metric).sort("bin")
+        for metric in metrics:
+            mark, line = drawn[label(metric)], shares.filter(pl.col("metric") == metric).sort("bin")
             x = 100 * (line["bin"].to_numpy() + 0.5) / BINS
-            axes.plot(x, 100 * line["accuracy"].to_numpy(), color=colour, marker=marker, label=label(metric))
+            axes.plot(x, 100 * line["accuracy"].to_numpy(), color=mark.colour, marker=mark.marker)
         axes.set(xlabel="pictures, from lowest to highest measure (%)", ylabel="accuracy (%)", ylim=limits)
-        axes.legend(fontsize=7.5, frameon=False, ncols=2)
 
-    return Panel(title=title, paint=paint, width=3.9, height=2.8)
-
-
-def verdict_glyphs(verdicts: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return for each verdict that occurs its colour and the character that stands for it in a legend."""
-    glyphs = {"hurts": "▼", "helps": "▲", "no effect": "■", "undecided": "○"}
-    return {verdict: (VERDICTS[verdict][0], glyph) for verdict, glyph in glyphs.items() if verdict in verdicts}
+    return Panel(title=title, paint=paint, height=2.8, legend=drawn)

@@ -43,11 +43,11 @@ def charts(
     flipped = 108 * max([0.02, *gains["corrective"], *gains["destructive"]])
     turned = _turned(effect)
     most = 108 * max([0.02, *turned["corrective"], *turned["destructive"]]) if len(turned) else 0
-    untuned = figures.marks([BASELINE])
+    balance = figures.marks(["balance"])
     return {
         "accuracy": _accuracy(records, summary),
         "forest": _forests(effect),
-        "turned": _by_task(turned, lambda part, name: figures.flip_panel(part, untuned, most, name)),
+        "turned": _by_task(turned, lambda part, name: figures.flip_panel(part, balance, most, name)),
         "headroom": _by_model(headroom(records), figures.headroom_panel, "Best condition and oracle"),
         "redraws": _by_model(redraws(records), figures.redraw_panel, "Corrected by degrading, or by chance"),
         "perception": _perception(records),
@@ -133,7 +133,7 @@ def _turned(effect: pl.DataFrame) -> pl.DataFrame:
     keys = ["model", "task", "degradation"]
     sums = effect.group_by(keys, maintain_order=True).agg(pl.col("helped", "hurt", "n").sum())
     return sums.with_columns(
-        corrective=pl.col("helped") / pl.col("n"), destructive=pl.col("hurt") / pl.col("n"), method=pl.lit(BASELINE)
+        corrective=pl.col("helped") / pl.col("n"), destructive=pl.col("hurt") / pl.col("n"), method=pl.lit("balance")
     )
 
 

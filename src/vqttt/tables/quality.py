@@ -24,6 +24,7 @@ def headroom_table(frame: pl.DataFrame) -> Table:
     note += "right answers; its change from clean is measured where it was not chosen. Oracle: right if the clean "
     note += "picture or any degraded one is; it knows the labels, and grows by luck with the number of conditions."
     numbers = ("n", "conditions", "clean", "best", "change", "oracle") if len(frame) else ()
+    frame = frame.with_columns(pl.col("best").str.replace_all("_", " ")) if len(frame) else frame
     return tabulate("Headroom", frame, ("model", "task"), numbers, note)
 
 
