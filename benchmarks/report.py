@@ -57,7 +57,8 @@ def invent(run: Path, rows: int) -> int:
         key = f"{task}~{degradation}-{severity}~{method}"
         records.write_parquet(run / "cells" / f"{key}.parquet")
         if method != "none":
-            (run / "examples" / f"{key}.json").write_text(json.dumps(identity | illustrations(severity)))
+            number = cells.index((task, (degradation, severity), method))
+            (run / "examples" / f"{key}.json").write_text(json.dumps(identity | illustrations(severity, number)))
     return n * len(cells)
 
 
@@ -81,12 +82,12 @@ def answers(task: int, severity: int, method: int, n: int) -> pl.DataFrame:
     )
 
 
-def illustrations(severity: int) -> dict[str, object]:
+def illustrations(severity: int, seed: int) -> dict[str, object]:
     """Invent four examples of a cell, of pictures 64 pixels wide."""
     kernel = np.zeros((33, 33))
     kernel[16, 16] = 1 + 0.1 * severity
     kernel[15:18, 15:18] -= 0.1 * severity / 9
-    shown = {name: picture(severity + 6 * i) for i, name in enumerate(("clean", "degraded", "filtered"))}
+    shown = {name: picture(3 * seed + i) for i, name in enumerate(("clean", "degraded", "filtered"))}
     text = {"question": "what is it?", "reference": "a", "base_answer": "b", "answer": "a", "kernel": kernel.tolist()}
     named = [(f"sample-{i:05d}", FLIPS[i % 2]) for i in range(4)]
     return {"kernel": kernel.tolist(), "examples": [{"sample_id": s, "flip": f} | text | shown for s, f in named]}

@@ -16,6 +16,9 @@ def costs(records: pl.DataFrame, overview: pl.DataFrame) -> pl.DataFrame:
     numbers += [pl.col("seconds").quantile(q / 100, "linear").alias(f"p{q}") for q in (50, 95)]
     keys = ["model", "task", "method"]
     spent = pl.concat(
-        [part.group_by(keys, maintain_order=True).agg(numbers) for part in (answered.with_columns(task=pl.lit(ALL)), answered)]
+        [
+            part.group_by(keys, maintain_order=True).agg(numbers)
+            for part in (answered.with_columns(task=pl.lit(ALL)), answered)
+        ]
     )
     return overview.join(spent, on=keys, how="inner", maintain_order="left")

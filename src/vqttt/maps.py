@@ -35,8 +35,15 @@ def _map(changes: pl.DataFrame) -> pl.DataFrame:
     right = (pl.col("after") >= 0.5).cast(pl.Int64) - (pl.col("before") >= 0.5).cast(pl.Int64)
     changes = changes.with_columns(delta=pl.col("after") - pl.col("before"), turned=right)
     samples = changes.group_by(*_SPOT, "sample_id", maintain_order=True).agg(pl.col("turned").sum())
-    counts = samples.group_by(_SPOT, maintain_order=True).agg(helped=(pl.col("turned") > 0).sum(), hurt=(pl.col("turned") < 0).sum())
-    means = changes.group_by(CELL, maintain_order=True).agg(pl.col("delta").mean()).group_by(_SPOT, maintain_order=True).agg(pl.col("delta").mean(), cells=pl.len())
+    counts = samples.group_by(_SPOT, maintain_order=True).agg(
+        helped=(pl.col("turned") > 0).sum(), hurt=(pl.col("turned") < 0).sum()
+    )
+    means = (
+        changes.group_by(CELL, maintain_order=True)
+        .agg(pl.col("delta").mean())
+        .group_by(_SPOT, maintain_order=True)
+        .agg(pl.col("delta").mean(), cells=pl.len())
+    )
     spots = means.join(counts, on=_SPOT).with_columns(pl.col("helped", "hurt").cast(pl.Int64))
     weight = pl.col("delta").dot("cells") / pl.col("cells").sum()
     over_all = spots.group_by("model", "method", "degradation", "severity", maintain_order=True).agg(

@@ -26,7 +26,15 @@ GOOD, BAD = "#0f6fb5", "#c2500a"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5568e", "#b07d00", "#3a9bd9")
 MARKERS = (("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"), ("P", "✚"))
 
-VARIABLES = {INK: "--ink", SOFT: "--soft", FAINT: "--rule", GRID: "--grid", CARD: "--card", GOOD: "--good", BAD: "--bad"}
+VARIABLES = {
+    INK: "--ink",
+    SOFT: "--soft",
+    FAINT: "--rule",
+    GRID: "--grid",
+    CARD: "--card",
+    GOOD: "--good",
+    BAD: "--bad",
+}
 """Which variable of the page stands for which colour, so that a figure follows the page into the dark."""
 VARIABLES |= {colour: f"--c{i}" for i, colour in enumerate(COLOURS, 1)}
 
@@ -88,7 +96,9 @@ class Panel:
         """Draw as an SVG element for a page: transparent, in the page's letters and in its colours."""
         svg = self._saved("svg", {"Date": None, "Creator": None}, {"svg.fonttype": "none"}).decode()
         # What one figure says of all its paths would hold for the whole page.
-        svg = re.sub(r"^.*?<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>|<metadata>.*?</metadata>", r"<svg \1>", svg, flags=re.S)
+        svg = re.sub(
+            r"^.*?<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>|<metadata>.*?</metadata>", r"<svg \1>", svg, flags=re.S
+        )
         svg = re.sub(r"<svg >|<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.S)
         svg = re.sub(r' id="(?!m[0-9a-f]{10}|p[0-9a-f]{10}|C\d)[^"]*"', "", svg)
         svg = re.sub(r"font: (?:(\w+) )?([\d.]+)px [^;\"]*", _font, svg)
@@ -104,9 +114,7 @@ class Panel:
             files[-1].write_bytes(self._saved(kind, nameless, {}, explained=True))
         return files
 
-    def _saved(
-        self, kind: str, metadata: dict[str, None], settings: dict[str, Any], explained: bool = False
-    ) -> bytes:
+    def _saved(self, kind: str, metadata: dict[str, None], settings: dict[str, Any], explained: bool = False) -> bytes:
         from matplotlib import style
         from matplotlib.figure import Figure
 

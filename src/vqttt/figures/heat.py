@@ -1,4 +1,4 @@
-"""Heat maps of changes by degradation and severity: shaded numbers, which a page shows as a table and files as a figure.
+"""Heat maps of changes by degradation and severity: shaded numbers, a table in a page and a figure in files.
 
 Blue is better and orange worse, which colour-blind readers tell apart; the sign of the number says the same.
 """
@@ -34,8 +34,8 @@ class HeatMap:
         """Draw for a file."""
         names = [label(name) for name in self.rows]
         left, wide, high = margin(names), 0.52, 0.27
-        size = {"width": left + wide * len(self.columns) + 0.14, "height": 0.76 + high * len(names)}
-        return Panel(title=self.title, paint=self._paint, left=left, **size)
+        width, height = left + wide * len(self.columns) + 0.14, 0.76 + high * len(names)
+        return Panel(title=self.title, paint=self._paint, left=left, width=width, height=height)
 
     def _paint(self, axes: Axes) -> None:
         from matplotlib.patches import Rectangle
@@ -45,8 +45,8 @@ class HeatMap:
                 if spot is None:
                     continue
                 colour = GOOD if spot.shade > 0 else BAD
-                box = {"facecolor": colour, "alpha": 0.75 * abs(spot.shade), "linewidth": 0}
-                axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, **box))
+                corner, strength = (x - 0.48, y - 0.46), 0.75 * abs(spot.shade)
+                axes.add_patch(Rectangle(corner, 0.96, 0.92, facecolor=colour, alpha=strength, linewidth=0))
                 weight = "bold" if spot.beyond else "normal"
                 text = spot.text + "*" * spot.beyond
                 axes.text(x, y, text, ha="center", va="center", fontsize=8.5, color=INK, fontweight=weight)

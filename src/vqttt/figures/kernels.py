@@ -3,15 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.figures.drawing import COLOURS, INK, Axes, Panel
+from vqttt.figures.drawing import BAD, COLOURS, GOOD, INK, Axes, Panel
 
 
 def kernel_panel(kernel: NDArray[np.float64], title: str) -> Panel:
     """Draw a kernel (k, k) as a heat map beside its gain by spatial frequency."""
 
     def paint(heat: Axes, response: Axes) -> None:
-        reach = float(np.abs(kernel).max()) or 1.0
-        heat.imshow(support(kernel), cmap="PuOr", vmin=-reach, vmax=reach, interpolation="none")
+        heat.imshow(_shaded(support(kernel)), interpolation="none")
         heat.set(xticks=[], yticks=[], xlabel=f"centre {kernel[len(kernel) // 2, len(kernel) // 2]:.2f}")
         heat.grid(visible=False)
         response.axhline(1, color=INK, linewidth=1, linestyle=":")
@@ -21,6 +20,16 @@ def kernel_panel(kernel: NDArray[np.float64], title: str) -> Panel:
         response.set_ylim(min(0.0, float(gain.min())), max(1.25, 1.08 * float(gain.max())))
 
     return Panel(title=title, paint=paint, width=4.6, height=2.2, columns=2, left=0.2)
+
+
+def _shaded(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Colour weights (k, k), as RGBA: blue above zero and orange below, transparent at zero, as on any background."""
+    from matplotlib.colors import to_rgb
+
+    signs = np.where(kernel[..., None] < 0, to_rgb(BAD), to_rgb(GOOD))
+    # The root brings out the small weights around a large centre.
+    strength = np.sqrt(np.abs(kernel) / (np.abs(kernel).max() or 1.0))
+    return np.concatenate([signs, strength[..., None]], axis=-1)
 
 
 def frequency_response(kernel: NDArray[np.float64], size: int = 64) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

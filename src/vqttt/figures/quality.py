@@ -17,7 +17,11 @@ VERDICTS = {
 }
 """How a verdict of `paradox.quality_effect` is drawn."""
 
-_CHOICE = {"clean": Mark(SOFT, "o", "●"), "best condition": Mark(COLOURS[0], "D", "◆"), "oracle": Mark(COLOURS[2], "P", "✚")}
+_CHOICE = {
+    "clean": Mark(SOFT, "o", "●"),
+    "best condition": Mark(COLOURS[0], "D", "◆"),
+    "oracle": Mark(COLOURS[2], "P", "✚"),
+}
 _DRAWN = {"by degrading": Mark(GOOD, "s", "■"), "by another seed": Mark(SOFT, "s", "■")}
 
 MOST = 40
@@ -92,7 +96,6 @@ def quality_panel(shares: pl.DataFrame, limits: tuple[float, float], title: str)
         limits: of the vertical axis, in percent.
         title: of the panel.
     """
-
     metrics = shares["metric"].unique(maintain_order=True)
     drawn = {
         label(metric): Mark(colour, *shape)

@@ -53,7 +53,10 @@ def collect(details: Sequence[dict[str, Any]], records: pl.DataFrame, budget: in
         `total` examples there were, `examples` chosen, and the `pictures` and `kernels` that they name by number.
     """
     every = [
-        _USUAL | {name: cell.get(name, usual) for name, usual in _USUAL.items()} | {"kernel": cell.get("kernel")} | shown
+        _USUAL
+        | {name: cell.get(name, usual) for name, usual in _USUAL.items()}
+        | {"kernel": cell.get("kernel")}
+        | shown
         for cell in details
         for shown in cell.get("examples") or ()
         if isinstance(shown, dict) and shown.get("flip") in FLIPS
@@ -97,7 +100,7 @@ def as_json(data: dict[str, Any]) -> str:
 
 
 def _told(example: dict[str, Any]) -> dict[str, Any]:
-    """Say of an example what the page shows; `before` and `after` are answers, of the clean picture if it was helped."""
+    """Say of an example what the page shows; `before` is the answer to the clean picture where that is compared."""
     cell = {name: example[name] for name in _USUAL}
     identity = json.dumps([*cell.values(), str(example.get("sample_id")), example["flip"]])
     words = {name: str(example.get(name) or "") for name in ("sample_id", "question", "reference", "answer")}

@@ -68,7 +68,10 @@ def heat_maps(changes: pl.DataFrame) -> dict[str, list[tuple[str, list[HeatMap]]
         return {}
     order = changes.group_by("degradation", maintain_order=True).agg(pl.col("delta").mean())
     names = order.sort("delta", "degradation")["degradation"].to_list()
-    severities, reach = changes["severity"].unique().sort().to_list(), float(changes["delta"].abs().max() or 0) or 1.0
+    severities, reach = (
+        changes["severity"].unique().sort().to_list(),
+        float(changes["delta"].abs().to_numpy().max()) or 1.0,
+    )
     tasks = _tasks(changes)
     models = changes["model"].unique().sort().to_list()
     found: dict[str, list[tuple[str, list[HeatMap]]]] = {}
@@ -204,12 +207,11 @@ def _whose(frame: pl.DataFrame, model: Any) -> str:
     return str(model) if frame["model"].n_unique() > 1 else ""
 
 
-def kernel_groups(details: list[dict[str, Any]], most: int = 4) -> list[tuple[dict[str, Any], Panel]]:
-    """Choose the cells whose kernels have moved furthest from the identity, with a figure of each."""
+def kernel_panels(details: list[dict[str, Any]], most: int = 3) -> list[tuple[dict[str, Any], Panel]]:
+    """Choose the cells whose kernels have moved furthest from the identity, of a degradation one, and draw them."""
     cells = [(np.array(cell["kernel"], np.float64), cell) for cell in details if cell.get("kernel")]
+    cells = [pair for pair in cells if figures.identity_distance(pair[0]) > 1e-6]
     cells.sort(key=lambda pair: -figures.identity_distance(pair[0]))
-    return [
-        (cell, figures.kernel_panel(kernel, ""))
-        for kernel, cell in cells[:most]
-        if figures.identity_distance(kernel) > 1e-6
-    ]
+    furthest = {cell.get("degradation"): (cell, kernel) for kernel, cell in reversed(cells)}
+    chosen = sorted(furthest.values(), key=lambda pair: -figures.identity_distance(pair[1]))[:most]
+    return [(cell, figures.kernel_panel(kernel, "")) for cell, kernel in chosen]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vqttt.errors import RunFolderError
 from vqttt.figures import Panel
-from vqttt.report.charts import kernel_groups
+from vqttt.report.charts import kernel_panels
 from vqttt.report.contents import Contents
 from vqttt.report.records import load_examples, load_records, write
 from vqttt.stats import summarise
@@ -36,7 +36,7 @@ def write_figures(run: Path) -> Path:
         RunFolderError: as `load_records` does, or if a file cannot be written.
     """
     contents, folder = Contents(load_records(run)), run / "figures"
-    kernels = kernel_groups(load_examples(run))
+    kernels = kernel_panels(load_examples(run))
     try:
         folder.mkdir(exist_ok=True)
         for name, panel in [*_named(contents), *((f"kernel-{i}", panel) for i, (_, panel) in enumerate(kernels, 1))]:

@@ -15,7 +15,7 @@ from typing import Any
 from vqttt import tables
 from vqttt.figures import VARIABLES
 from vqttt.report import browser
-from vqttt.report.charts import kernel_groups
+from vqttt.report.charts import kernel_panels
 from vqttt.report.contents import Contents
 from vqttt.report.records import load_description, load_examples, load_records, write
 from vqttt.tables import label
@@ -42,7 +42,7 @@ def write_html(run: Path) -> Path:
         findings=contents.findings,
         tables=contents.tables,
         charts=contents.charts,
-        kernels=kernel_groups(details),
+        kernels=kernel_panels(details),
         examples=examples,
         few=[example | {"seen": _seen(example, examples)} for example in examples["examples"][:6]],
         data=Markup(browser.as_json(examples)),

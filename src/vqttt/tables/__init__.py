@@ -1,8 +1,14 @@
 """Tables of a report: which numbers they show and how they are written, as text for any medium."""
 
 from vqttt.tables.cells import accuracy_table, cells_table, errors_table
-from vqttt.tables.methods import calibration_table, category_table, comparison_table, cost_table, overview_table
-from vqttt.tables.methods import remedies_table
+from vqttt.tables.methods import (
+    calibration_table,
+    category_table,
+    comparison_table,
+    cost_table,
+    overview_table,
+    remedies_table,
+)
 from vqttt.tables.numbers import UNTUNED, label, methods_of, percent, points
 from vqttt.tables.quality import correlation_table, headroom_table, quality_table, redraws_table
 from vqttt.tables.table import Table

@@ -77,7 +77,9 @@ def calibration_table(records: pl.DataFrame) -> Table:
 
 def cost_table(frame: pl.DataFrame) -> Table:
     """Tabulate `costs.costs`."""
-    note = "Seconds a sample on the machine of the run: mean, median and 95th percentile; of a batch, its share. Time is "
+    note = (
+        "Seconds a sample on the machine of the run: mean, median and 95th percentile; of a batch, its share. Time is "
+    )
     note += "relative to no tuning; tuned: the samples, in percent, that took a step. Gain: on degraded pictures."
     return tabulate("Cost", frame, ("model", "task", "method"), _COST if len(frame) else (), note)
 

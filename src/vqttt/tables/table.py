@@ -64,5 +64,3 @@ def _latex(text: str) -> str:
 
 def _markdown(text: str) -> str:
     return re.sub(r"([\\|*_`<>\[\]])", r"\\\1", " ".join(text.split()))
-
-
