@@ -52,6 +52,7 @@ def forest_panel(effect: pl.DataFrame, limits: tuple[float, float], title: str) 
                 axes.errorbar(x, np.flatnonzero(of), xerr=arms(x, low, high), **style)
         rows(axes, names)
         axes.set(xlabel="degraded less clean (points)", xlim=limits)
+        axes.locator_params(axis="x", nbins=5)
 
     met = {verdict: mark for verdict, mark in VERDICTS.items() if verdict in set(effect["verdict"])}
     return Panel(title=title, paint=paint, height=0.85 + 0.17 * len(names), left=margin(names), legend=met)

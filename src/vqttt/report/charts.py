@@ -68,23 +68,23 @@ def heat_maps(changes: pl.DataFrame) -> dict[str, list[tuple[str, list[HeatMap]]
         return {}
     order = changes.group_by("degradation", maintain_order=True).agg(pl.col("delta").mean())
     names = order.sort("delta", "degradation")["degradation"].to_list()
-    severities, reach = (
-        changes["severity"].unique().sort().to_list(),
-        float(changes["delta"].abs().to_numpy().max()) or 1.0,
-    )
-    tasks = _tasks(changes)
-    models = changes["model"].unique().sort().to_list()
-    found: dict[str, list[tuple[str, list[HeatMap]]]] = {}
+    severities = changes["severity"].unique().sort().to_list()
+    reach = float(changes["delta"].abs().to_numpy().max()) or 1.0
+    models, tasks = changes["model"].unique().sort().to_list(), _tasks(changes)
+    found = dict[str, list[tuple[str, list[HeatMap]]]]()
     for method in changes["method"].unique().sort():
-        maps = {
-            (task, model): figures.heat_map(part, names, severities, reach, _of_all(task) if one else str(model))
-            for one in [len(models) == 1]
-            for task in tasks
-            for model in models
-            if len(part := changes.filter(model=model, task=task, method=method))
-        }
-        by_task = [(_of_all(task), [drawn for key, drawn in maps.items() if key[0] == task]) for task in tasks]
-        found[method] = [("", list(maps.values()))] if len(models) == 1 else by_task
+        by_task = []
+        for task in tasks:
+            parts = {model: changes.filter(model=model, task=task, method=method) for model in models}
+            titles = {model: _of_all(task) if len(models) == 1 else str(model) for model in models}
+            maps = [
+                figures.heat_map(part, names, severities, reach, titles[model])
+                for model, part in parts.items()
+                if len(part)
+            ]
+            by_task.append((_of_all(task), maps))
+        one = [("", [drawn for _, maps in by_task for drawn in maps])]
+        found[method] = one if len(models) == 1 else by_task
     return found
 
 

@@ -65,7 +65,7 @@ class Contents:
     @cached_property
     def tables(self) -> dict[str, Table]:
         """All tables, by name."""
-        everything = self.summary if self.plain is self.records else stats.summarise(self.records)
+        everything = self.summary if len(self.plain) == len(self.records) else stats.summarise(self.records)
         return self.main_tables | {
             "headroom": tables.headroom_table(headroom(self.plain)),
             "redraws": tables.redraws_table(redraws(self.plain)),
