@@ -17,7 +17,9 @@ from benchmarks.report import invent, timed
 from tests.runs import CONDITIONS, METHODS, SAMPLES, TASKS, write_cell, write_details, write_run
 from vqttt import report, tables
 from vqttt.errors import RunFolderError
+from vqttt.report import browser
 from vqttt.report.contents import Contents
+from vqttt.report.records import load_examples
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +119,32 @@ def test_only_pictures_are_shown_as_pictures(tmp_path: Path) -> None:
     detail.write_text(detail.read_text().replace("data:image/webp", "javascript:alert"))
     page = report.write_html(tmp_path).read_text()
     assert "javascript:" not in page and "data:image/webp" not in page
+
+
+def test_examples_are_spread_over_all_kinds_within_a_budget(tmp_path: Path) -> None:
+    records = report.load_records(write_run(tmp_path))
+    details = load_examples(tmp_path)
+    every = browser.collect(details, records)
+    assert every["total"] == len(every["examples"]) == 32
+    assert len(every["pictures"]) == 3 and len(every["kernels"]) == 2  # each once, however many show it
+    few = browser.collect(details, records, budget=24_000)
+    assert len(browser.as_json(few)) < 24_000 and 4 <= len(few["examples"]) < 32
+    assert {example["flip"] for example in few["examples"]} == {"corrective", "destructive", "helped", "hurt"}
+
+
+def test_examples_know_confidence_before_and_after(tmp_path: Path) -> None:
+    records = report.load_records(write_run(tmp_path)).filter(task="digits", sample_id="digits-000")
+    shown = {
+        (example["sample_id"], example["degradation"], example["severity"], example["flip"]): example["confidence"]
+        for example in browser.collect(load_examples(tmp_path), records)["examples"]
+    }
+    (tuned,) = records.filter(method="vq-ttt", degradation="fog", severity=1).to_dicts()
+    (clean,) = records.filter(method="none", degradation="clean").to_dicts()
+    expected = pytest.approx([tuned["base_confidence"], tuned["confidence"]], abs=6e-4)
+    assert shown["digits-000", "fog", 1, "corrective"] == expected
+    expected = pytest.approx([clean["base_confidence"], tuned["base_confidence"]], abs=6e-4)
+    assert shown["digits-000", "fog", 1, "helped"] == expected
+    assert shown["shapes-000", "fog", 1, "helped"] == [None, None]
 
 
 def test_the_policy_allows_this_script_alone(finished: Path) -> None:

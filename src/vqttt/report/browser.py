@@ -34,6 +34,7 @@ BY_QUALITY = ("helped", "hurt")
 """Those that show the untuned model, on the clean picture and on the degraded one."""
 
 _PICTURE = re.compile(r"data:image/(webp|png|jpeg);base64,[A-Za-z0-9+/=]+")
+_WORDS = ("sample_id", "question", "reference", "base_answer", "clean_answer", "answer")
 _SEEN = ("clean", "degraded", "filtered")
 _SPREAD = ("flip", "task", "degradation", "method", "severity")
 _NUMBERS = ("base_confidence", "confidence", "entropy_before", "entropy_after")
@@ -66,9 +67,11 @@ def collect(details: Sequence[dict[str, Any]], records: pl.DataFrame, budget: in
     for example in flipped + spread([example for example in every if example["flip"] == "same"], _SPREAD):
         seen = [uri if _PICTURE.fullmatch(uri := str(example.get(name))) else "" for name in _SEEN]
         kernel = _kernel(example)
-        spent += sum(len(text) for text in {*seen, kernel} if text not in pictures and text not in kernels) + 500
-        if spent > budget:
-            break
+        new = [text for text in {*seen, kernel} if text not in pictures and text not in kernels]
+        cost = 400 + sum(map(len, new)) + sum(len(str(example.get(name) or "")) for name in _WORDS)
+        if spent + cost > budget:
+            continue
+        spent += cost
         places = [pictures.setdefault(uri, len(pictures)) if uri else None for uri in seen]
         drawn = kernels.setdefault(kernel, len(kernels)) if kernel else None
         chosen.append(example | {"pictures": places, "kernel": drawn})

@@ -42,7 +42,7 @@
     const pair = [clean, second].filter((n) => n !== null).map((n, i) => image(n, i ? "as the model saw it" : "clean"));
     const made = element("button", { class: "card", type: "button", "data-number": number },
       element("span", { class: "pair" }, ...pair),
-      element("span", {}, e.question),
+      element("span", { class: "question" }, e.question),
       element("span", { class: "answers" }, `${e.before || "(nothing)"} → ${e.answer || "(nothing)"}`),
       element("span", { class: `tag ${tone(e)}` }, flips[e.flip]),
       element("span", { class: "where" }, place(e)));
@@ -120,9 +120,12 @@
   }
 
   function show(number) {
+    const pressed = view.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : "";
     open = number;
     large(found[number]);
     if (!view.open) view.showModal();
+    // Drawing anew took the focus away with the button that had it.
+    (view.querySelector(`button[aria-label="${pressed}"]`) || view.querySelector("button:last-child")).focus();
     history.replaceState(null, "", `#image-${found[number].id}`);
   }
 
@@ -155,9 +158,9 @@
   });
   view.addEventListener("click", (event) => { if (event.target === view) view.close(); });
   view.addEventListener("close", () => history.replaceState(null, "", "#images"));
-  view.addEventListener("keydown", (event) => {
+  document.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (by) step(by);
+    if (by && view.open) step(by);
   });
   window.addEventListener("hashchange", follow);
   filter();
