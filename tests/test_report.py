@@ -226,8 +226,14 @@ def test_figures_as_files_always_have_the_same_bytes(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from vqttt import report; report.write_figures(Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", code, str(runs[1])], check=True)
     first, second = ({file.name: file.read_bytes() for file in (run / "figures").iterdir()} for run in runs)
-    shown = {"heat-quality-digits", "heat-gain-vq-ttt-digits", "forest-digits", "turned-digits", "kernel-1"}
-    shown |= {"gains-digits", "flips-digits", "cost-gain-and-cost", "accuracy-digits-gaussian-noise"}
+    shown = {"heat-quality-digits", "heat-gain-vq-ttt-digits", "forest-digits", "turned-digits"}
+    shown |= {
+        "kernel-embedded-digits-gaussian-noise-3-vq-ttt",
+        "gains-digits",
+        "flips-digits",
+        "cost-gain-and-cost",
+        "accuracy-digits-gaussian-noise",
+    }
     assert {f"{name}.{kind}" for name in shown for kind in ("svg", "pdf")} <= set(first)
     assert [name for name in first if first[name] != second.get(name)] == []
     assert (folder / "forest-digits.svg").read_bytes().startswith(b"<?xml")

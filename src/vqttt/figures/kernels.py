@@ -13,6 +13,7 @@ def kernel_panel(kernel: NDArray[np.float64], title: str) -> Panel:
         heat.imshow(_shaded(support(kernel)), interpolation="none")
         heat.set(xticks=[], yticks=[], xlabel=f"centre {kernel[len(kernel) // 2, len(kernel) // 2]:.2f}")
         heat.grid(visible=False)
+        heat.spines[:].set_visible(False)
         response.axhline(1, color=INK, linewidth=1, linestyle=":")
         frequency, gain = frequency_response(kernel)
         response.plot(frequency, gain, color=COLOURS[0])

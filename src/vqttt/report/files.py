@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from vqttt.errors import RunFolderError
 from vqttt.figures import Panel
 from vqttt.report.charts import kernel_panels
 from vqttt.report.contents import Contents
 from vqttt.report.records import load_examples, load_records, write
-from vqttt.stats import summarise
+from vqttt.stats import CELL, summarise
+
+_TOLD = ("model", "task", "degradation", "severity", "method")
 
 
 def write_csv(run: Path) -> Path:
@@ -39,7 +44,7 @@ def write_figures(run: Path) -> Path:
     kernels = kernel_panels(load_examples(run))
     try:
         folder.mkdir(exist_ok=True)
-        for name, panel in [*_named(contents), *((f"kernel-{i}", panel) for i, (_, panel) in enumerate(kernels, 1))]:
+        for name, panel in chain(_named(contents), _of_kernels(kernels)):
             panel.write(folder, name)
     except OSError as error:
         raise RunFolderError(f"cannot write {error.filename}: {error.strerror}") from error
@@ -55,7 +60,14 @@ def _named(contents: Contents) -> Iterator[tuple[str, Panel]]:
             yield from ((_slug(section, heading, one.title), one.panel()) for one in drawn)
     for section, charts in contents.charts.items():
         for heading, panels in charts:
-            yield from ((_slug(section, heading, panel.title), panel) for panel in panels)
+            for panel in panels:
+                title = f"{heading} · {panel.title}" if heading else panel.title
+                yield _slug(section, title), replace(panel, title=title)
+
+
+def _of_kernels(kernels: list[tuple[dict[str, Any], Panel]]) -> Iterator[tuple[str, Panel]]:
+    for cell, panel in kernels:
+        yield _slug("kernel", *(str(cell.get(name, "")) for name in CELL if name in _TOLD)), panel
 
 
 def _slug(*words: str) -> str:
