@@ -40,7 +40,11 @@ def forest_panel(effect: pl.DataFrame, limits: tuple[float, float], title: str) 
     if len(effect) > MOST:
         title += f", {MOST} of {len(effect)} conditions"
         effect = pl.concat([effect.head(MOST // 2), effect.tail(MOST // 2)])
-    names = [f"{label(name)} {severity}" for name, severity in effect.select("degradation", "severity").rows()]
+    differ = [name for name in ("restorer", "scale", "seed") if effect[name].n_unique() > 1]
+    names = [
+        " ".join([label(row["degradation"]), str(row["severity"]), *(f"· {name} {row[name]}" for name in differ)])
+        for row in effect.to_dicts()
+    ]
 
     def paint(axes: Axes) -> None:
         axes.axvline(0, color=INK, linewidth=1)
@@ -54,8 +58,7 @@ def forest_panel(effect: pl.DataFrame, limits: tuple[float, float], title: str) 
         axes.set(xlabel="degraded less clean (points)", xlim=limits)
         axes.locator_params(axis="x", nbins=5)
 
-    met = {verdict: mark for verdict, mark in VERDICTS.items() if verdict in set(effect["verdict"])}
-    return Panel(title=title, paint=paint, height=0.85 + 0.17 * len(names), left=margin(names), legend=met)
+    return Panel(title=title, paint=paint, height=0.85 + 0.17 * len(names), left=margin(names), legend=VERDICTS)
 
 
 def headroom_panel(frame: pl.DataFrame, title: str) -> Panel:
