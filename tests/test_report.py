@@ -273,8 +273,8 @@ def test_seeds_tell_luck_from_effect(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_hundred_thousand_rows_take_seconds(tmp_path: Path) -> None:
     assert invent(tmp_path, 100_000) >= 100_000
-    seconds, size = timed(tmp_path)
-    assert seconds < 20, seconds  # 6 s on two idle cores; others may be at work
+    _, seconds, size = timed(tmp_path)  # of a processor, since others may be at work on the machine
+    assert seconds < 20, seconds
     assert size < 4e6
 
 
