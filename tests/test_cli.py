@@ -176,7 +176,7 @@ def test_study_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert header.startswith("model,task,degradation,severity,restorer,method,n,accuracy,delta,ci_low,ci_high,p_value")
     for form in Format:
         assert vqttt(monkeypatch, "report", out, "--format", form) == 0
-        assert Path(capsys.readouterr().out.strip()).is_file()
+        assert Path(capsys.readouterr().out.strip()).exists()
 
 
 def test_a_study_from_a_file_tried_run_and_compared(

@@ -1,105 +1,32 @@
 """The report, made from a small run of invented records."""
 
-import json
 import re
 import shutil
 import subprocess
 import sys
 from base64 import b64encode
-from io import BytesIO, StringIO
+from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
-from PIL import Image as PILImage
 from rich.console import Console
 
+from benchmarks.report import invent, timed
+from tests.runs import CONDITIONS, METHODS, SAMPLES, TASKS, write_cell, write_details, write_run
 from vqttt import report, tables
 from vqttt.errors import RunFolderError
-from vqttt.quality import METRICS
-
-TASKS = ("shapes", "digits")
-CONDITIONS = (("clean", 0), ("gaussian_noise", 1), ("gaussian_noise", 3), ("fog", 1), ("fog", 3))
-METHODS = ("none", "vq-ttt", "vq-ttt-episodic")
-HOSTILE = "<script>alert('x')</script> & \"|$_%"
-SAMPLES = 40
-
-
-def picture(seed: int) -> str:
-    file = BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 255, (24, 32, 3), dtype=np.uint8)
-    PILImage.fromarray(pixels).resize((128, 96)).save(file, "WEBP")
-    return f"data:image/webp;base64,{b64encode(file.getvalue()).decode()}"
-
-
-def quality(degradation: str, severity: int, right: np.ndarray, failed: np.ndarray) -> dict[str, pl.Series]:
-    """Invent measures: all fall with severity, and noise rises; among pictures of a condition they are draws."""
-    draws = np.random.default_rng([severity, len(degradation)]).normal(0, 1, (len(METRICS), len(right)))
-    fall = {name: 30 - 4 * severity + draw for name, draw in zip(METRICS, draws, strict=True)}
-    fall["noise_level"] = -fall["noise_level"]
-    return {name: pl.Series(np.where(failed, np.nan, values)) for name, values in fall.items()}
-
-
-def write_cell(run: Path, task: str, degradation: str, severity: int, method: str, n: int = SAMPLES) -> None:
-    """Write one cell: samples differ in difficulty, degradation costs accuracy, tuning flips answers both ways."""
-    # Untuned answers must be those of the condition, whatever the method.
-    rng = np.random.default_rng([ord(task[0]), severity, len(degradation)])
-    skill = np.random.default_rng(ord(task[0])).random(n)
-    before = (skill + rng.normal(0, 0.1, n) > 0.3 + 0.08 * severity).astype(float)
-    flip = np.random.default_rng([ord(task[0]), severity, len(method)]).random(n) < (0.12 if method != "none" else 0)
-    after = np.where(flip, 1 - before, before)
-    after = np.where(flip & (before == 1) & (rng.random(n) < 0.5), 1.0, after)
-    failed = np.arange(n) == (3 if severity == 3 else -1)
-    frame = pl.DataFrame(
-        {
-            "base_score": np.where(failed, 0.0, before),
-            "score": np.where(failed, 0.0, after),
-            "base_confidence": np.where(failed, np.nan, 0.5 + 0.4 * rng.random(n)),
-            "confidence": np.where(failed, np.nan, 0.6 + 0.4 * rng.random(n)),
-            "sample_id": [f"{task}-{i:03d}" for i in range(n)],
-            "category": [("colour", "counting", "reading")[i % 3] for i in range(n)],
-            "error": np.where(failed, f"the picture cannot be read {HOSTILE}", "").tolist(),
-        }
-    )
-    tuned = method != "none"
-    identity = {"model": "embedded", "task": task, "degradation": degradation, "severity": severity}
-    identity |= {"scale": "relative", "restorer": "none", "method": method, "seed": 0}
-    rest = {"image_sha256": "", "question_type": "", "question": "", "reference": "", "base_answer": "", "answer": ""}
-    rest |= {"entropy_before": 0.7, "entropy_after": 0.5, "steps": int(tuned), "rolled_back": False}
-    rest |= {"seconds": 0.35 if tuned else 0.1}
-    frame = frame.with_columns(**quality(degradation, severity, before, failed))
-    frame = frame.with_columns(pl.lit(value).alias(name) for name, value in (identity | rest).items())
-    (run / "cells").mkdir(parents=True, exist_ok=True)
-    frame.write_parquet(run / "cells" / f"{task}-{degradation}-{severity}-{method}.parquet")
-
-
-def write_details(run: Path, task: str, degradation: str, severity: int, method: str) -> None:
-    kernel = np.zeros((5, 5))
-    kernel[2, 2] = 1 - 0.1 * severity
-    kernel[1:4, 1:4] += 0.1 * severity / 9
-    pictures = {"clean": picture(1), "degraded": picture(2), "filtered": picture(3)}
-    text = {"question": HOSTILE, "reference": "square", "base_answer": HOSTILE, "answer": "square"}
-    examples = [
-        {"sample_id": f"{task}-{flip}", "flip": flip} | text | pictures for flip in ("corrective", "destructive")
-    ]
-    identity = {"model": "embedded", "task": task, "degradation": degradation, "severity": severity, "method": method}
-    (run / "examples").mkdir(parents=True, exist_ok=True)
-    file = run / "examples" / f"{task}-{degradation}-{severity}-{method}.json"
-    file.write_text(json.dumps(identity | {"kernel": kernel.tolist(), "examples": examples}))
+from vqttt.report import browser
+from vqttt.report.contents import Contents
+from vqttt.report.records import load_examples
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with its page, not to be changed."""
     run = tmp_path_factory.mktemp("run")
-    for task in TASKS:
-        for degradation, severity in CONDITIONS:
-            for method in METHODS:
-                write_cell(run, task, degradation, severity, method)
-        write_details(run, task, "fog", 3, "vq-ttt")
-    config = {"tasks": TASKS, "command": ["vqttt", "study", "--out", "a folder"]}
-    (run / "run.json").write_text(json.dumps({"config": config, "commit": "abc", "note": HOSTILE}))
+    write_run(run)
     report.write_html(run)
     return run
 
@@ -162,18 +89,23 @@ def test_a_folder_that_cannot_be_reported_is_named(run: Path, break_it, message:
 
 def test_page_is_whole_and_self_contained(finished: Path) -> None:
     page = (finished / "report.html").read_text()
-    sections = "methods accuracy quality gains flips examples kernels categories calibration errors cells provenance"
+    sections = (
+        "findings heat paradox perception methods gains flips cost images kernels accuracy categories calibration"
+    )
+    sections += " errors cells provenance"
     for section in sections.split():
         assert f'id="{section}"' in page
     assert "vqttt study --out &#39;a folder&#39;" in page
     assert not re.search(r"""(src|href)=["'](?!data:image/|#)""", page)
-    text = re.sub(r"data:[^\"]*|<style>.*</style>", "", page, flags=re.DOTALL)
+    assert "http:" not in page.replace("http://www.w3.org/2000/svg", "") and "https:" not in page
+    text = re.sub(r"data:[^\"]*|<style>.*?</style>|<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.search(r"\b(nan|NaN|inf|None|null|undefined)\b", text.partition('id="provenance"')[0])
 
 
 def test_hostile_text_stays_text(finished: Path) -> None:
     page = (finished / "report.html").read_text()
-    assert "<script" not in page and "&lt;script&gt;alert(" in page
+    assert page.count("<script") == 2 == page.count("</script")  # the data and the code, and nothing of the records
+    assert "&lt;script&gt;alert(" in page and r"\u003cscript\u003ealert(" in page
     errors = tables.errors_table(report.load_records(finished))
     assert r"$<$script$>$alert('x')$<$/script$>$ \& " in errors.latex() and r"\$\_\%" in errors.latex()
     assert r"\<script\>" in errors.markdown() and r"\|$\_" in errors.markdown()
@@ -183,8 +115,43 @@ def test_only_pictures_are_shown_as_pictures(tmp_path: Path) -> None:
     write_cell(tmp_path, "digits", "fog", 3, "vq-ttt")
     write_details(tmp_path, "digits", "fog", 3, "vq-ttt")
     detail = next(tmp_path.glob("examples/*.json"))
-    detail.write_text(detail.read_text().replace("data:image/png", "javascript:alert"))
-    assert "javascript:" not in report.write_html(tmp_path).read_text()
+    assert "data:image/webp" in report.write_html(tmp_path).read_text()
+    detail.write_text(detail.read_text().replace("data:image/webp", "javascript:alert"))
+    page = report.write_html(tmp_path).read_text()
+    assert "javascript:" not in page and "data:image/webp" not in page
+
+
+def test_examples_are_spread_over_all_kinds_within_a_budget(tmp_path: Path) -> None:
+    records = report.load_records(write_run(tmp_path))
+    details = load_examples(tmp_path)
+    every = browser.collect(details, records)
+    assert every["total"] == len(every["examples"]) == 32
+    assert len(every["pictures"]) == 3 and len(every["kernels"]) == 2  # each once, however many show it
+    few = browser.collect(details, records, budget=24_000)
+    assert len(browser.as_json(few)) < 24_000 and 4 <= len(few["examples"]) < 32
+    assert {example["flip"] for example in few["examples"]} == {"corrective", "destructive", "helped", "hurt"}
+
+
+def test_examples_know_confidence_before_and_after(tmp_path: Path) -> None:
+    records = report.load_records(write_run(tmp_path)).filter(task="digits", sample_id="digits-000")
+    shown = {
+        (example["sample_id"], example["degradation"], example["severity"], example["flip"]): example["confidence"]
+        for example in browser.collect(load_examples(tmp_path), records)["examples"]
+    }
+    (tuned,) = records.filter(method="vq-ttt", degradation="fog", severity=1).to_dicts()
+    (clean,) = records.filter(method="none", degradation="clean").to_dicts()
+    expected = pytest.approx([tuned["base_confidence"], tuned["confidence"]], abs=6e-4)
+    assert shown["digits-000", "fog", 1, "corrective"] == expected
+    expected = pytest.approx([clean["base_confidence"], tuned["base_confidence"]], abs=6e-4)
+    assert shown["digits-000", "fog", 1, "helped"] == expected
+    assert shown["shapes-000", "fog", 1, "helped"] == [None, None]
+
+
+def test_the_policy_allows_this_script_alone(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    assert f"script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in page
+    assert "default-src 'none'" in page and "unsafe-eval" not in page
 
 
 def test_same_records_same_bytes(finished: Path, run: Path) -> None:
@@ -245,6 +212,70 @@ def test_text_formats(run: Path) -> None:
         console.print(drawn)
     shown = console.export_text()
     assert "vq-ttt-episodic" in shown and "gaussian noise" in shown and "…" not in shown
+
+
+def test_figures_as_files_always_have_the_same_bytes(tmp_path: Path) -> None:
+    runs = [tmp_path / name for name in ("one", "other")]
+    for run in runs:
+        for degradation, severity in CONDITIONS[:3]:
+            for method in METHODS[:2]:
+                write_cell(run, "digits", degradation, severity, method)
+        write_details(run, "digits", "gaussian_noise", 3, "vq-ttt")
+    folder = report.write_figures(runs[0])
+    # Another process has another hash seed.
+    code = "import sys; from pathlib import Path; from vqttt import report; report.write_figures(Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", code, str(runs[1])], check=True)
+    first, second = ({file.name: file.read_bytes() for file in (run / "figures").iterdir()} for run in runs)
+    shown = {"heat-quality-digits", "heat-gain-vq-ttt-digits", "forest-digits", "turned-digits"}
+    shown |= {
+        "kernel-embedded-digits-gaussian-noise-3-vq-ttt",
+        "gains-digits",
+        "flips-digits",
+        "cost-gain-and-cost",
+        "accuracy-digits-gaussian-noise",
+    }
+    assert {f"{name}.{kind}" for name in shown for kind in ("svg", "pdf")} <= set(first)
+    assert [name for name in first if first[name] != second.get(name)] == []
+    assert (folder / "forest-digits.svg").read_bytes().startswith(b"<?xml")
+    assert (folder / "forest-digits.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_many_degradations_share_a_panel_and_have_a_row_in_the_map(tmp_path: Path) -> None:
+    for number in range(35):
+        write_cell(tmp_path, "digits", f"kind_{number:02d}", 1, "none", n=8)
+    write_cell(tmp_path, "digits", "clean", 0, "none", n=8)
+    contents = Contents(report.load_records(tmp_path))
+    assert [panel.title for group in contents.charts["accuracy"] for panel in group.panels] == ["all degradations"]
+    ((_, (heat,)),) = contents.quality_maps
+    assert len(heat.rows) == 35 and heat.columns == (1,)
+
+
+def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
+    for model in ("first/model", "second/model"):
+        for task in TASKS:
+            for degradation, severity in CONDITIONS:
+                write_cell(tmp_path, task, degradation, severity, "none", model=model)
+    maps = Contents(report.load_records(tmp_path)).quality_maps
+    assert [heading for heading, _ in maps] == ["all tasks", *sorted(TASKS)]
+    assert all([heat.title for heat in group] == ["first/model", "second/model"] for _, group in maps)
+    assert "first/model" in report.write_html(tmp_path).read_text()
+
+
+def test_seeds_tell_luck_from_effect(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        for degradation, severity in CONDITIONS:
+            write_cell(tmp_path, "digits", degradation, severity, "none", seed=seed)
+    page = report.write_html(tmp_path).read_text()
+    assert "luck of the draw." in page and "This run has one seed" not in page
+    assert "by another seed" in page
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_take_seconds(tmp_path: Path) -> None:
+    assert invent(tmp_path, 100_000) >= 100_000
+    _, seconds, size = timed(tmp_path)  # of a processor, since others may be at work on the machine
+    assert seconds < 20, seconds
+    assert size < 4e6
 
 
 def test_importing_the_report_is_light() -> None:

@@ -10,7 +10,7 @@ ROOMS = [
     "types", "errors", "registry", "images", "degradations", "restorers", "quality", "gallery",
     "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "peft_export",
     "objectives", "features", "likelihood", "methods", "bench", "scoring", "tasks", "stats", "perception", "paradox",
-    "remedies",
+    "remedies", "maps", "costs",
     "provenance", "runfolder", "batches", "examples", "study", "configfile", "estimate", "compare",
     "tables", "reported", "figures", "report", "cli",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Does a picture of higher measured quality get a better answer? Rank correlations of the measures with the scores."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -67,13 +68,18 @@ def clustered_correlation(x: Floats, y: Floats, clusters: Floats, seed: int = 0,
     moments = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y])
     members = clusters.astype(np.int64)
     sums = np.stack([np.bincount(members, weights=moment) for moment in moments], axis=1)
-    n = len(sums)
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
+    weights = _resampled(len(sums), seed, draws)
     value = float(_correlation(sums.sum(axis=0, keepdims=True))[0])
     if math.isnan(value):
         return Estimate(math.nan, math.nan, math.nan)
     low, high = np.nanquantile(_correlation(weights @ sums), [stats.ALPHA / 2, 1 - stats.ALPHA / 2])
     return Estimate(value, float(low), float(high))
+
+
+@lru_cache(maxsize=2)  # the measures of a task draw the same samples
+def _resampled(n: int, seed: int, draws: int) -> Floats:
+    """Draw how often each of n clusters is in each of the bootstrap's samples, (draws, n)."""
+    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
 
 
 def _correlation(sums: Floats) -> Floats:

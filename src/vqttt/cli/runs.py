@@ -14,11 +14,12 @@ class Format(StrEnum):
     CSV = "csv"
     LATEX = "latex"
     MARKDOWN = "markdown"
+    FIGURES = "figures"
 
 
 def report(
     folder: Annotated[Path, typer.Argument(help="A run folder.")],
-    form: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.HTML,
+    form: Annotated[Format, typer.Option("--format", help="What to write; figures are SVG and PDF.")] = Format.HTML,
 ) -> None:
     """Write a run's report again, from its records alone."""
     from vqttt import report as reports
@@ -28,6 +29,7 @@ def report(
         Format.CSV: reports.write_csv,
         Format.LATEX: reports.write_latex,
         Format.MARKDOWN: reports.write_markdown,
+        Format.FIGURES: reports.write_figures,
     }
     typer.echo(write[form](folder))
 

@@ -1,0 +1,103 @@
+"""Everything that a report says of a run's records, computed once: tables, figures, facts."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from vqttt import stats, tables
+from vqttt.costs import costs
+from vqttt.figures import HeatMap
+from vqttt.maps import gain_map, quality_map
+from vqttt.paradox import headroom, quality_effect, redraws
+from vqttt.perception import rank_correlations
+from vqttt.remedies import by_degradation, remedies, without_restorers
+from vqttt.report.charts import Group, charts, heat_maps
+from vqttt.report.findings import findings, what_was_run
+from vqttt.reported import benchmark_table
+from vqttt.tables import Table
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The contents of a report, each part made when it is first asked for.
+
+    Attributes:
+        records: all of the run. Restored pictures count only in the tables of remedies, cells and errors, unless
+            every picture was restored.
+    """
+
+    records: pl.DataFrame
+
+    @cached_property
+    def plain(self) -> pl.DataFrame:
+        """The records without restored pictures, or all if there are no others."""
+        return without_restorers(self.records)
+
+    @cached_property
+    def overview(self) -> pl.DataFrame:
+        """See `stats.overview`."""
+        return stats.overview(self.plain)
+
+    @cached_property
+    def summary(self) -> pl.DataFrame:
+        """See `stats.summarise`."""
+        return stats.summarise(self.plain)
+
+    @cached_property
+    def effect(self) -> pl.DataFrame:
+        """See `paradox.quality_effect`."""
+        return quality_effect(self.plain)
+
+    @cached_property
+    def main_tables(self) -> dict[str, Table]:
+        """The tables that every format has."""
+        return {
+            "overview": tables.overview_table(self.overview),
+            "quality": tables.quality_table(self.effect),
+            "accuracy": tables.accuracy_table(self.summary),
+            "correlations": tables.correlation_table(rank_correlations(self.plain)),
+            "remedies": tables.remedies_table(remedies(self.records)),
+            "benchmarks": benchmark_table(self.plain),
+        }
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """All tables, by name."""
+        everything = self.summary if len(self.plain) == len(self.records) else stats.summarise(self.records)
+        return self.main_tables | {
+            "headroom": tables.headroom_table(headroom(self.plain)),
+            "redraws": tables.redraws_table(redraws(self.plain)),
+            "cost": tables.cost_table(costs(self.plain, self.overview)),
+            "categories": tables.category_table(self.plain),
+            "calibration": tables.calibration_table(self.plain),
+            "by_degradation": tables.remedies_table(by_degradation(self.records), "Remedies by degradation"),
+            "errors": tables.errors_table(self.records),
+            "cells": tables.cells_table(everything),
+        }
+
+    @cached_property
+    def charts(self) -> dict[str, list[Group]]:
+        """All figures but heat maps and kernels, by section."""
+        return charts(self.plain, self.summary, self.overview, self.effect)
+
+    @cached_property
+    def quality_maps(self) -> list[tuple[str, list[HeatMap]]]:
+        """What degradation does to the untuned model."""
+        return next(iter(heat_maps(quality_map(self.plain)).values()), [])
+
+    @cached_property
+    def gain_maps(self) -> dict[str, list[tuple[str, list[HeatMap]]]]:
+        """What each method gains."""
+        return heat_maps(gain_map(self.plain))
+
+    @cached_property
+    def findings(self) -> list[dict[str, Any]]:
+        """What the opening sentences say of each model."""
+        return findings(self.plain, self.overview, self.effect)
+
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """What was run."""
+        return what_was_run(self.records)

@@ -1,0 +1,74 @@
+"""A run's report as files for other programs and for papers."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from vqttt.errors import RunFolderError
+from vqttt.figures import Panel
+from vqttt.report.charts import kernel_panels
+from vqttt.report.contents import Contents
+from vqttt.report.records import load_examples, load_records, write
+from vqttt.stats import CELL, summarise
+
+_TOLD = ("model", "task", "degradation", "severity", "method")
+
+
+def write_csv(run: Path) -> Path:
+    """Write `summary.csv`, one row a cell."""
+    return write(run / "summary.csv", summarise(load_records(run)).write_csv(float_precision=6))
+
+
+def write_markdown(run: Path) -> Path:
+    """Write `report.md`."""
+    tables = Contents(load_records(run)).main_tables.values()
+    return write(run / "report.md", "\n".join(table.markdown() for table in tables if table.rows))
+
+
+def write_latex(run: Path) -> Path:
+    """Write `report.tex`, whose tables need the package booktabs."""
+    tables = Contents(load_records(run)).main_tables.values()
+    return write(run / "report.tex", "\n".join(table.latex() for table in tables if table.rows))
+
+
+def write_figures(run: Path) -> Path:
+    """Write every figure into `figures/`, as SVG and as PDF, and return that folder.
+
+    Raises:
+        RunFolderError: as `load_records` does, or if a file cannot be written.
+    """
+    contents, folder = Contents(load_records(run)), run / "figures"
+    kernels = kernel_panels(load_examples(run))
+    try:
+        folder.mkdir(exist_ok=True)
+        for name, panel in chain(_named(contents), _of_kernels(kernels)):
+            panel.write(folder, name)
+    except OSError as error:
+        raise RunFolderError(f"cannot write {error.filename}: {error.strerror}") from error
+    return folder
+
+
+def _named(contents: Contents) -> Iterator[tuple[str, Panel]]:
+    """Name every figure but kernels by what it shows."""
+    maps = {"heat-quality": contents.quality_maps}
+    maps |= {f"heat-gain-{method}": groups for method, groups in contents.gain_maps.items()}
+    for section, groups in maps.items():
+        for heading, drawn in groups:
+            yield from ((_slug(section, heading, one.title), one.panel()) for one in drawn)
+    for section, charts in contents.charts.items():
+        for heading, panels in charts:
+            for panel in panels:
+                title = f"{heading} · {panel.title}" if heading else panel.title
+                yield _slug(section, title), replace(panel, title=title)
+
+
+def _of_kernels(kernels: list[tuple[dict[str, Any], Panel]]) -> Iterator[tuple[str, Panel]]:
+    for cell, panel in kernels:
+        yield _slug("kernel", *(str(cell.get(name, "")) for name in CELL if name in _TOLD)), panel
+
+
+def _slug(*words: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")

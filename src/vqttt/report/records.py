@@ -1,0 +1,72 @@
+"""Reading what a run folder holds, and writing beside it."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from vqttt import stats
+from vqttt.errors import RunFolderError
+from vqttt.runfolder import COLUMN_TYPES
+from vqttt.types import Record
+
+_SCHEMA: dict[str, type[pl.DataType]] = {
+    name: pl.Int64 if name in ("severity", "seed") else pl.String for name in stats.CELL
+}
+_SCHEMA |= {field.name: COLUMN_TYPES[field.type] for field in fields(Record) if isinstance(field.type, type)}
+
+_LATER = ("base_format_score", "format_score")
+"""Columns that older runs lack."""
+
+
+def load_records(run: Path) -> pl.DataFrame:
+    """Read the records of all finished cells, in order.
+
+    Raises:
+        RunFolderError: if there is no such folder, none of its cells is finished, or one cannot be read.
+    """
+    if not run.is_dir():
+        raise RunFolderError(f"there is no run folder {run}")
+    cells = []
+    for file in sorted(run.glob("cells/*.parquet")):
+        try:
+            cell = pl.read_parquet(file)
+            cell = cell.with_columns(pl.lit(None).alias(name) for name in _LATER if name not in cell.columns)
+            cells.append(cell.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items()))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise RunFolderError(f"cannot read {file} ({reason}); remove it and run the study again") from error
+    records = pl.concat(cells) if cells else pl.DataFrame(schema=_SCHEMA)
+    if records.is_empty():
+        raise RunFolderError(f"{run} holds no finished cells; run `vqttt study --out {run}` first")
+    return stats.in_order(records)
+
+
+def load_examples(run: Path) -> list[dict[str, Any]]:
+    """Read the examples of all cells, in order."""
+    return [read_json(file) for file in sorted(run.glob("examples/*.json"))]
+
+
+def load_description(run: Path) -> dict[str, Any]:
+    """Read what was run and with what; empty where the folder does not say."""
+    return read_json(run / "run.json") if (run / "run.json").exists() else {}
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a file of the run."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"cannot read {file} ({error}); remove it and write the report again") from error
+    return found if isinstance(found, dict) else {}
+
+
+def write(file: Path, text: str) -> Path:
+    """Write a file of the report."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(f"cannot write {file}: {error.strerror}") from error
+    return file

@@ -1,0 +1,66 @@
+"""A table as text, and how it is written for a terminal, for Markdown and for LaTeX."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import rich.table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table as text, for any medium; its first `keys` columns are words and all others numbers."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    keys: int
+    note: str = ""
+
+    def rich(self) -> "rich.table.Table":
+        """Render for a terminal."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        drawn = RichTable(title=Text(self.title), caption=Text(self.note), box=box.SIMPLE_HEAD, padding=0)
+        for i, name in enumerate(self.header):
+            longest = max((len(word) for row in self.rows for word in row[i].split()), default=1)
+            if i < self.keys:
+                drawn.add_column(Text(name), overflow="fold", min_width=min(longest, 15))
+            else:
+                drawn.add_column(Text(name), justify="right", no_wrap=True)
+        for row in self.rows:
+            # Brackets go on a line of their own, or 80 columns would be too few; `Text` keeps them from being markup.
+            numbers = (cell.replace(" [", "\n[").replace(" (", "\n").removesuffix(")") for cell in row[self.keys :])
+            drawn.add_row(*map(Text, (*row[: self.keys], *numbers)))
+        return drawn
+
+    def markdown(self) -> str:
+        """Render as a table of GitHub's Markdown."""
+        rule = ["---"] * self.keys + ["---:"] * (len(self.header) - self.keys)
+        rows = [[_markdown(cell) for cell in row] for row in (self.header, *self.rows)]
+        lines = ["| " + " | ".join(row) + " |" for row in (rows[0], rule, *rows[1:])]
+        return "\n".join([f"## {_markdown(self.title)}", "", *lines, "", _markdown(self.note)]).rstrip() + "\n"
+
+    def latex(self) -> str:
+        """Render for LaTeX with the package booktabs."""
+        lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.header, *self.rows)]
+        columns = "l" * self.keys + "r" * (len(self.header) - self.keys)
+        caption = rf"\caption{{{_latex(self.title)}. {_latex(self.note)}}}".replace(". }", ".}")
+        start = [r"\begin{table}", r"\centering", caption, rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0]]
+        return "\n".join([*start, r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+_LATEX = {character: "\\" + character for character in "&%$#_{}"}
+_LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
+_LATEX |= {"−": "$-$", "×": r"$\times$", "–": "--", "→": r"$\rightarrow$"}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\|*_`<>\[\]])", r"\\\1", " ".join(text.split()))
