@@ -104,7 +104,8 @@ def begin(setup: Setup, owner: str = "") -> tuple[Desk | None, Message]:
 def work(desk: Desk, job: Job) -> Iterator[Message]:
     """Do a job, in a worker's process."""
     try:
-        yield from map(Done, desk.run(job))
+        for records in desk.run(job):  # not `yield from`, for Ray sends to what it iterates over
+            yield Done(records)
     except Exception as error:
         yield Failed(f"{job.what}: {_reason(error)}")
     else:

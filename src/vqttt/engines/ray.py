@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ def connected(setup: Setup, options: "EngineOptions") -> Iterator["Cluster"]:
         raise MissingExtraError("the engine ray needs Ray: pip install 'vqttt[ray]'") from error
     ours = not ray.is_initialized()
     if ours:
+        _check(options.address)
         try:
             ray.init(address=options.address or None, logging_level="ERROR", log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -42,6 +44,22 @@ def connected(setup: Setup, options: "EngineOptions") -> Iterator["Cluster"]:
     finally:
         if ours:
             ray.shutdown()
+
+
+def _check(address: str) -> None:
+    """See that somebody listens at an address, for Ray would try for minutes.
+
+    Raises:
+        EngineError: if nobody does.
+    """
+    host, colon, port = address.rpartition(":")
+    if "://" in address:
+        raise EngineError(f"{address}: run vqttt on a node of the cluster, with --ray-address auto or HOST:PORT")
+    if colon:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except (OSError, ValueError) as error:
+            raise EngineError(f"no Ray cluster can be reached at {address}: {error}") from error
 
 
 class Cluster:
