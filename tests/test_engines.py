@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path, alone: Path, one_thread: 
     run(STUDY, tmp_path / "run", SlowModel, kill, engine=EngineOptions(workers=2))
     assert killed
     assert counts[-1] == 2 * 5 * 3 * 12
-    assert any(after < before for before, after in zip(counts, counts[1:], strict=False)), "no job was begun again"
+    assert any(after < before for before, after in pairwise(counts)), "no job was begun again"
     assert_equal(tmp_path / "run", alone)
 
 
@@ -120,7 +121,8 @@ def test_jobs_are_given_out_in_rounds_and_begun_again_when_lost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "reason"), [(Lost("exit code -9"), "3 workers were lost, the last one: exit code -9"), (Failed("no"), "no")]
+    ("message", "reason"),
+    [(Lost("exit code -9"), "a: 3 workers were lost, the last one: exit code -9"), (Failed("no"), "no")],
 )
 def test_patience_ends(message: Message, reason: str) -> None:
     troupe = Troupe(lambda job: [message])

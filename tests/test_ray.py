@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,12 @@ def test_a_lost_node_loses_nothing(tmp_path: Path, cluster) -> None:
     run(SHORT, tmp_path / "ray", SlowModel, kill, engine=engine)
     assert not cluster.worker_nodes
     assert totals[-1] == 5 * 3 * 12
-    assert any(after < before for before, after in zip(totals, totals[1:], strict=False)), "no job was begun again"
+    assert any(after < before for before, after in pairwise(totals)), "no job was begun again"
     run(SHORT, tmp_path / "local")
     assert_equal(tmp_path / "ray", tmp_path / "local")
 
     wanting = replace(engine, gpus_per_worker=2)
-    with pytest.raises(EngineError, match="no node of the cluster has 1 CPU and 2 GPU for a worker; .* 1 CPU and 0 GPU"):
+    with pytest.raises(EngineError, match=r"has 1 CPU and 2 GPU for a worker; .* 1 CPU and 0 GPU"):
         run(SHORT, tmp_path / "gpus", engine=wanting)
     with pytest.raises(EngineError, match="KeyError"):
         run(SHORT, tmp_path / "broken", _broken, engine=engine)

@@ -7,7 +7,9 @@ be an address of an object store: unfinished cells are then kept on this machine
 
 import json
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -44,8 +46,8 @@ class RunFolder:
         if isinstance(self.store, LocalStore):
             self._rows_at = self.store.path / "cells"
         else:
-            self._spool = tempfile.TemporaryDirectory(prefix="vqttt-")
-            self._rows_at = Path(self._spool.name)
+            self._rows_at = Path(tempfile.mkdtemp(prefix="vqttt-"))
+            weakref.finalize(self, shutil.rmtree, self._rows_at, ignore_errors=True)
 
     def open(self, description: dict[str, Any], identity: Sequence[str]) -> None:
         """Begin a run, or go on with the one that is there.

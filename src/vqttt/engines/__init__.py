@@ -22,8 +22,8 @@ class EngineOptions:
         name: `local`, on this machine, or `ray`, on a Ray cluster.
         workers: jobs done at the same time, each by a process that holds a model. With one, the local engine works in
             the process that calls.
-        address: of the Ray cluster, such as `auto` or `10.0.0.1:6379`; empty for Ray's own choice (RAY_ADDRESS, or else a cluster
-            on this machine that ends with the study).
+        address: of the Ray cluster, such as `auto` or `10.0.0.1:6379`; empty for Ray's own choice (RAY_ADDRESS, or
+            else a cluster on this machine that ends with the study).
         gpus_per_worker: that Ray keeps for each worker; a fraction lets workers share one.
         retries: how often a job is begun again whose worker was lost.
     """
