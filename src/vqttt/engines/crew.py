@@ -1,6 +1,7 @@
 """Workers that are given jobs and tell how they fare: what all engines with several workers have in common."""
 
 import traceback
+import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -92,10 +93,11 @@ class Limits(Protocol):
         """How often a lost job is begun again."""
 
 
-def begin(setup: Setup, owner: str = "") -> tuple[Desk | None, Message]:
+def begin(setup: Setup) -> tuple[Desk | None, Message]:
     """Set up a desk, in a worker's process."""
     try:
-        desk = Desk(setup, owner)
+        # One that is taken for dead may go on writing for a while: to files of its own.
+        desk = Desk(setup, owner=uuid.uuid4().hex[:8])
     except Exception as error:
         return None, Failed(_reason(error))
     return desk, Ready.at(desk)

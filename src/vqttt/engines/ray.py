@@ -3,7 +3,6 @@
 import contextlib
 import os
 import socket
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,8 +131,7 @@ class _Actor:
         self.desk: Desk | None = None
 
     def begin(self) -> Iterator[Message]:
-        # One that is taken for dead may go on writing for a while: to a file of its own.
-        self.desk, message = begin(self.setup, owner=uuid.uuid4().hex[:8])
+        self.desk, message = begin(self.setup)
         yield message
 
     def work(self, job: Job) -> Iterator[Message]:
