@@ -1,6 +1,9 @@
 """What the tests of engines share: a study that takes a while, and how runs are compared."""
 
 import time
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -23,7 +26,7 @@ class SlowModel(FakeModel):
     """One that takes its time, so that there is a middle of a job to be killed in."""
 
     def generate(self, inputs, max_new_tokens):
-        time.sleep(0.05)
+        time.sleep(0.1)
         return super().generate(inputs, max_new_tokens)
 
 
@@ -32,6 +35,27 @@ class HopelessModel(FakeModel):
 
     def generate(self, inputs, max_new_tokens):
         raise KeyError("weights")
+
+
+class Killer:
+    """Progress that kills once two jobs are in their midst, so that a job is lost whichever worker dies."""
+
+    def __init__(self, kill: Callable[[], None]) -> None:
+        self.kill, self.killed = kill, False
+        self.records, self.totals = defaultdict[str, int](int), [0]
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        self.records[what] += done - self.totals[-1]
+        self.totals.append(done)
+        if not self.killed and sum(10 <= count < 36 for count in self.records.values()) == 2:
+            self.killed = True
+            self.kill()
+
+    def check(self, total: int) -> None:
+        """Somebody was killed, a job begun again, and all was done."""
+        assert self.killed
+        assert any(after < before for before, after in pairwise(self.totals)), "no job was begun again"
+        assert self.totals[-1] == total
 
 
 def records(folder: Path) -> pl.DataFrame:

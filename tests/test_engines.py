@@ -6,12 +6,11 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.engines import STUDY, HopelessModel, SlowModel, assert_equal
+from tests.engines import STUDY, HopelessModel, Killer, SlowModel, assert_equal
 from vqttt.engines import EngineOptions
 from vqttt.engines.crew import Done, Ended, Failed, Lost, Message, Ready, dispatch
 from vqttt.errors import EngineError, InputError, UnknownNameError
@@ -35,18 +34,9 @@ def test_two_workers_write_what_one_does(tmp_path: Path, alone: Path, one_thread
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing(tmp_path: Path, alone: Path, one_thread: None) -> None:
-    killed, counts = [], []
-
-    def kill(done: int, total: int, what: str) -> None:
-        counts.append(done)
-        if done >= 30 and not killed:
-            killed.append(multiprocessing.active_children()[0].pid)
-            os.kill(killed[0], signal.SIGKILL)
-
-    run(STUDY, tmp_path / "run", SlowModel, kill, engine=EngineOptions(workers=2))
-    assert killed
-    assert counts[-1] == 2 * 5 * 3 * 12
-    assert any(after < before for before, after in pairwise(counts)), "no job was begun again"
+    killer = Killer(lambda: os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL))
+    run(STUDY, tmp_path / "run", SlowModel, killer, engine=EngineOptions(workers=2))
+    killer.check(2 * 5 * 3 * 12)
     assert_equal(tmp_path / "run", alone)
 
 
@@ -63,6 +53,7 @@ def test_a_study_interrupted_with_two_workers_is_resumed_by_one(tmp_path: Path, 
     assert_equal(tmp_path / "run", alone)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_a_worker_is_said_here(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(EngineError, match=r"digits .*KeyError: 'weights'"):
         run(SHORT, tmp_path / "run", HopelessModel, engine=EngineOptions(workers=2))
@@ -122,7 +113,7 @@ def test_jobs_are_given_out_in_rounds_and_begun_again_when_lost() -> None:
 
 @pytest.mark.parametrize(
     ("message", "reason"),
-    [(Lost("exit code -9"), "a: 3 workers were lost, the last one: exit code -9"), (Failed("no"), "no")],
+    [(Lost("exit code -9"), "3 workers were lost, the last one: exit code -9"), (Failed("no"), "no")],
 )
 def test_patience_ends(message: Message, reason: str) -> None:
     troupe = Troupe(lambda job: [message])
