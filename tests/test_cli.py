@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -196,6 +197,35 @@ def test_a_study_from_a_file_tried_run_and_compared(
     assert vqttt(monkeypatch, "compare", tmp_path / "a", tmp_path / "missing") == 2
 
 
+def test_a_study_is_resumed_by_its_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    arguments = ("study", "--model", "fake", "--task", "digits", "--limit", 6, "--degradation", "fog",
+                 "--severity", 3, "--method", "none", "--out", out)  # fmt: skip
+    assert vqttt(monkeypatch, *arguments) == 0
+    (cell,) = (out / "cells").iterdir()
+    cell.unlink()
+    assert vqttt(monkeypatch, "study", "--resume", out) == 0
+    assert cell.is_file()
+    assert vqttt(monkeypatch, "study", "--resume", out, "--limit", 5, "--preset", "quick") == 2
+    assert "leave out what says preset, limit" in capsys.readouterr().err
+    assert vqttt(monkeypatch, "study", "--resume", tmp_path) == 2
+    assert "holds no run to resume: it holds run;" in capsys.readouterr().err
+
+
+def test_a_study_at_an_address_is_reported_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("study", "--model", "fake", "--task", "digits", "--limit", 6, "--degradation", "fog",
+                 "--severity", 3, "--method", "none", "--out", "memory://of-cli/run")  # fmt: skip
+    assert vqttt(monkeypatch, *arguments) == 0
+    assert "memory://of-cli/run/report.html" in capsys.readouterr().out
+    files = fsspec.filesystem("memory")
+    assert files.cat_file("/of-cli/run/report.html").strip().startswith(b"<!doctype html>")
+    files.rm("/of-cli", recursive=True)
+
+
 def test_version_and_bare_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert vqttt(monkeypatch, "--version") == 0
     assert capsys.readouterr().out.startswith("vqttt 0.")
@@ -247,6 +277,11 @@ MISTAKES = {
     "an unknown list": ("list", "cats"),
     "no arguments": ("degrade",),
     "a number that is none": ("study", "--limit", "many"),
+    "nothing to resume": ("study", "--resume", "."),
+    "no workers": ("study", "--model", "fake", "--workers", "0", "--out", "run"),
+    "an unknown engine": ("study", "--model", "fake", "--engine", "rya", "--out", "run"),
+    "an address that nobody knows": ("study", "--model", "fake", "--out", "s4://bucket/run"),
+    "a format for a model that has one": ("study", "--model", "fake", "--task", "digits", "--bits", "4", "--out", "r"),
 }
 
 

@@ -11,7 +11,8 @@ ROOMS = [
     "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "peft_export",
     "objectives", "features", "likelihood", "methods", "bench", "scoring", "tasks", "stats", "perception", "paradox",
     "remedies", "maps", "costs",
-    "provenance", "runfolder", "batches", "examples", "study", "configfile", "estimate", "compare",
+    "provenance", "store", "runfolder", "batches", "examples", "plan", "desk", "engines", "study",
+    "configfile", "estimate", "compare",
     "tables", "reported", "figures", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -24,6 +24,7 @@ from vqttt.models.fake import FakeModel
 from vqttt.report import write_html
 from vqttt.restorers import fingerprint
 from vqttt.study import PRESETS, Cell, StudyConfig, conditions, run
+from vqttt.tasks import load_task
 from vqttt.types import Condition, Record
 
 SMALL = StudyConfig(
@@ -243,9 +244,7 @@ def test_a_model_that_chokes_on_one_sample_answers_the_others(tmp_path: Path) ->
             return super().encode(images, questions)
 
     config = replace(SMALL, tasks=("vq-mini",), limit=None, degradations=("clean",), methods=("none",), batch=50)
-    import vqttt.study as study
-
-    tasks = study.load_task("vq-mini", 50)
+    tasks = load_task("vq-mini", 50)
     run(replace(config, limit=50), tmp_path / "run", Choking, quiet)
     frame = records(tmp_path / "run")
     hard = {sample.id for sample in tasks if "sum" in sample.question}

@@ -6,11 +6,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from vqttt.errors import InputError, VQTTTError
+from vqttt.errors import InputError, RunFolderError, VQTTTError
+from vqttt.models import LoadOptions
+from vqttt.runfolder import RunFolder
 from vqttt.study import PRESETS, StudyConfig
 
 _LISTS = {field.name for field in fields(StudyConfig) if str(field.type).startswith("tuple")}
-_KINDS: dict[str, type] = {field.name: int if "int" in str(field.type) else str for field in fields(StudyConfig)}
+_KINDS = {field.name: str(field.type) for field in fields(StudyConfig) if field.name != "load"}
+_LOAD_KINDS = {field.name: str(field.type) for field in fields(LoadOptions)}
 
 
 def read_config(path: Path, preset: str = "quick") -> StudyConfig:
@@ -31,30 +34,77 @@ def read_config(path: Path, preset: str = "quick") -> StudyConfig:
         raise InputError(f"{_place(path, text, 'preset')}: no preset {preset!r}; there are {', '.join(PRESETS)}")
     config = PRESETS[preset]
     for name, value in found.items():
-        try:
-            config = replace(config, **{name: _checked(name, value)})
-        except VQTTTError as error:
-            raise InputError(f"{_place(path, text, name)}: {error}") from error
+        options = value if name == "load" and isinstance(value, dict) else {}
+        for option, one in options.items():
+            try:
+                config = _loaded_with(config, option, one)
+            except VQTTTError as error:
+                raise InputError(f"{_place(path, text, option)}: {error}") from error
+        if not options:
+            try:
+                config = _with(config, name, value)
+            except VQTTTError as error:
+                raise InputError(f"{_place(path, text, name)}: {error}") from error
     return config
 
 
-def _checked(name: str, value: Any) -> Any:
-    if name not in _KINDS:
-        raise InputError(f"a study has no {name!r}; it has {', '.join(_KINDS)}")
-    kind = _KINDS[name]
+def resumed(out: Path | str) -> StudyConfig:
+    """Return the configuration of the run that was begun in a folder.
+
+    Raises:
+        RunFolderError: if there is none; the message says what is there instead.
+        InputError: if it has names that are not known here.
+    """
+    folder = RunFolder(out)
+    if not folder.begun():
+        names = folder.store.names()
+        there = f"it holds {', '.join(names[:3])}{' and others' if names[3:] else ''}" if names else "nothing is there"
+        raise RunFolderError(f"{out} holds no run to resume: {there}; begin one by --out {out}")
+    told = folder.description().get("config")
+    if not isinstance(told, dict):
+        raise RunFolderError(f"{out}/run.json says no configuration; it is not of a study")
+    config = replace(PRESETS["quick"], limit=None)
+    try:
+        for name, value in told.items():
+            config = config if value is None else _with(config, name, value)
+        return config
+    except VQTTTError as error:
+        raise InputError(f"{out}/run.json: {error}") from error
+
+
+def _with(config: StudyConfig, name: str, value: Any) -> StudyConfig:
+    """Return a configuration with one field changed, which may be one of JSON or TOML."""
+    if name == "load":
+        if not isinstance(value, dict):
+            raise InputError(f"load is a table, such as [load] with dtype = 'bfloat16' below it, not {value!r}")
+        for option, one in value.items():
+            config = _loaded_with(config, option, one)
+        return config
+    return replace(config, **{name: _checked("a study", _KINDS, name, value)})
+
+
+def _loaded_with(config: StudyConfig, option: str, value: Any) -> StudyConfig:
+    return replace(config, load=replace(config.load, **{option: _checked("load", _LOAD_KINDS, option, value)}))
+
+
+def _checked(whose: str, kinds: dict[str, str], name: str, value: Any) -> Any:
+    if name not in kinds:
+        raise InputError(f"{whose} has no {name!r}; it has {', '.join(kinds)}")
+    kind, listed = int if "int" in kinds[name] else str, kinds[name].startswith("tuple")
     wanted = "a number" if kind is int else "text"
-    values = value if name in _LISTS else [value]
+    values = value if listed else [value]
     if not isinstance(values, list) or not values:
         raise InputError(f"{name} is a list, such as [{'1, 3' if kind is int else repr('fog')}], not {value!r}")
     for one in values:
         if not isinstance(one, kind) or isinstance(one, bool):
             raise InputError(f"{name} wants {wanted}, not {one!r}")
-    return tuple(values) if name in _LISTS else value
+    return tuple(values) if listed else value
 
 
 def _place(path: Path, text: str, name: str) -> str:
     """Say in which line of the file a key stands."""
+    key = rf"[\"']?{re.escape(name)}[\"']?"
     for number, line in enumerate(text.splitlines(), start=1):
-        if re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line):
+        if re.match(rf"\s*({key}|load\.{key})\s*=|\s*load\s*=.*{key}|\s*\[\s*{key}\s*\]", line):
             return f"{path}, line {number}"
     return str(path)

@@ -7,7 +7,8 @@ VQTTTError                  anything below; the command line prints it as one li
 ├── ModelError              a folder or id that is not a supported model
 ├── MissingExtraError       an optional part is not installed; the message names the install command
 ├── PluginError             another package's entry point that clashes, cannot be imported, or breaks its promise
-└── RunFolderError          an output folder that holds another study, or cannot be written
+├── RunFolderError          an output folder that holds another study, or cannot be written
+└── EngineError             a worker of a study that failed, or was lost too often; a cluster that cannot be reached
 """
 
 import difflib
@@ -52,3 +53,7 @@ class PluginError(VQTTTError):
 
 class RunFolderError(VQTTTError):
     """A run folder that holds a different study, or that cannot be written."""
+
+
+class EngineError(VQTTTError):
+    """A worker that failed or was lost too often, or a cluster that cannot be reached or has no room."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from vqttt.batches import Batch, PictureCache
+from vqttt.engines.local import share_threads
 from vqttt.methods import METHODS
 from vqttt.models.base import Model
 from vqttt.study import StudyConfig, conditions
@@ -39,11 +40,14 @@ class Estimate:
         return sum(self.questions.values()) * self.conditions * self.methods
 
 
-def estimate(config: StudyConfig, load: Callable[[], Model] | None = None, tries: int = 3) -> Estimate:
+def estimate(
+    config: StudyConfig, load: Callable[[], Model] | None = None, tries: int = 3, workers: int = 1
+) -> Estimate:
     """Count a study's cells and, with a model, time a batch of the first task under a few conditions.
 
     The median over conditions stands for all of them, so a study of few slow ones takes longer. Timed is the last of
-    four batches, for methods that learn along the stream are slow at its start.
+    four batches, for methods that learn along the stream are slow at its start. With several workers it is timed with
+    one worker's share of the threads, and divided by as many as can have a job.
 
     Raises:
         InputError: if a task cannot be loaded.
@@ -52,6 +56,7 @@ def estimate(config: StudyConfig, load: Callable[[], Model] | None = None, tries
     grid, methods = conditions(config), list(dict.fromkeys(config.methods))
     seconds = None
     if load is not None:
+        share_threads(workers)
         model, samples, pictures = load(), next(iter(tasks.values())), PictureCache()
         spent = []
         for condition in grid[:: max(1, len(grid) // tries)][-tries:]:
@@ -65,6 +70,6 @@ def estimate(config: StudyConfig, load: Callable[[], Model] | None = None, tries
                 for method in answering:
                     batch.answered_by(method)
             spent.append((time.perf_counter() - began) / len(some))
-        seconds = median(spent) * len(grid) * sum(map(len, tasks.values()))
+        seconds = median(spent) * len(grid) * sum(map(len, tasks.values())) / min(workers, len(grid) * len(tasks))
     questions = {name: len(samples) for name, samples in tasks.items()}
     return Estimate(questions=questions, conditions=len(grid), methods=len(methods), seconds=seconds)

@@ -5,8 +5,9 @@ wrong. `helped` and `hurt`: degradation did so to the untuned model; this is the
 records and seeds decide goes in, so that a run that was killed and resumed keeps the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import polars as pl
@@ -35,17 +36,21 @@ class Illustrator:
     seed: int
     max_new_tokens: int
 
-    def of_method(self, condition: Condition, method: Method, rows: Sequence[Record]) -> dict[str, Any] | None:
+    def of_method(
+        self, condition: Condition, method: Method, rows: Callable[[], Iterable[Record]]
+    ) -> dict[str, Any] | None:
         """Show what a method's kernel does to the first answers that it changed; None for one without a kernel.
+
+        The `rows` of a cell are asked for once for each kind of example, for they may not fit into memory.
 
         `kernel` is that for the last picture shown, at the end of the stream; each example has its own.
         """
         if not method.has_kernel:
             return None
         chosen = [
-            *_first(rows, "corrective", [row.score > row.base_score for row in rows]),
-            *_first(rows, "destructive", [row.score < row.base_score for row in rows]),
-        ] or _first(rows, "same", [row.steps > 0 for row in rows])[:1]
+            *_first("corrective", (row for row in rows() if row.score > row.base_score)),
+            *_first("destructive", (row for row in rows() if row.score < row.base_score)),
+        ] or _first("same", (row for row in rows() if row.steps > 0))[:1]
         examples = [self._tuned(condition, method, row, flip) for row, flip in chosen]
         return {"kernel": examples[-1]["kernel"] if examples else None, "examples": examples}
 
@@ -61,10 +66,10 @@ class Illustrator:
             "sample_id", clean_answer="base_answer", clean_score="base_score"
         )
         answered = degraded.filter(pl.col("error") == "")
-        rows = answered.join(before, on="sample_id", maintain_order="left").to_dicts()
+        rows = answered.join(before, on="sample_id", maintain_order="left")
         chosen = [
-            *_first(rows, "helped", [row["base_score"] > row["clean_score"] for row in rows]),
-            *_first(rows, "hurt", [row["base_score"] < row["clean_score"] for row in rows]),
+            *_first("helped", rows.filter(pl.col("base_score") > pl.col("clean_score")).iter_rows(named=True)),
+            *_first("hurt", rows.filter(pl.col("base_score") < pl.col("clean_score")).iter_rows(named=True)),
         ]
         words = ("sample_id", "question", "reference", "clean_answer")
         return [
@@ -92,8 +97,8 @@ class Illustrator:
         return next(sample for sample in self.samples if sample.id == sample_id)
 
 
-def _first(rows: Sequence[Any], flip: str, flipped: Sequence[bool]) -> list[tuple[Any, str]]:
-    return [(row, flip) for row, is_kind in zip(rows, flipped, strict=True) if is_kind][:PER_KIND]
+def _first(flip: str, flipped: Iterable[Any]) -> list[tuple[Any, str]]:
+    return [(row, flip) for row in islice(flipped, PER_KIND)]
 
 
 def _uri(image: Image) -> str:

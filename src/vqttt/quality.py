@@ -94,10 +94,11 @@ def measure(image: Image, reference: Image | None = None) -> Quality:
     if image.shape != reference.shape:
         image = cv2.resize(image, reference.shape[1::-1], interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     luma, clean = _luma(image), _luma(reference)
+    finest = _ssim_and_contrast(luma, clean)
     return Quality(
         psnr=_psnr(image, reference),
-        ssim=_ssim_and_contrast(luma, clean)[0],
-        ms_ssim=_ms_ssim(luma, clean),
+        ssim=finest[0],
+        ms_ssim=_ms_ssim(luma, clean, finest),
         gradient_similarity=_gradient_similarity(luma, clean),
         **own,
     )
@@ -174,14 +175,14 @@ def _ssim_and_contrast(a: Floats, b: Floats) -> tuple[float, float]:
     return float((luminance * contrast).mean()), float(contrast.mean())
 
 
-def _ms_ssim(a: Floats, b: Floats) -> float:
-    """Multiply contrast at all scales with the similarity at the coarsest."""
+def _ms_ssim(a: Floats, b: Floats, finest: tuple[float, float]) -> float:
+    """Multiply contrast at all scales, of which the `finest` is known, with the similarity at the coarsest."""
     fitting = [scale for scale in range(5) if min(a.shape) >> scale >= _WINDOW] or [0]
     weights = np.array(_SCALE_WEIGHTS[: len(fitting)])
     weights /= weights.sum()
     product = 1.0
     for scale, weight in zip(fitting, weights, strict=True):
-        whole, contrast = _ssim_and_contrast(a, b)
+        whole, contrast = _ssim_and_contrast(a, b) if scale else finest
         product *= max(whole if scale == fitting[-1] else contrast, 0.0) ** weight
         if scale != fitting[-1]:
             a, b = _halve(a), _halve(b)

@@ -1,35 +1,53 @@
-"""A run folder on disk: `run.json`, finished cells as parquet, unfinished ones as JSONL.
+"""A run folder: `run.json`, finished cells as parquet, unfinished ones as JSONL.
 
 Rows are flushed to disk batch by batch; a finished cell becomes parquet by atomic rename. Whatever moment a run is
-killed at, what is on disk is whole rows, and at most one broken line at a file's end, which is dropped.
+killed at, what is on disk is whole rows, and at most one broken line at a file's end, which is dropped. The folder may
+be an address of an object store: unfinished cells are then kept on this machine, as nothing can be appended there.
 """
 
-import io
 import json
 import os
-from collections.abc import Sequence
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
+from glob import escape
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from vqttt.errors import RunFolderError
+from vqttt.store import PART, LocalStore, open_store
 from vqttt.types import Record
-
-_BEGUN = {"cells", "examples", "run.json.part"}
-"""What a run that was killed at its very start may have left."""
 
 COLUMN_TYPES = {str: pl.String, float: pl.Float64, int: pl.Int64, bool: pl.Boolean}
 """How a field of `Record` is written in parquet."""
+
+CHUNK = 20_000
+"""So many rows of a cell are in memory at once when it is finished."""
 
 
 class RunFolder:
     """The files of one run."""
 
-    def __init__(self, path: Path) -> None:
-        """Point at a folder, which need not exist yet."""
-        self.path = path
+    def __init__(self, path: Path | str, owner: str = "") -> None:
+        """Point at a folder, which need not exist yet.
+
+        Args:
+            path: a path, or an address such as `s3://bucket/run`.
+            owner: tells apart the unfinished rows of workers that may be taken for dead and yet go on writing.
+        """
+        self.store = open_store(path)
+        self._owner = f".{owner}" if owner else ""
+        if isinstance(self.store, LocalStore):
+            self._rows_at = self.store.path / "cells"
+        else:
+            self._rows_at = Path(tempfile.mkdtemp(prefix="vqttt-"))
+            weakref.finalize(self, shutil.rmtree, self._rows_at, ignore_errors=True)
 
     def open(self, description: dict[str, Any], identity: Sequence[str]) -> None:
         """Begin a run, or go on with the one that is there.
@@ -41,45 +59,66 @@ class RunFolder:
         Raises:
             RunFolderError: if the folder holds a different study, or other files, or cannot be written.
         """
-        file = self.path / "run.json"
-        if file.is_file():
-            try:
-                found = json.loads(file.read_text())
-            except ValueError as error:
-                raise RunFolderError(f"{file} is not readable as JSON ({error}); choose another --out") from error
+        begun = self.begun()
+        if begun:
+            found = self.description()
             for key in identity:
                 if found.get(key) != json.loads(json.dumps(description[key])):
                     changed = _differences(found.get(key), json.loads(json.dumps(description[key])))
                     raise RunFolderError(
-                        f"{self.path} holds a different study ({key}: {changed}); choose another --out or remove it"
+                        f"{self.store} holds a different study ({key}: {changed}); choose another --out or remove it"
                     )
-        elif self.path.exists() and (not self.path.is_dir() or {p.name for p in self.path.iterdir()} - _BEGUN):
-            raise RunFolderError(f"{self.path} is in use but is not a run folder; choose another --out")
+        elif {name for name in self.store.names() if not name.endswith(PART)} - {"cells", "examples"}:
+            raise RunFolderError(f"{self.store} is in use but is not a run folder; choose another --out")
         try:
-            for folder in ("cells", "examples"):
-                (self.path / folder).mkdir(parents=True, exist_ok=True)
-            if not file.is_file():
-                write_atomically(file, json.dumps(description, indent=2) + "\n")
+            if isinstance(self.store, LocalStore):
+                for folder in ("cells", "examples"):
+                    (self.store.path / folder).mkdir(parents=True, exist_ok=True)
+            if not begun:
+                self.store.write("run.json", (json.dumps(description, indent=2) + "\n").encode())
         except OSError as error:
-            raise RunFolderError(f"cannot write {self.path}: {error.strerror}") from error
+            raise RunFolderError(f"cannot write {self.store}: {error.strerror}") from error
+
+    def begun(self) -> bool:
+        """Tell whether a run was begun here."""
+        return self.store.exists("run.json")
+
+    def description(self) -> dict[str, Any]:
+        """Return what `run.json` holds.
+
+        Raises:
+            RunFolderError: if it is not JSON.
+        """
+        try:
+            found = json.loads(self.store.read("run.json"))
+        except ValueError as error:
+            raise RunFolderError(
+                f"{self.store}/run.json is not readable as JSON ({error}); choose another --out"
+            ) from error
+        return found if isinstance(found, dict) else {}
 
     def finished(self, key: str) -> bool:
         """Tell whether a cell is done."""
-        return self._parquet(key).is_file()
+        return self.store.exists(f"cells/{key}.parquet")
 
-    def rows(self, key: str) -> list[Record]:
-        """Return the whole rows of an unfinished cell."""
-        path = self._jsonl(key)
-        if not path.is_file():
-            return []
-        rows = []
-        for line in path.read_text(encoding="utf-8").split("\n")[:-1]:  # what follows the last newline is not whole
-            rows.append(Record(**json.loads(line)))
-        return rows
+    def rows(self, key: str) -> Iterator[Record]:
+        """Iterate over the whole rows of an unfinished cell."""
+        return map(_record, _whole_lines(self._jsonl(key)))
 
-    def rewrite(self, key: str, rows: Sequence[Record]) -> None:
-        """Replace the rows of an unfinished cell."""
-        write_atomically(self._jsonl(key), "".join(_line(row) for row in rows))
+    def resume(self, key: str, ids: Sequence[str], batch: int) -> int:
+        """Keep of an unfinished cell's rows the whole batches that begin with the samples `ids`; return how many."""
+        most, best = 0, self._jsonl(key)
+        for path in self._unfinished(key):
+            count = _agreeing(path, ids) // batch * batch
+            if count > most:
+                most, best = count, path
+        partial = self._jsonl(key).with_suffix(PART)
+        with partial.open("w", encoding="utf-8") as file:
+            file.writelines(islice(_whole_lines(best), most))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._jsonl(key))
+        return most
 
     def append(self, key: str, rows: Sequence[Record]) -> None:
         """Add rows to an unfinished cell and see them to the disk."""
@@ -90,44 +129,104 @@ class RunFolder:
 
     def illustrated(self, key: str) -> bool:
         """Tell whether there are examples under a key."""
-        return self._examples(key).is_file()
+        return self.store.exists(f"examples/{key}.json")
 
     def illustrate(self, key: str, examples: dict[str, Any]) -> None:
         """Keep examples for the report."""
-        write_atomically(self._examples(key), json.dumps(examples))
+        self.store.write(f"examples/{key}.json", json.dumps(examples).encode())
 
-    def cell(self, key: str) -> pl.DataFrame:
-        """Read the records of a finished cell."""
-        return pl.read_parquet(self._parquet(key))
+    def cell(self, key: str, columns: Sequence[str]) -> pl.DataFrame:
+        """Read columns of a finished cell's records."""
+        return pl.read_parquet(self.store.read(f"cells/{key}.parquet"), columns=list(columns))
 
-    def finish(self, key: str, identity: dict[str, Any]) -> None:
-        """Turn an unfinished cell into parquet, each row with the cell's identity in front."""
-        schema = {field.name: COLUMN_TYPES[field.type] for field in fields(Record)}  # type: ignore[index]
-        frame = pl.DataFrame([asdict(row) for row in self.rows(key)], schema=schema, orient="row")
-        frame = frame.select(*(pl.lit(value).alias(name) for name, value in identity.items()), pl.all())
-        buffer = io.BytesIO()
-        frame.write_parquet(buffer)
-        write_atomically(self._parquet(key), buffer.getvalue())
-        self._jsonl(key).unlink()
+    def finish(self, key: str, identity: dict[str, Any], count: int) -> None:
+        """Turn an unfinished cell of `count` rows into parquet, each row with the cell's identity in front.
 
-    def _examples(self, key: str) -> Path:
-        return self.path / "examples" / f"{key}.json"
-
-    def _parquet(self, key: str) -> Path:
-        return self.path / "cells" / f"{key}.parquet"
+        Raises:
+            RunFolderError: if there are more or fewer rows.
+        """
+        rows, written, parts = self.rows(key), 0, list[Path]()
+        with tempfile.TemporaryDirectory(dir=self._rows_at, suffix=PART) as folder:
+            while not parts or written < count:
+                frame = _frame(list(islice(rows, CHUNK)), identity)
+                parts.append(Path(folder) / f"{len(parts)}.parquet")
+                frame.write_parquet(parts[-1])
+                written += len(frame)
+                if frame.is_empty():
+                    break
+            if written != count or next(rows, None) is not None:
+                raise RunFolderError(
+                    f"{self.store}: cell {key} has not {count} rows; does another process write to it?"
+                )
+            if len(parts) > 1:
+                parts.append(Path(folder) / "all.parquet")
+                pl.scan_parquet(parts[:-1]).sink_parquet(parts[-1])
+            self.store.write(f"cells/{key}.parquet", parts[-1].read_bytes())
+        for path in self._unfinished(key):
+            path.unlink(missing_ok=True)
 
     def _jsonl(self, key: str) -> Path:
-        return self.path / "cells" / f"{key}.jsonl"
+        return self._rows_at / f"{key}{self._owner}.jsonl"
+
+    def _unfinished(self, key: str) -> list[Path]:
+        return sorted(path for path in self._rows_at.glob(f"{escape(key)}.*") if path.suffix == ".jsonl")
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is either the old one or the whole new one."""
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+@contextmanager
+def local_copy(path: Path | str) -> Iterator[Path]:
+    """Give a run folder as one of this machine, and write back what is put there beside what was read.
+
+    A local folder is given as it is. Of an address, a copy without unfinished cells, gone afterwards.
+
+    Raises:
+        RunFolderError: if it cannot be read, or what is new cannot be written.
+    """
+    store = open_store(path)
+    if isinstance(store, LocalStore):
+        yield store.path
+        return
+    if not store.exists("run.json"):
+        raise RunFolderError(f"there is no run folder {path}")
+    with tempfile.TemporaryDirectory(prefix="vqttt-") as name:
+        copy = LocalStore(Path(name))
+        copy.write("run.json", store.read("run.json"))
+        for folder in ("cells", "examples"):
+            for file in store.names(folder):
+                copy.write(f"{folder}/{file}", store.read(f"{folder}/{file}"))
+        yield copy.path
+        for file in copy.names():
+            if file not in ("run.json", "cells", "examples"):
+                store.write(file, copy.read(file))
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    """Iterate over a file's lines; what follows the last newline is not whole."""
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="\n") as file:
+            yield from (line for line in file if line.endswith("\n"))
+
+
+def _agreeing(path: Path, ids: Sequence[str]) -> int:
+    """Count the rows at a file's start that are of the samples `ids`, in order."""
+    count = 0
+    for line, wanted in zip(_whole_lines(path), ids, strict=False):
+        try:
+            if _record(line).sample_id != wanted:
+                break
+        except (ValueError, TypeError):  # not a row, nor is what follows to be trusted
+            break
+        count += 1
+    return count
+
+
+def _record(line: str) -> Record:
+    return Record(**json.loads(line))
+
+
+def _frame(rows: Sequence[Record], identity: dict[str, Any]) -> pl.DataFrame:
+    schema = {field.name: COLUMN_TYPES[field.type] for field in fields(Record)}  # type: ignore[index]
+    frame = pl.DataFrame([asdict(row) for row in rows], schema=schema, orient="row")
+    return frame.select(*(pl.lit(value).alias(name) for name, value in identity.items()), pl.all())
 
 
 def _line(row: Record) -> str:

@@ -10,8 +10,9 @@ import typer
 
 from vqttt.cli.lists import install, list_
 from vqttt.cli.pictures import degrade, quality, restore
+from vqttt.cli.questions import answer
 from vqttt.cli.runs import compare, report
-from vqttt.cli.studies import answer, study
+from vqttt.cli.studies import study
 from vqttt.cli.tuning import bench, clean_features, tune
 from vqttt.errors import VQTTTError
 

@@ -1,8 +1,7 @@
-"""Run a study, or ask one question."""
+"""Run a study."""
 
-import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,10 @@ import typer
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
-    from vqttt.study import StudyConfig
+    from vqttt.study import EngineOptions, StudyConfig
+
+_ENGINE = "How it is run"
+_LOADING = "How a checkpoint is loaded"
 
 
 class Preset(StrEnum):
@@ -22,8 +24,15 @@ class Preset(StrEnum):
     PAPER = "paper"
 
 
+class EngineName(StrEnum):
+    """Where jobs are done."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 def study(
-    preset: Annotated[Preset, typer.Option(help="What is not said otherwise comes from here.")] = Preset.QUICK,
+    preset: Annotated[Preset | None, typer.Option(help="What is not said otherwise comes from here, or quick.")] = None,
     model: Annotated[str | None, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = None,
     task: Annotated[
         list[str] | None, typer.Option(help="A task, jsonl:PATH, tsv:PATH or BENCHMARK:PATH; may be repeated.")
@@ -43,11 +52,41 @@ def study(
     scale: Annotated[str | None, typer.Option(help="relative or absolute lengths of degradations.")] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file that says the same; options here go first.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much it is, and try how long.")] = False,
-    out: Annotated[Path | None, typer.Option(help="The run folder. Run again to resume.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="The run folder, or an address such as s3://bucket/run. Run again to resume.")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Go on with the run in this folder, whatever it was a study of.")
+    ] = None,
+    engine: Annotated[EngineName, typer.Option(help="This machine, or a Ray cluster.", rich_help_panel=_ENGINE)] = (
+        EngineName.LOCAL
+    ),
+    workers: Annotated[int, typer.Option(help="Processes that hold a model each.", rich_help_panel=_ENGINE)] = 1,
+    ray_address: Annotated[
+        str, typer.Option(help="Of the cluster, such as auto or 10.0.0.1:6379.", rich_help_panel=_ENGINE)
+    ] = "",
+    gpus_per_worker: Annotated[
+        float, typer.Option(help="That Ray keeps for each; may be a fraction.", rich_help_panel=_ENGINE)
+    ] = 0.0,
+    retries: Annotated[
+        int, typer.Option(help="How often a job is begun again whose worker was lost.", rich_help_panel=_ENGINE)
+    ] = 2,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16, float16, or auto: as stored.", rich_help_panel=_LOADING)
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Such as cpu or cuda:1; auto spreads it over all.", rich_help_panel=_LOADING)
+    ] = None,
+    attention: Annotated[
+        str | None, typer.Option(help="eager, sdpa or flash_attention_2.", rich_help_panel=_LOADING)
+    ] = None,
+    bits: Annotated[int | None, typer.Option(help="4 or 8 to quantise the weights.", rich_help_panel=_LOADING)] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="A Hub id's branch, tag or commit.", rich_help_panel=_LOADING)
+    ] = None,
 ) -> None:
     """Run a grid of tasks, conditions, restorers and methods; write records, a table and report.html."""
-    from vqttt.configfile import read_config
-    from vqttt.study import PRESETS
+    from vqttt.engines import EngineOptions
 
     given: dict[str, Any] = {
         "model": model,
@@ -62,31 +101,60 @@ def study(
         "max_new_tokens": tokens,
         "scale": scale,
     }
-    base = read_config(config, preset) if config else PRESETS[preset]
-    asked = replace(base, **{name: value for name, value in given.items() if value is not None})
+    load = {"dtype": dtype, "device": device, "attention": attention, "bits": bits, "revision": revision}
+    options = EngineOptions(
+        name=engine.value, workers=workers, address=ray_address, gpus_per_worker=gpus_per_worker, retries=retries
+    )
+    asked, folder = (
+        _resumed(resume, {"preset": preset, "config": config, "out": out, **given, **load})
+        if resume is not None
+        else _asked(preset or Preset.QUICK, config, given, load, out)
+    )
     if dry_run:
-        _estimate(asked)
+        _estimate(asked, options.workers)
         return
-    folder = out or Path("runs") / (preset if asked == PRESETS[preset] else f"study-{asked.digest}")
-    _run(asked, folder)
+    _run(asked, folder, options)
     _show(folder)
 
 
-def _estimate(config: "StudyConfig") -> None:
+def _asked(
+    preset: Preset, file: Path | None, given: dict[str, Any], load: dict[str, Any], out: str | None
+) -> tuple["StudyConfig", str]:
+    """Return what was asked for, and the folder to put it."""
+    from vqttt.configfile import read_config
+    from vqttt.study import PRESETS
+
+    base = read_config(file, preset) if file else PRESETS[preset]
+    how = replace(base.load, **{name: value for name, value in load.items() if value is not None})
+    asked = replace(base, load=how, **{name: value for name, value in given.items() if value is not None})
+    return asked, out or str(Path("runs") / (preset if asked == PRESETS[preset] else f"study-{asked.digest}"))
+
+
+def _resumed(folder: str, given: dict[str, Any]) -> tuple["StudyConfig", str]:
+    """Return what a begun run is a study of, and its folder."""
+    from vqttt.configfile import resumed
+
+    if said := [name for name, value in given.items() if value is not None]:
+        raise InputError(f"--resume takes everything from the run itself; leave out what says {', '.join(said)}")
+    return resumed(folder), folder
+
+
+def _estimate(config: "StudyConfig", workers: int) -> None:
     from datetime import timedelta
 
     from vqttt.estimate import estimate
     from vqttt.models import load_model
 
-    found = estimate(config, lambda: load_model(config.model))
+    found = estimate(config, lambda: load_model(config.model, config.load), workers=workers)
     for task, questions in found.questions.items():
         typer.echo(f"{task}: {questions:,} questions")
     counts = {"conditions": found.conditions, "methods": found.methods, "cells": found.cells, "answers": found.answers}
     typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()))
-    typer.echo(f"about {timedelta(seconds=round(found.seconds or 0))} on this machine, by a few batches")
+    shared = f" by {workers} workers, each as fast as this machine with its share of threads" if workers > 1 else ""
+    typer.echo(f"about {timedelta(seconds=round(found.seconds or 0))} on this machine{shared}, by a few batches")
 
 
-def _run(config: "StudyConfig", folder: Path) -> None:
+def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -97,7 +165,6 @@ def _run(config: "StudyConfig", folder: Path) -> None:
         TimeRemainingColumn,
     )
 
-    from vqttt.models import load_model
     from vqttt.study import run
 
     console = Console(stderr=True)
@@ -118,71 +185,18 @@ def _run(config: "StudyConfig", folder: Path) -> None:
                 typer.echo(f"{what}: {done}/{total} answers", err=True)
             bars.update(bar, completed=done, total=total, description=what)
 
-        run(config, folder, lambda: load_model(config.model), advance, command=" ".join(["vqttt", *sys.argv[1:]]))
+        run(config, folder, progress=advance, command=" ".join(["vqttt", *sys.argv[1:]]), engine=engine)
 
 
-def _show(folder: Path) -> None:
+def _show(out: str) -> None:
     from rich.console import Console
 
     from vqttt import report
+    from vqttt.runfolder import local_copy
 
-    report.write_csv(folder)
-    html = report.write_html(folder)
     console = Console()
-    records = report.load_records(folder)
-    for table in report.console_tables(records):
-        console.print(table)
-    console.print(f"{folder / 'summary.csv'}\n{html}", soft_wrap=True)
-
-
-def answer(
-    image: Annotated[Path, typer.Argument(help="A picture in any common format.")],
-    question: Annotated[str, typer.Argument(help="The question, without a chat template.")],
-    model: Annotated[str, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = "embedded",
-    method: Annotated[str, typer.Option(help="How to answer: see `vqttt list methods`.")] = "vq-ttt",
-    restorer: Annotated[str, typer.Option(help="What is done about the picture first.")] = "none",
-    tuned: Annotated[
-        Path | None, typer.Option(help="What `vqttt tune` wrote, by the same method; applied as it is.")
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="Of a checkpoint's weights: float32, bfloat16, float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="Such as cpu or cuda:1; auto spreads a checkpoint over all.")] = "",
-    attention: Annotated[str, typer.Option(help="eager, sdpa or flash_attention_2.")] = "",
-    bits: Annotated[int, typer.Option(help="4 or 8 to quantise a checkpoint's weights.")] = 0,
-    revision: Annotated[str, typer.Option(help="A Hub id's branch, tag or commit.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Ask one question about one picture, before and after tuning."""
-    import time
-
-    from vqttt.images import load_image
-    from vqttt.methods import METHODS, frozen
-    from vqttt.models import LoadOptions, load_model
-    from vqttt.restorers import restore
-
-    options = LoadOptions(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
-    if not question.strip():
-        raise InputError("the question is empty; ask something about the picture")
-    make = METHODS[method] if tuned is None else frozen(method, tuned)
-    picture = load_image(image)
-    began = time.perf_counter()
-    picture = restore(picture, restorer)
-    restoring = time.perf_counter() - began
-    loaded = load_model(model, options)
-    began = time.perf_counter()
-    try:
-        inputs = loaded.encode([picture], [question])
-        result = make(loaded).answer_alone(inputs)[0]
-    except (ValueError, RuntimeError, IndexError) as error:
-        raise InputError(f"the model cannot answer this: {' '.join(str(error).split())}") from error
-    result = replace(result, seconds=restoring + time.perf_counter() - began)
-    if as_json:
-        typer.echo(json.dumps(asdict(result)))
-        return
-    typer.echo(result.answer)
-    changed = f"was {result.base_answer!r}; " if result.answer != result.base_answer else ""
-    note = " (rolled back)" if result.rolled_back else ""
-    typer.echo(
-        f"{changed}entropy {result.entropy_before:.3f} -> {result.entropy_after:.3f} nats, "
-        f"{result.steps} tuning steps{note}, {result.seconds:.2f} s",
-        err=True,
-    )
+    with local_copy(out) as folder:
+        written = report.write_csv(folder), report.write_html(folder)
+        for table in report.console_tables(report.load_records(folder)):
+            console.print(table)
+    console.print("\n".join(f"{out.rstrip('/')}/{file.name}" for file in written), soft_wrap=True)
