@@ -225,7 +225,11 @@ def _sharpness(luma: Floats) -> float:
 
 def _noise_level(luma: Floats) -> float:
     response = cv2.filter2D(luma, -1, _NOISE_MASK, borderType=cv2.BORDER_REFLECT_101)
+    # Luma is whole numbers, and so is the response: counting them finds the median, faster than sorting.
     # The median leaves edges aside. Where tones are clipped, noise is gone: those pixels would hide the rest's.
-    magnitude = np.abs(response[(luma > 2) & (luma < 253)])
+    counts = np.bincount(np.abs(response[(luma > 2) & (luma < 253)]).astype(np.int64)).cumsum()
+    if not counts.size:
+        return 0.0
+    middle = np.searchsorted(counts, [(counts[-1] + 1) // 2, counts[-1] // 2 + 1])
     # The mask's weights have a sum of squares of 36; a Gaussian's median magnitude is 0.6745 of its spread.
-    return float(np.median(magnitude)) / 0.6745 / 6 if magnitude.size else 0.0
+    return float(middle.mean()) / 0.6745 / 6
