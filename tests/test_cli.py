@@ -162,7 +162,8 @@ def test_bench_writes_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert vqttt(monkeypatch, *arguments, "--out", out) == 0
     none, ours = json.loads(out.read_text())
     assert (none["method"], ours["method"]) == ("none", "vq-ttt")
-    assert 0.3 < none["ratio"] < 3 < ours["ratio"]
+    assert none["ratio"] == pytest.approx(none["seconds"] / none["plain_seconds"])
+    assert ours["seconds"] > 2 * none["seconds"]
     assert vqttt(monkeypatch, "bench", "--model", "fake", "--batch", 0, "--out", out) == 2
 
 
@@ -187,7 +188,7 @@ def test_a_study_from_a_file_tried_run_and_compared(
     file.write_text('model = "fake"\ntasks = ["digits"]\ndegradations = ["fog"]\nseverities = [3]\nlimit = 10\n')
     arguments = ("study", "--config", file, "--out")
     assert vqttt(monkeypatch, *arguments, tmp_path / "none", "--dry-run") == 0
-    assert "conditions: 1, methods: 3, cells: 3, answers: 30" in capsys.readouterr().out
+    assert "conditions: 1, methods: 3, seeds: 1, cells: 3, answers: 30" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
     assert vqttt(monkeypatch, *arguments, tmp_path / "a", "--method", "none") == 0
     assert vqttt(monkeypatch, *arguments, tmp_path / "b", "--method", "tta") == 0
@@ -221,6 +222,9 @@ def test_a_study_at_an_address_is_reported_there(
                  "--severity", 3, "--method", "none", "--out", "memory://of-cli/run")  # fmt: skip
     assert vqttt(monkeypatch, *arguments) == 0
     assert "memory://of-cli/run/report.html" in capsys.readouterr().out
+    assert vqttt(monkeypatch, "report", "memory://of-cli/run", "--format", "figures") == 0
+    assert capsys.readouterr().out.strip() == "memory://of-cli/run/figures"
+    assert vqttt(monkeypatch, "compare", "memory://of-cli/run", "memory://of-cli/run") == 0
     files = fsspec.filesystem("memory")
     assert files.cat_file("/of-cli/run/report.html").strip().startswith(b"<!doctype html>")
     files.rm("/of-cli", recursive=True)

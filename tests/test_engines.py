@@ -102,7 +102,7 @@ def test_jobs_are_given_out_in_rounds_and_begun_again_when_lost() -> None:
         return [Done(2), Lost("gone")] if job.task == "b" and tries["b"] < 3 else [Done(4), Ended()]
 
     troupe, welcomed = Troupe(script), []
-    jobs = [[Job(task=name) for name in "abc"], [Job(task="last")]]
+    jobs = [[Job(task=name, seed=0) for name in "abc"], [Job(task="last", seed=0)]]
     events = list(dispatch(troupe, jobs, welcomed.append, EngineOptions(workers=2, retries=2)))
     assert tries == {"a": 1, "b": 3, "c": 1, "last": 1}
     assert order[-1] == "last"
@@ -118,7 +118,7 @@ def test_jobs_are_given_out_in_rounds_and_begun_again_when_lost() -> None:
 def test_patience_ends(message: Message, reason: str) -> None:
     troupe = Troupe(lambda job: [message])
     with pytest.raises(EngineError, match=reason):
-        list(dispatch(troupe, [[Job(task="a")]], lambda _: None, EngineOptions(retries=2)))
+        list(dispatch(troupe, [[Job(task="a", seed=0)]], lambda _: None, EngineOptions(retries=2)))
     assert all(worker.stopped for worker in troupe.hired)
 
 

@@ -56,6 +56,9 @@ def test_so_many_questions_find_the_difference_four_times_of_five(difference: fl
     # The exact test is a little conservative; Connor's formula is of the approximate one.
     assert 0.72 < found / 2000 < 0.84
     assert paradox.power_of(n, difference, discordant) == pytest.approx(0.8, abs=0.01)
+    least = paradox.smallest_difference(n, discordant)
+    assert difference - 0.001 <= least <= difference + 0.001
+    assert paradox.power_of(n, least, discordant) >= 0.8 or least == discordant
 
 
 def test_questions_needed_rejects_what_cannot_be() -> None:

@@ -56,8 +56,8 @@ def test_a_run_at_an_address_is_resumed(bucket, alone: Path) -> None:
     assert {name: bucket.modified(name) for name in kept} == times
     with local_copy("memory://bucket/run") as folder:
         assert_equal(folder, alone)
-    with pytest.raises(RunFolderError, match=r"memory://bucket/run holds a different study \(config: seed"):
-        run(replace(SHORT, seed=1), "memory://bucket/run")
+    with pytest.raises(RunFolderError, match=r"memory://bucket/run holds a different study \(config: seeds"):
+        run(replace(SHORT, seeds=(1,)), "memory://bucket/run")
 
 
 @pytest.mark.slow

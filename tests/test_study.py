@@ -21,7 +21,8 @@ from vqttt.errors import InputError, RunFolderError, UnknownNameError
 from vqttt.images import save_image
 from vqttt.methods import VQTTT
 from vqttt.models.fake import FakeModel
-from vqttt.report import write_html
+from vqttt.paradox import redraws
+from vqttt.report import load_records, write_html
 from vqttt.restorers import fingerprint
 from vqttt.study import PRESETS, Cell, StudyConfig, conditions, run
 from vqttt.tasks import load_task
@@ -140,8 +141,8 @@ def test_kill_dash_nine_at_any_moment(tmp_path: Path) -> None:
 
 
 def test_a_different_study_is_not_overwritten(whole: Path) -> None:
-    with pytest.raises(RunFolderError, match=r"holds a different study \(config: seed is 0, not 1\)"):
-        run(replace(SMALL, seed=1), whole, FakeModel, quiet)
+    with pytest.raises(RunFolderError, match=r"holds a different study \(config: seeds is \[0\], not \[1\]\)"):
+        run(replace(SMALL, seeds=(1,)), whole, FakeModel, quiet)
 
 
 def test_a_run_killed_at_its_very_start_goes_on(tmp_path: Path, whole: Path) -> None:
@@ -190,6 +191,16 @@ def test_examples_show_the_flips_that_records_tell_of(whole: Path) -> None:
     assert shown > 5
 
 
+def test_several_seeds_are_cells_of_their_own_and_tell_luck_from_effect(tmp_path: Path, whole: Path) -> None:
+    run(replace(SMALL, seeds=(0, 1)), tmp_path / "both", FakeModel, quiet)
+    run(replace(SMALL, seeds=(1,)), tmp_path / "second", FakeModel, quiet)
+    alone = pl.concat([records(whole), records(tmp_path / "second")])
+    order = ["seed", "method", "degradation", "severity", "sample_id"]
+    assert records(tmp_path / "both").sort(order).equals(alone.sort(order))
+    assert examples(tmp_path / "both") == examples(whole) | examples(tmp_path / "second")
+    assert redraws(load_records(tmp_path / "both"))["seeds"].to_list() == [2]
+
+
 def test_a_method_that_fails_marks_its_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self, inputs, base):
         raise RuntimeError("out of memory")
@@ -211,7 +222,7 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_seeds_change_pictures_and_order_does_not(tmp_path: Path, whole: Path) -> None:
-    run(replace(SMALL, seed=1), tmp_path / "other", FakeModel, quiet)
+    run(replace(SMALL, seeds=(1,)), tmp_path / "other", FakeModel, quiet)
     mine, other = (
         frame.filter(degradation="gaussian_noise")["image_sha256"]
         for frame in map(records, (whole, tmp_path / "other"))
@@ -278,6 +289,8 @@ def test_unknown_names_are_caught_before_anything_runs() -> None:
         replace(SMALL, severities=(6,))
     with pytest.raises(InputError, match="limit"):
         replace(SMALL, limit=0)
+    with pytest.raises(InputError, match="seeds"):
+        replace(SMALL, seeds=())
 
 
 def test_grid_and_presets() -> None:

@@ -51,7 +51,7 @@ class Desk:
         restorers = {name: fingerprint(name) for name in dict.fromkeys(config.restorers)}
         self.tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
         self.model = setup.load()
-        self._illustrator: tuple[str, Illustrator] | None = None
+        self._pictures = ("", PictureCache())
         self.description: dict[str, Any] = describe_environment(self.model) | {
             "config": config.described(),
             "methods": {name: METHODS[name](self.model).settings() for name in dict.fromkeys(config.methods)},
@@ -81,21 +81,20 @@ class Desk:
             yield done
 
     def _at(self, job: Job) -> Illustrator:
-        """Return the task's illustrator; pictures are kept of one task at a time."""
-        if self._illustrator is None or self._illustrator[0] != job.task:
-            illustrator = Illustrator(
-                model=self.model,
-                samples=self.tasks[job.task],
-                pictures=PictureCache(),
-                seed=self.config.seed,
-                max_new_tokens=self.config.max_new_tokens,
-            )
-            self._illustrator = job.task, illustrator
-        return self._illustrator[1]
+        """Return the job's illustrator; pictures are kept of one task at a time."""
+        if self._pictures[0] != job.task:
+            self._pictures = job.task, PictureCache()
+        return Illustrator(
+            model=self.model,
+            samples=self.tasks[job.task],
+            pictures=self._pictures[1],
+            seed=job.seed,
+            max_new_tokens=self.config.max_new_tokens,
+        )
 
     def _show_quality(self, job: Job) -> None:
         """Show, for a cell of each condition, what degradation did to the untuned model's answers."""
-        jobs = [Job(task=job.task, condition=condition) for condition in conditions(self.config)]
+        jobs = [Job(task=job.task, seed=job.seed, condition=condition) for condition in conditions(self.config)]
         cells = [job.cells(self.config, self.model.name)[0] for job in jobs]
         clean = next((cell for cell in cells if cell.condition == Condition(scale=cell.condition.scale)), None)
         columns = ("sample_id", "question", "reference", "base_answer", "base_score", "error")
@@ -118,7 +117,7 @@ def _run_together(
         if folder.finished(cell.key):
             yield len(samples)
             continue
-        method = METHODS[cell.method](model, max_new_tokens=config.max_new_tokens, seed=config.seed)
+        method = METHODS[cell.method](model, max_new_tokens=config.max_new_tokens, seed=cell.seed)
         # What an online method learned died with it; a batch that was cut short would be tuned differently.
         ids = [] if method.online else [sample.id for sample in samples]
         running.append((cell, method, folder.resume(cell.key, ids, config.batch)))
@@ -132,7 +131,7 @@ def _run_together(
             illustrator.pictures,
             cells[0].condition,
             model,
-            seed=config.seed,
+            seed=illustrator.seed,
             max_new_tokens=config.max_new_tokens,
         )
         for cell, method in wanting:

@@ -21,23 +21,25 @@ class Estimate:
         questions: of each task.
         conditions: degradation, severity and restorer, clean included.
         methods: that answer each picture.
+        seeds: that each of all this is done with.
         seconds: that all of it would take; None if it was not tried.
     """
 
     questions: dict[str, int]
     conditions: int
     methods: int
+    seeds: int
     seconds: float | None
 
     @property
     def cells(self) -> int:
         """The number of cells."""
-        return len(self.questions) * self.conditions * self.methods
+        return len(self.questions) * self.conditions * self.methods * self.seeds
 
     @property
     def answers(self) -> int:
         """The number of records."""
-        return sum(self.questions.values()) * self.conditions * self.methods
+        return sum(self.questions.values()) * self.conditions * self.methods * self.seeds
 
 
 def estimate(
@@ -53,7 +55,7 @@ def estimate(
         InputError: if a task cannot be loaded.
     """
     tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
-    grid, methods = conditions(config), list(dict.fromkeys(config.methods))
+    grid, methods, seeds = conditions(config), list(dict.fromkeys(config.methods)), len(set(config.seeds))
     seconds = None
     if load is not None:
         share_threads(workers)
@@ -65,11 +67,12 @@ def estimate(
                 some = samples[start : start + config.batch] or samples[: config.batch]
                 began = time.perf_counter()
                 batch = Batch.prepare(
-                    some, pictures, condition, model, seed=config.seed, max_new_tokens=config.max_new_tokens
+                    some, pictures, condition, model, seed=config.seeds[0], max_new_tokens=config.max_new_tokens
                 )
                 for method in answering:
                     batch.answered_by(method)
             spent.append((time.perf_counter() - began) / len(some))
-        seconds = median(spent) * len(grid) * sum(map(len, tasks.values())) / min(workers, len(grid) * len(tasks))
+        jobs = len(grid) * seeds
+        seconds = median(spent) * jobs * sum(map(len, tasks.values())) / min(workers, jobs * len(tasks))
     questions = {name: len(samples) for name, samples in tasks.items()}
-    return Estimate(questions=questions, conditions=len(grid), methods=len(methods), seconds=seconds)
+    return Estimate(questions=questions, conditions=len(grid), methods=len(methods), seeds=seeds, seconds=seconds)

@@ -58,6 +58,16 @@ def power_of(n: int, difference: float, discordant: float) -> float:
     return float(ndtr((sqrt(n) * difference - float(ndtri(1 - ALPHA / 2)) * sqrt(discordant)) / spread))
 
 
+def smallest_difference(n: int, discordant: float, power: float = 0.8) -> float:
+    """Return the smallest change, in thousandths, that `n` questions find with the chance `power`; else `discordant`.
+
+    Where all that changes changes one way, that is `discordant` itself, and there is no larger change.
+    """
+    steps = range(1, round(1000 * discordant))
+    found = (step / 1000 for step in steps if power_of(n, step / 1000, discordant) >= power)
+    return next(found, discordant)
+
+
 class Bin(NamedTuple):
     """One bin of a reliability curve: how many samples, their mean confidence, and the share that is right."""
 

@@ -24,6 +24,7 @@ class StudyConfig:
         batch: samples that are answered, and tuned, together.
         scale: `relative` or `absolute` lengths of the degradations.
         restorers: what is done about the degradations, each by itself; see `vqttt.restorers`.
+        seeds: each decides every random draw of cells of its own; several tell luck of the draw from an effect.
         load: how a checkpoint is loaded; registered models have one way alone.
     """
 
@@ -33,7 +34,7 @@ class StudyConfig:
     severities: tuple[int, ...] = SEVERITIES
     methods: tuple[str, ...]
     limit: int | None = None
-    seed: int = 0
+    seeds: tuple[int, ...] = (0,)
     batch: int = 20
     max_new_tokens: int = 16
     scale: str = "relative"
@@ -50,6 +51,8 @@ class StudyConfig:
             METHODS[method]
         for task in self.tasks:
             find_task(task)
+        if not self.seeds or min(self.seeds) < 0:
+            raise InputError(f"seeds are numbers from 0 on, one or more, not {self.seeds}")
         if self.scale not in SCALES:
             raise UnknownNameError("scale", self.scale, SCALES)
         for severity in self.severities:
@@ -148,6 +151,7 @@ class Job:
     """
 
     task: str
+    seed: int
     condition: Condition | None = None
 
     @property
@@ -156,23 +160,24 @@ class Job:
         if self.condition is None:
             return f"{self.task} examples"
         restorer = "" if self.condition.restorer == NONE else self.condition.restorer
-        return " ".join(
-            map(str, filter(None, (self.task, self.condition.degradation, self.condition.severity, restorer)))
-        )
+        seed = f"seed {self.seed}" if self.seed else ""
+        words = (self.task, self.condition.degradation, self.condition.severity, restorer, seed)
+        return " ".join(map(str, filter(None, words)))
 
     def cells(self, config: StudyConfig, model: str) -> list[Cell]:
         """Return the job's cells, one for each method."""
         assert self.condition is not None, self
         return [
-            Cell(model=model, task=self.task, condition=self.condition, method=method, seed=config.seed)
+            Cell(model=model, task=self.task, condition=self.condition, method=method, seed=self.seed)
             for method in dict.fromkeys(config.methods)
         ]
 
 
 def rounds(config: StudyConfig) -> tuple[list[Job], list[Job]]:
     """Return the jobs of a study; those of the second list can be done when all of the first are."""
-    tasks = list(dict.fromkeys(config.tasks))
-    return [Job(task=t, condition=c) for t in tasks for c in conditions(config)], [Job(task=t) for t in tasks]
+    parts = [(task, seed) for task in dict.fromkeys(config.tasks) for seed in dict.fromkeys(config.seeds)]
+    grid = conditions(config)
+    return [Job(task=t, seed=s, condition=c) for t, s in parts for c in grid], [Job(task=t, seed=s) for t, s in parts]
 
 
 def _slug(name: str) -> str:

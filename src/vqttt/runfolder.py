@@ -173,7 +173,7 @@ class RunFolder:
 
 
 @contextmanager
-def local_copy(path: Path | str) -> Iterator[Path]:
+def local_copy(run: Path | str) -> Iterator[Path]:
     """Give a run folder as one of this machine, and write back what is put there beside what was read.
 
     A local folder is given as it is. Of an address, a copy without unfinished cells, gone afterwards.
@@ -181,22 +181,23 @@ def local_copy(path: Path | str) -> Iterator[Path]:
     Raises:
         RunFolderError: if it cannot be read, or what is new cannot be written.
     """
-    store = open_store(path)
+    store = open_store(run)
     if isinstance(store, LocalStore):
         yield store.path
         return
     if not store.exists("run.json"):
-        raise RunFolderError(f"there is no run folder {path}")
-    with tempfile.TemporaryDirectory(prefix="vqttt-") as name:
-        copy = LocalStore(Path(name))
+        raise RunFolderError(f"there is no run folder {run}")
+    with tempfile.TemporaryDirectory(prefix="vqttt-") as scratch:
+        copy = LocalStore(Path(scratch))
         copy.write("run.json", store.read("run.json"))
         for folder in ("cells", "examples"):
             for file in store.names(folder):
                 copy.write(f"{folder}/{file}", store.read(f"{folder}/{file}"))
         yield copy.path
-        for file in copy.names():
-            if file not in ("run.json", "cells", "examples"):
-                store.write(file, copy.read(file))
+        for path in sorted(path for path in copy.path.rglob("*") if path.is_file()):
+            name = path.relative_to(copy.path).as_posix()
+            if name.partition("/")[0] not in ("run.json", "cells", "examples"):
+                store.write(name, path.read_bytes())
 
 
 def _whole_lines(path: Path) -> Iterator[str]:

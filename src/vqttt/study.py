@@ -73,6 +73,11 @@ def run(
             done += count - records.get(job, 0)
             records[job] = count
             if progress is not None:
-                total = len(conditions(config)) * len(set(config.methods)) * sum(questions.values())
+                total = (
+                    len(conditions(config))
+                    * len(set(config.methods))
+                    * len(set(config.seeds))
+                    * sum(questions.values())
+                )
                 progress(done, total, job.what)
     return local if local else str(out)

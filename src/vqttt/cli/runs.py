@@ -1,7 +1,6 @@
 """Look at runs that are done: write a report again, compare two."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,11 +17,12 @@ class Format(StrEnum):
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A run folder.")],
+    folder: Annotated[str, typer.Argument(help="A run folder, or its address.")],
     form: Annotated[Format, typer.Option("--format", help="What to write; figures are SVG and PDF.")] = Format.HTML,
 ) -> None:
     """Write a run's report again, from its records alone."""
     from vqttt import report as reports
+    from vqttt.runfolder import local_copy
 
     write = {
         Format.HTML: reports.write_html,
@@ -31,12 +31,14 @@ def report(
         Format.MARKDOWN: reports.write_markdown,
         Format.FIGURES: reports.write_figures,
     }
-    typer.echo(write[form](folder))
+    with local_copy(folder) as copy:
+        written = write[form](copy)
+    typer.echo(f"{folder.rstrip('/')}/{written.name}")
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(help="A run folder.")],
-    second: Annotated[Path, typer.Argument(help="Another, of the same tasks and conditions.")],
+    first: Annotated[str, typer.Argument(help="A run folder, or its address.")],
+    second: Annotated[str, typer.Argument(help="Another, of the same tasks and conditions.")],
 ) -> None:
     """Show what one run answers better than another, on the same pictures and questions."""
     from rich.console import Console
@@ -44,9 +46,11 @@ def compare(
     from vqttt.compare import compare as compared
     from vqttt.compare import unpaired
     from vqttt.report import load_records
+    from vqttt.runfolder import local_copy
     from vqttt.tables import comparison_table
 
-    runs = load_records(first), load_records(second)
+    with local_copy(first) as one, local_copy(second) as other:
+        runs = load_records(one), load_records(other)
     Console().print(comparison_table(compared(*runs), f"{first} → {second}").rich())
     if left := unpaired(*runs):
         typer.echo(f"{left} conditions are in only one of the runs, and left out")

@@ -46,7 +46,7 @@ def study(
     ] = None,
     method: Annotated[list[str] | None, typer.Option(help="A method; may be repeated.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many questions a task.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides every random draw.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Decides every random draw; may be repeated.")] = None,
     batch: Annotated[int | None, typer.Option(help="Questions answered, and tuned, together.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Length of an answer, at most.")] = None,
     scale: Annotated[str | None, typer.Option(help="relative or absolute lengths of degradations.")] = None,
@@ -96,7 +96,7 @@ def study(
         "restorers": restorer and tuple(restorer),
         "methods": method and tuple(method),
         "limit": limit,
-        "seed": seed,
+        "seeds": seed and tuple(seed),
         "batch": batch,
         "max_new_tokens": tokens,
         "scale": scale,
@@ -144,11 +144,15 @@ def _estimate(config: "StudyConfig", workers: int) -> None:
 
     from vqttt.estimate import estimate
     from vqttt.models import load_model
+    from vqttt.paradox import smallest_difference
 
     found = estimate(config, lambda: load_model(config.model, config.load), workers=workers)
     for task, questions in found.questions.items():
-        typer.echo(f"{task}: {questions:,} questions")
-    counts = {"conditions": found.conditions, "methods": found.methods, "cells": found.cells, "answers": found.answers}
+        least = 100 * smallest_difference(questions, discordant=0.1)
+        typer.echo(f"{task}: {questions:,} questions; in one cell a change of {least:.1f} points would show")
+    typer.echo("(four times in five, by McNemar's test, where one answer in ten changes)")
+    counts = {"conditions": found.conditions, "methods": found.methods, "seeds": found.seeds}
+    counts |= {"cells": found.cells, "answers": found.answers}
     typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()))
     shared = f" by {workers} workers, each as fast as this machine with its share of threads" if workers > 1 else ""
     typer.echo(f"about {timedelta(seconds=round(found.seconds or 0))} on this machine{shared}, by a few batches")
