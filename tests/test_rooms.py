@@ -12,7 +12,7 @@ ROOMS = [
     "objectives", "features", "likelihood", "methods", "bench", "scoring", "tasks", "stats", "perception", "paradox",
     "remedies",
     "provenance", "runfolder", "batches", "examples", "study", "configfile", "estimate", "compare",
-    "tables", "reported", "figures", "report", "cli",
+    "tables", "reported", "figures", "analysis", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 

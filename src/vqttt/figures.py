@@ -22,12 +22,12 @@ from vqttt.tables import label
 Axes: TypeAlias = Any
 """matplotlib's; untyped because its import is late."""
 
-_INK, _FAINT = "#1f2933", "#c9d1da"
+INK, _FAINT = "#1f2933", "#c9d1da"
 _GOOD, _BAD = "#0f7b6c", "#c2410c"
 # Okabe and Ito's palette without yellow, told apart by colour-blind readers; the markers differ as well.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5568e", "#b07d00", "#3a9bd9")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5568e", "#b07d00", "#3a9bd9")
 _MARKERS = (("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"), ("P", "✚"))
-_STYLE = {
+STYLE = {
     "svg.hashsalt": "vqttt",
     "font.size": 9.5,
     "axes.titlesize": 10.5,
@@ -36,10 +36,10 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "axes.titlecolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "#e8ecf0",
@@ -58,7 +58,7 @@ class Mark(NamedTuple):
 
 def marks(methods: Sequence[str]) -> dict[str, Mark]:
     """Give every method a mark of its own; the baseline, or what stands for it, comes first and is grey."""
-    rest = zip(methods[1:], cycle(_COLOURS), cycle(_MARKERS), strict=False)
+    rest = zip(methods[1:], cycle(COLOURS), cycle(_MARKERS), strict=False)
     first = {method: Mark("#5b6672", "o", "●") for method in methods[:1]}
     return first | {method: Mark(colour, *shape) for method, colour, shape in rest}
 
@@ -101,7 +101,7 @@ def quality_panel(shares: pl.DataFrame, limits: tuple[float, float], title: str)
 
     def paint(axes: Axes) -> None:
         metrics = shares["metric"].unique(maintain_order=True)
-        for metric, colour, (marker, _) in zip(metrics, cycle(_COLOURS), cycle(_MARKERS), strict=False):
+        for metric, colour, (marker, _) in zip(metrics, cycle(COLOURS), cycle(_MARKERS), strict=False):
             line = shares.filter(pl.col("metric") == metric).sort("bin")
             x = 100 * (line["bin"].to_numpy() + 0.5) / BINS
             axes.plot(x, 100 * line["accuracy"].to_numpy(), color=colour, marker=marker, label=label(metric))
@@ -115,7 +115,7 @@ def reliability_panel(curves: Mapping[str, Sequence[Bin]], drawn: Mapping[str, M
     """Draw the share of right answers against confidence, by method; the diagonal is perfect calibration."""
 
     def paint(axes: Axes) -> None:
-        axes.plot((0, 100), (0, 100), color=_INK, linewidth=1, linestyle=":")
+        axes.plot((0, 100), (0, 100), color=INK, linewidth=1, linestyle=":")
         for method, bins in curves.items():
             x, y = ([100 * value for value in column] for column in list(zip(*bins, strict=True))[1:])
             axes.plot(x, y, color=drawn[method].colour, marker=drawn[method].marker)
@@ -149,7 +149,7 @@ def gain_panel(gains: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, tit
     shown = {method: mark for method, mark in drawn.items() if method in set(gains["method"])}
 
     def paint(axes: Axes) -> None:
-        axes.axvline(0, color=_INK, linewidth=1)
+        axes.axvline(0, color=INK, linewidth=1)
         for i, (method, mark) in enumerate(shown.items()):
             dots = gains.filter(pl.col("method") == method)
             y = np.array([names.index(name) for name in dots["degradation"]]) + _offset(i, len(shown))
@@ -182,7 +182,7 @@ def flip_panel(gains: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, tit
             axes.barh(y, good, height * 0.8, color=_GOOD)
             axes.barh(y, -bad, height * 0.8, color=_BAD)
             axes.plot(good - bad, y, mark.marker, color=mark.colour, markeredgecolor="white", markersize=6)
-        axes.axvline(0, color=_INK, linewidth=1)
+        axes.axvline(0, color=INK, linewidth=1)
         _rows(axes, names)
         axes.set(title=title, xlabel="← broken    of 100    corrected →", xlim=(-limit, limit))
         axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
@@ -199,9 +199,9 @@ def kernel_panel(kernel: NDArray[np.float64], title: str) -> str:
         heat.set(title=title, xticks=[], yticks=[])
         heat.grid(visible=False)
         heat.figure.colorbar(drawn, ax=heat, fraction=0.046, pad=0.04).outline.set_visible(False)
-        response.axhline(1, color=_INK, linewidth=1, linestyle=":")
+        response.axhline(1, color=INK, linewidth=1, linestyle=":")
         frequency, gain = frequency_response(kernel)
-        response.plot(frequency, gain, color=_COLOURS[0])
+        response.plot(frequency, gain, color=COLOURS[0])
         response.set(xlabel="frequency (cycles/pixel)", ylabel="gain", xlim=(0, 0.5))
         response.set_ylim(min(0.0, float(gain.min())), max(1.25, 1.08 * float(gain.max())))
 
@@ -251,7 +251,7 @@ def _draw(paint: Callable[..., None], width: float, height: float, columns: int 
     from matplotlib.figure import Figure
 
     # From the defaults, so that the reader's own matplotlibrc does not change the report.
-    with style.context(["default", _STYLE]):
+    with style.context(["default", STYLE]):
         figure = Figure(figsize=(width, height), layout="constrained")
         paint(*figure.subplots(1, columns, squeeze=False)[0])
         svg = io.BytesIO()

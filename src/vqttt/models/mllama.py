@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vqttt.models.base import Inputs, Pictures
+from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
 
 
@@ -47,3 +48,17 @@ class Mllama(HuggingFaceModel):
             return inputs.owner
         count = inputs.tensors["pixel_values"].shape[1]
         return torch.arange(inputs.count, device=self.device).repeat_interleave(count)
+
+    def image_keys(self, inputs: Inputs) -> Tensor:
+        """Mark the class token and the patches of each tile that is not padding."""
+        real = inputs.tensors["aspect_ratio_mask"].flatten(1).bool()
+        return real.repeat_interleave(self._patches + 1, 1)
+
+    def token_grid(self, tokens: Tensor) -> Tensor | None:
+        """The patches come after the class token."""
+        return square(tokens[1:])
+
+    @property
+    def _patches(self) -> int:
+        vision = self.network.config.vision_config
+        return int(vision.image_size // vision.patch_size) ** 2
