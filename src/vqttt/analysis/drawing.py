@@ -43,8 +43,8 @@ def draw(rows: Sequence[Row], path: Path, title: str = "") -> None:
     from matplotlib.figure import Figure
 
     with style.context(["default", STYLE]):
-        figure = Figure(figsize=(11.5, 2.5 * len(rows) + 0.4), layout="constrained", dpi=110)
-        panels = figure.subplots(len(rows), 4, squeeze=False, width_ratios=[1, 1.2, 1.3, 1.3])
+        figure = Figure(figsize=(10.5, 2.4 * len(rows) + 0.4), layout="constrained", dpi=110)
+        panels = figure.subplots(len(rows), 4, squeeze=False, width_ratios=[1, 1.15, 1.1, 1.1])
         most = max((float(np.nanmax(row.relative)) for row in rows if row.relative is not None), default=1.0)
         for (picture, map_, probability, entropy), row in zip(panels, rows, strict=True):
             _picture(picture, row)
@@ -61,7 +61,7 @@ def _picture(axes: Any, row: Row) -> None:
 
 
 def _attention(axes: Any, row: Row, most: float) -> None:
-    """Lay the map over the picture, gray, so that colour is attention alone."""
+    """Lay the map over the picture, gray, so that colour is attention alone; where there is little, it is faint."""
     _bare(axes, "relative attention")
     if row.relative is None:
         axes.text(0.5, 0.5, "image tokens\nhave no places", ha="center", va="center", transform=axes.transAxes)
@@ -69,7 +69,8 @@ def _attention(axes: Any, row: Row, most: float) -> None:
     height, width = row.picture.shape[:2]
     axes.imshow(row.picture.mean(-1), cmap="gray", vmin=0, vmax=255)
     frame = (-0.5, width - 0.5, height - 0.5, -0.5)
-    drawn = axes.imshow(row.relative, cmap="inferno", alpha=0.65, vmin=0, vmax=most, extent=frame)
+    covering = np.nan_to_num(0.1 + 0.75 * np.sqrt(row.relative / most))
+    drawn = axes.imshow(row.relative, cmap="plasma", alpha=covering.clip(0, 1), vmin=0, vmax=most, extent=frame)
     axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.03).outline.set_visible(False)
 
 

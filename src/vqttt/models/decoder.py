@@ -68,7 +68,7 @@ def find_decoder(network: Any) -> Decoder:
         layers, norm, head = list(decoder.layers), decoder.norm, network.get_output_embeddings()
     except AttributeError as error:
         raise InputError(f"{type(network).__name__} does not expose its language model: {error}") from error
-    crossing = [module for path, module in decoder.named_modules() if path.endswith("cross_attn")]
+    crossing = [module for path, module in decoder.named_modules() if path.rsplit(".", 1)[-1] == "cross_attn"]
     # Cross-attention is a layer of its own, or stands before every so many of them.
     every = len(layers) // len(crossing) if crossing else 1
     inside = [n for n, layer in enumerate(layers) if hasattr(layer, "cross_attn")]

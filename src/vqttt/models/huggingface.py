@@ -220,9 +220,9 @@ class HuggingFaceModel(Model):
 
     def image_tokens(self, inputs: Inputs) -> ImageTokens:
         """Say where the text finds the pictures (see `Model.image_tokens`)."""
-        if "pixel_values" not in inputs.tensors:
+        keys = self.image_keys(inputs) if "pixel_values" in inputs.tensors else None
+        if keys is None or not keys.any():
             raise InputError("there is no picture to look at")
-        keys = self.image_keys(inputs)
         return ImageTokens(keys=keys, grids=self.token_grids(inputs, keys.sum(1).tolist()))
 
     def image_keys(self, inputs: Inputs) -> Tensor:

@@ -4,6 +4,8 @@
 zeros; a picture smaller than its tiles has black margins on the right and below.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -54,9 +56,12 @@ class Mllama(HuggingFaceModel):
         real = inputs.tensors["aspect_ratio_mask"].flatten(1).bool()
         return real.repeat_interleave(self._patches + 1, 1)
 
-    def token_grid(self, tokens: Tensor) -> Tensor | None:
-        """The patches come after the class token."""
-        return square(tokens[1:])
+    def token_grids(self, inputs: Inputs, counts: Sequence[int]) -> list[Tensor | None]:
+        """Each tile that is not padding, be it black all over, has a class token and its patches."""
+        real = inputs.tensors["aspect_ratio_mask"].flatten(1).bool()
+        starts = (real.cumsum(1) - 1) * (self._patches + 1) + 1
+        pairs = zip(starts.flatten().tolist(), real.flatten().tolist(), strict=True)
+        return [square(start + torch.arange(self._patches)) if shown else None for start, shown in pairs]
 
     @property
     def _patches(self) -> int:
