@@ -59,6 +59,15 @@ def test_every_family_is_in_the_table() -> None:
     assert set(BUILDERS) == PLACES_IN_PROMPT | PLACES_CROSSED | NO_PLACES
 
 
+def test_the_page_says_the_same() -> None:
+    page = (Path(__file__).resolve().parent.parent / "docs" / "analyses.md").read_text()
+    rows = {cells[0].strip("`"): cells[1:] for cells in (line.strip("| ").split(" | ") for line in page.splitlines())}
+    for name in BUILDERS:
+        looks, places, lens, words = rows[name]
+        assert (looks == "cross-attention") == (name in CROSSED) == (words == "no")
+        assert places == ("no: latents" if name in NO_PLACES else "yes") and lens == "yes"
+
+
 def test_every_family_exposes_what_the_table_says(name: str) -> None:
     model = small(name)
     inputs = model.encode(unequal(), ASKED)
@@ -352,10 +361,11 @@ def test_figures_of_all_kinds_of_pictures(name: str, tmp_path: Path) -> None:
     method = METHODS["vq-ttt-static"](model, max_new_tokens=2)
     rows = compare(model, ASKED[1], unequal()[1], ("dark", dark), ("tuned", dark, method), generic=ASKED[2])
     assert [row.name for row in rows] == ["clean", "dark", "tuned"]
-    first, again = tmp_path / "first.svg", tmp_path / "again.svg"
-    draw(rows, first, "costs $5 and $6?")
-    draw(rows, again, "costs $5 and $6?")
-    assert first.read_bytes() == again.read_bytes()
+    for suffix in ("svg", "pdf") if name == "llava" else ("png",):
+        first, again = tmp_path / f"first.{suffix}", tmp_path / f"again.{suffix}"
+        draw(rows, first, "costs $5 and $6?")
+        draw(rows, again, "costs $5 and $6?")
+        assert first.read_bytes() == again.read_bytes()
     for row in rows:
         assert (row.relative is None) == (name in NO_PLACES)
         assert len(row.probability) == len(row.entropy) == len(row.words) == len(model.decoder.layers)

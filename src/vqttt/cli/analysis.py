@@ -25,6 +25,10 @@ def analyse(
     layer: Annotated[
         list[int] | None, typer.Option(help="Attention of this layer, from 1; may be repeated. By default of all.")
     ] = None,
+    dtype: Annotated[str, typer.Option(help="Of a checkpoint's weights: float32, bfloat16, float16.")] = "auto",
+    device: Annotated[str, typer.Option(help="Such as cpu or cuda:1; auto spreads a checkpoint over all.")] = "",
+    bits: Annotated[int, typer.Option(help="4 or 8 to quantise a checkpoint's weights.")] = 0,
+    revision: Annotated[str, typer.Option(help="A Hub id's branch, tag or commit.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as one JSON object.")] = False,
 ) -> None:
     """Show where an answer looks and at which layer it appears: clean, degraded and tuned."""
@@ -33,9 +37,10 @@ def analyse(
     from vqttt.degradations import CLEAN, degrade
     from vqttt.images import load_image
     from vqttt.methods import METHODS, frozen
-    from vqttt.models import load_model
+    from vqttt.models import LoadOptions, load_model
     from vqttt.restorers import NONE, restore
 
+    options = LoadOptions(dtype=dtype, device=device, bits=bits, revision=revision)
     if not question.strip():
         raise InputError("the question is empty; ask something about the picture")
     if out is None and not as_json:
@@ -46,7 +51,7 @@ def analyse(
     clean = load_image(image)
     degraded = degrade(clean, degradation, 0 if degradation == CLEAN else severity, seed)
     mended = restore(degraded, restorer, degradation)
-    loaded = load_model(model)
+    loaded = load_model(model, options)
     try:
         rows = compare(
             loaded,
