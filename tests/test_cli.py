@@ -131,12 +131,12 @@ def test_analyse(
 ) -> None:
     asked = ("analyse", picture, "what color is the circle?", "--severity", 5, "--layer", 2)
     out = tmp_path / "analysis.png"
-    assert vqttt(monkeypatch, *asked, "--out", out) == 0
+    assert vqttt(monkeypatch, *asked, "--method", "vq-ttt-static", "--out", out) == 0
     assert capsys.readouterr().out.strip() == str(out)
     assert load_image(out).shape[1] > 1000
-    assert vqttt(monkeypatch, *asked, "--restorer", "median", "--method", "none", "--json") == 0
+    assert vqttt(monkeypatch, *asked, "--restorer", "dehaze", "--method", "none", "--json") == 0
     printed = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in printed["rows"]] == ["clean", "fog 5", "median, none"]
+    assert [row["name"] for row in printed["rows"]] == ["clean", "fog 5", "dehaze, none"]
     assert np.array(printed["rows"][0]["relative"]).shape == (8, 8)
     assert printed["rows"][1]["relative"] != printed["rows"][2]["relative"]
 
