@@ -19,7 +19,7 @@ from vqttt.images import load_image, save_image
 from vqttt.methods import METHODS
 from vqttt.models import load_model
 from vqttt.models.base import Model
-from vqttt.stats import Estimate, paired_difference
+from vqttt.stats import Estimate, cluster_mean, paired_difference
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, FIGURES = ROOT / "docs" / "analyses.md", ROOT / "docs" / "analyses"
@@ -123,9 +123,10 @@ def answers_table(rows: Sequence[Row]) -> str:
         if not some:
             continue
         clean, degraded, tuned = np.array([[row["plain"] for row in t] for t in some]).T
-        moved = paired_difference(degraded, tuned)
-        cells = [f"{100 * clean.mean():.1f}", f"{100 * degraded.mean():.1f}", f"{100 * tuned.mean():.1f}"]
-        body.append([name, str(len(some)), *cells, with_interval(moved, "{:+.1f}")])
+        cells, questions = np.zeros(len(some)), np.array([t[0]["n"] for t in some])
+        moved = cluster_mean(tuned - degraded, cells, questions, cells)
+        means = [f"{100 * clean.mean():.1f}", f"{100 * degraded.mean():.1f}", f"{100 * tuned.mean():.1f}"]
+        body.append([name, str(len(some)), *means, with_interval(moved, "{:+.1f}")])
     return table(["answer to the degraded picture", "n", "clean", "degraded", "tuned", "tuned − degraded"], body)
 
 
