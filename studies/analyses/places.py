@@ -44,8 +44,10 @@ def asked(scene: Scene, question: Question) -> Item | None:
 
 def box(item: Item) -> NDArray[np.bool_]:
     """Mark the pixels of a scene, (224, 224), that are in an item's box; one of text is as wide as it may be."""
-    centres = np.arange(SIDE) + 0.5
-    rows, columns = abs(centres - item.y) <= item.height / 2, abs(centres - item.x) <= item.width / 2
+    centres, edge = np.arange(SIDE) + 0.5, item.stroke / 2 + 1  # an outline is drawn on both sides of the edge
+    rows, columns = (
+        abs(centres - middle) <= extent / 2 + edge for middle, extent in ((item.y, item.height), (item.x, item.width))
+    )
     return rows[:, None] & columns
 
 
