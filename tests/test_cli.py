@@ -55,6 +55,7 @@ def test_help_is_quick_and_imports_no_torch() -> None:
         "",
         "study",
         "answer",
+        "analyse",
         "degrade",
         "restore",
         "quality",
@@ -124,6 +125,21 @@ def test_answer(picture: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert wanted <= set(printed)
     assert vqttt(monkeypatch, "answer", picture, "what color?", "--model", "fake", "--method", "none") == 0
     assert capsys.readouterr().out.strip() == printed["base_answer"]
+
+
+def test_analyse(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("analyse", picture, "what color is the circle?", "--severity", 5, "--layer", 2)
+    out = tmp_path / "analysis.png"
+    assert vqttt(monkeypatch, *asked, "--method", "vq-ttt-static", "--out", out) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    assert load_image(out).shape[1] > 1000
+    assert vqttt(monkeypatch, *asked, "--restorer", "dehaze", "--method", "none", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in printed["rows"]] == ["clean", "fog 5", "dehaze, none"]
+    assert np.array(printed["rows"][0]["relative"]).shape == (8, 8)
+    assert printed["rows"][1]["relative"] != printed["rows"][2]["relative"]
 
 
 def test_what_was_tuned_answers_frozen(
@@ -255,6 +271,17 @@ MISTAKES = {
     "a text for a picture": ("answer", "text.png", "what?", "--model", "fake"),
     "a cut picture": ("degrade", "cut.png", "--kind", "fog", "--out", "o.png"),
     "an empty question": ("answer", "good.png", " ", "--model", "fake"),
+    "an analysis of an empty question": ("analyse", "good.png", " ", "--out", "o.png"),
+    "an analysis of a missing picture": ("analyse", "gone.png", "what?", "--out", "o.png"),
+    "an analysis that goes nowhere": ("analyse", "good.png", "what?"),
+    "a figure of an unknown format": ("analyse", "good.png", "what?", "--out", "o.gif"),
+    "a figure in no folder": ("analyse", "good.png", "what?", "--out", "gone/o.png"),
+    "an analysis of an unknown method": ("analyse", "good.png", "what?", "--method", "vq-tt", "--json"),
+    "an analysis of an unknown degradation": ("analyse", "good.png", "what?", "--degradation", "snw", "--json"),
+    "an analysis of many looks": ("analyse", "good.png", "what?", "--method", "tta", "--json"),
+    "an analysis of a layer that is none": ("analyse", "good.png", "what?", "--layer", "4", "--json"),
+    "an analysis of a layer before the first": ("analyse", "good.png", "what?", "--layer", "0", "--json"),
+    "an analysis of a model that shows nothing": ("analyse", "good.png", "what?", "--model", "fake", "--json"),
     "an unknown method": ("answer", "good.png", "what?", "--model", "fake", "--method", "vq-tt"),
     "an unknown model": ("answer", "good.png", "what?", "--model", "embeded"),
     "a folder that is no model": ("answer", "good.png", "what?", "--model", "."),

@@ -13,7 +13,7 @@ ROOMS = [
     "remedies", "maps", "costs",
     "provenance", "store", "runfolder", "batches", "examples", "plan", "desk", "engines", "study",
     "configfile", "estimate", "compare",
-    "tables", "reported", "figures", "report", "cli",
+    "tables", "reported", "figures", "analysis", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vqttt.cli.analysis import analyse
 from vqttt.cli.lists import install, list_
 from vqttt.cli.pictures import degrade, quality, restore
 from vqttt.cli.questions import answer
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 restorers = typer.Typer(help="Fetch restorers whose weights are not part of vqttt.", no_args_is_help=True)
 
-for command in (study, report, compare, answer, degrade, restore, quality, tune, clean_features, bench):
+for command in (study, report, compare, answer, analyse, degrade, restore, quality, tune, clean_features, bench):
     app.command()(command)
 app.command(name="list")(list_)
 restorers.command()(install)

@@ -38,7 +38,7 @@ VARIABLES = {
 """Which variable of the page stands for which colour, so that a figure follows the page into the dark."""
 VARIABLES |= {colour: f"--c{i}" for i, colour in enumerate(COLOURS, 1)}
 
-_STYLE = {
+STYLE = {
     "svg.hashsalt": "vqttt",
     "pdf.fonttype": 42,
     "font.size": 9.5,
@@ -119,7 +119,7 @@ class Panel:
         from matplotlib.figure import Figure
 
         # From the defaults, so that the reader's own matplotlibrc does not change the report.
-        with style.context(["default", _STYLE, settings]):
+        with style.context(["default", STYLE, settings]):
             below = 0.2 * -(-len(self.legend) // 2) + 0.08 if explained and self.legend else 0.0
             height = self.height + below
             figure = Figure(figsize=(self.width, height))

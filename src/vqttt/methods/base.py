@@ -1,12 +1,14 @@
 """What a method is: something that turns an encoded batch, and the untuned answers to it, into answers."""
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vqttt.errors import InputError
 from vqttt.models.base import Generation, Inputs, Model
 from vqttt.objectives import confidence, mean_entropy
 from vqttt.types import Answer, Image
@@ -77,6 +79,16 @@ class Method(ABC):
     def filtered(self, inputs: Inputs, base: Generation) -> Image:
         """Return the one picture of a batch through the learned kernel; only where `has_kernel`."""
         raise AssertionError(f"{type(self).__name__} has no kernel")
+
+    def seen(self, inputs: Inputs, base: Generation) -> AbstractContextManager[Inputs]:
+        """Within the block the network is as it answers the one sample of a batch; yields what it is given then.
+
+        Learns nothing that outlives the sample. What the gate or the guard leaves untuned is given as it was.
+
+        Raises:
+            InputError: if the answer does not come from one look of one network.
+        """
+        raise InputError(f"{type(self).__name__} does not answer by one look, so there is no one look to analyse")
 
 
 def compose(

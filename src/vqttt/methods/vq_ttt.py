@@ -6,6 +6,8 @@ afresh, or as the blind restorer has it -> guard -> reset or carry on.
 
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from math import isfinite, log
 from pathlib import Path
@@ -195,6 +197,26 @@ class VQTTT(Method):
 
     def filtered(self, inputs: Inputs, base: Generation) -> Image:
         """Show one picture through the kernel; an episodic method tunes on it first."""
+        with self._tuned(inputs, base) as seen:
+            return self.model.to_image(self.model.pixels(seen).pixels[0])
+
+    @contextmanager
+    def seen(self, inputs: Inputs, base: Generation) -> Iterator[Inputs]:
+        """Attach the adapters and yield the one sample through the kernel, or restored (see `Method.seen`)."""
+        before = Outcome.of(base)
+        if not self._uncertain(before):
+            yield inputs
+            return
+        with ExitStack() as attached:
+            tuned = attached.enter_context(self._tuned(inputs, base))
+            if self._worse(Outcome.of(self.model.generate(tuned, self.max_new_tokens)), 0, before, 0):
+                attached.close()
+                tuned = inputs
+            yield tuned
+
+    @contextmanager
+    def _tuned(self, inputs: Inputs, base: Generation) -> Iterator[Inputs]:
+        """Attach the adapters and yield one sample as the tuned network, or the restorer, has it; no gate, no guard."""
         if not self.online:
             self._tune_and_answer(inputs, base)
         assert self.tuner is not None
@@ -202,9 +224,10 @@ class VQTTT(Method):
         if self.config.restore:
             mended = answers_when_restored(self.model, inputs, self.max_new_tokens)
             if mended.entropies[0] < self._generate(tuned).entropies[0]:
-                return self.model.to_image(self.model.pixels(restored(self.model, inputs)).pixels[0])
+                yield restored(self.model, inputs)
+                return
         with torch.no_grad(), self.tuner.adapters.applied(tuned) as seen:
-            return self.model.to_image(self.model.pixels(seen).pixels[0])
+            yield seen
 
     def _new_tuner(self, sets: int | None) -> Tuner:
         tuner = Tuner(self.model, self.config, sets=sets, seed=self.seed)

@@ -15,13 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vqttt.errors import InputError
 from vqttt.models.batch import Generation, Inputs, Shown
 from vqttt.models.blocks import Part
+from vqttt.models.decoder import Decoder, ImageTokens
 from vqttt.models.pictures import Pictures
 from vqttt.types import Image
 
 __all__ = [
+    "Decoder",
     "Generation",
+    "ImageTokens",
     "Inputs",
     "Model",
     "Part",
@@ -113,6 +117,27 @@ class Model(ABC):
     @abstractmethod
     def answer_tokens(self, text: str) -> list[int]:
         """Return the tokens of a text as an answer, without those that begin or end one."""
+
+    def word(self, token: int) -> str:
+        """Return a token of the vocabulary as text; by default its number."""
+        return str(token)
+
+    @property
+    def decoder(self) -> Decoder:
+        """The language model, opened up for analyses.
+
+        Raises:
+            InputError: if the family does not expose it.
+        """
+        raise InputError(f"{self.name} does not expose its language model, so there is nothing to analyse in it")
+
+    def image_tokens(self, inputs: Inputs) -> ImageTokens:
+        """Say where the text finds the pictures.
+
+        Raises:
+            InputError: if the family does not expose it, or no sample shows a picture.
+        """
+        raise InputError(f"{self.name} does not expose which of its tokens are pictures")
 
     @abstractmethod
     def to_image(self, pixels: Tensor) -> Image:

@@ -117,6 +117,10 @@ class FakeModel(Model):
             logits=logits,
         )
 
+    def word(self, token: int) -> str:
+        """Return one of the five."""
+        return WORDS[token]
+
     def answer_tokens(self, text: str) -> list[int]:
         """Return a token a word; a word that it does not know is one of its own, by checksum."""
         words = text.lower().split()

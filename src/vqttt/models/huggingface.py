@@ -17,13 +17,15 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from vqttt.errors import InputError
 from vqttt.models.base import Generation, Inputs, Model, Part, Pictures, Shown
 from vqttt.models.blocks import find_blocks, find_targets
+from vqttt.models.decoder import Decoder, ImageTokens, find_decoder, square
 from vqttt.types import Image
 
 
 class HuggingFaceModel(Model):
     """What all families in transformers share; as it stands it serves those of one picture of one size a prompt.
 
-    A family whose pictures are laid out otherwise overrides `view` and `with_view`, `packed`, and `row_owner`.
+    A family whose pictures are laid out otherwise overrides `view` and `with_view`, `packed`, and `row_owner`, and for
+    analyses `image_keys` and `token_grids`.
 
     Attributes:
         nested: whether the processor wants a list of pictures for each sample.
@@ -206,6 +208,44 @@ class HuggingFaceModel(Model):
         """Return the tokenizer's, no special ones among them."""
         tokens: list[int] = self.processor.tokenizer(text, add_special_tokens=False).input_ids
         return tokens
+
+    def word(self, token: int) -> str:
+        """Return the tokenizer's text."""
+        return str(self.processor.tokenizer.decode([token])).strip()
+
+    @property
+    def decoder(self) -> Decoder:
+        """The language model, found by search."""
+        return find_decoder(self.network)
+
+    def image_tokens(self, inputs: Inputs) -> ImageTokens:
+        """Say where the text finds the pictures (see `Model.image_tokens`)."""
+        keys = self.image_keys(inputs) if "pixel_values" in inputs.tensors else None
+        if keys is None or not keys.any():
+            raise InputError("there is no picture to look at")
+        return ImageTokens(keys=keys, grids=self.token_grids(inputs, keys.sum(1).tolist()))
+
+    def image_keys(self, inputs: Inputs) -> Tensor:
+        """Mark what the text attends to that is a picture's, (N, K); by default the prompt's image tokens."""
+        return inputs.tensors["input_ids"].eq(self.network.config.image_token_id)
+
+    def token_grids(self, inputs: Inputs, counts: Sequence[int]) -> list[Tensor | None]:
+        """Return the `ImageTokens.grids` of a batch whose samples have so many image tokens.
+
+        By default a sample's are shared out among its pictures evenly, and `token_grid` says how those of one lie.
+        """
+        pixels, owner, mask = self.pixels(inputs)
+        real = torch.ones_like(owner, dtype=torch.bool) if mask is None else mask.flatten(1).any(1)
+        grids: list[Tensor | None] = [None] * len(pixels)
+        for n, count in enumerate(counts):
+            own = ((owner == n) & real).nonzero()[:, 0].tolist()
+            for picture, run in zip(own, torch.arange(count).tensor_split(max(len(own), 1)), strict=False):
+                grids[picture] = self.token_grid(run)
+        return grids
+
+    def token_grid(self, tokens: Tensor) -> Tensor | None:
+        """Return one picture's run of tokens by rows and columns; by default they are a square or have no places."""
+        return square(tokens)
 
     def to_image(self, pixels: Tensor) -> Image:
         """Undo the image processor's normalisation, clipped to what a picture can show."""

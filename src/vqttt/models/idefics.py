@@ -11,6 +11,7 @@ from PIL import Image as PILImage
 from torch import Tensor
 
 from vqttt.models.base import Inputs, Pictures
+from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
 
 
@@ -40,3 +41,19 @@ class Idefics(HuggingFaceModel):
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
         """Every tensor has a row a sample."""
         return {}
+
+    def image_keys(self, inputs: Inputs) -> Tensor:
+        """Mark the latents of each picture, or its patches, that are not of a picture of zeros."""
+        real = (inputs.tensors["pixel_values"] != 0).flatten(2).any(2)
+        return real.repeat_interleave(self._tokens_a_picture, 1)
+
+    def token_grid(self, tokens: Tensor) -> Tensor | None:
+        """Latents of the resampler have no places; without it there is a class token before the patches."""
+        return None if self.network.config.use_resampler else square(tokens[1:])
+
+    @property
+    def _tokens_a_picture(self) -> int:
+        config = self.network.config
+        vision = config.vision_config
+        patches: int = (vision.image_size // vision.patch_size) ** 2
+        return int(config.perceiver_config.resampler_n_latents) if config.use_resampler else patches + 1

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vqttt.models.base import Inputs, Pictures
+from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
 
 
@@ -45,6 +46,10 @@ class Idefics2(HuggingFaceModel):
         """The vision encoder is given the pictures that are not of zeros."""
         pixels, owner, _ = self.pixels(inputs)
         return owner[_real(pixels)]
+
+    def token_grid(self, tokens: Tensor) -> Tensor | None:
+        """The latents of Idefics2's perceiver have no places; Idefics3 and SmolVLM merge patches in squares."""
+        return None if hasattr(self.network.config, "perceiver_config") else square(tokens)
 
 
 def _real(pixels: Tensor) -> Tensor:

@@ -4,6 +4,7 @@
 fit a grid, which leaves black margins about it.
 """
 
+from collections.abc import Sequence
 from math import ceil
 
 import torch
@@ -46,12 +47,52 @@ class LlavaNext(HuggingFaceModel):
         counts = [1 if grid is None else 1 + grid.numel() // side**2 for grid in self._grids(inputs)]
         return inputs.owner.repeat_interleave(torch.tensor(counts, device=self.device))
 
+    def token_grids(self, inputs: Inputs, counts: Sequence[int]) -> list[Tensor | None]:
+        """An overview, then the tiles as one picture less its margins, with one token more at the end of each row.
+
+        Where a large picture's tiles were shrunk to fewer tokens, as in LLaVA-OneVision, only its overview has places.
+        """
+        tiles, side = inputs.tensors["pixel_values"].shape[1], self._patches
+        starts, grids = [0] * inputs.count, list[Tensor | None]()
+        pictures = list(zip(inputs.owner.tolist(), inputs.tensors["image_sizes"].tolist(), strict=True))
+        for (sample, size), tiled in zip(pictures, self._tiled(inputs), strict=True):
+            overview = starts[sample] + torch.arange(side**2).view(side, side)
+            cut, length = self._tile_grids(size, starts[sample] + side**2) if tiled else ([], 1)
+            starts[sample] += side**2 + length
+            grids += [overview, *cut, *[None] * (tiles - 1 - len(cut))]
+        whole = [starts[sample] == counts[sample] for sample, _ in pictures]
+        return [grid if n % tiles == 0 or whole[n // tiles] else None for n, grid in enumerate(grids)]
+
+    def _tile_grids(self, size: Sequence[int], start: int) -> tuple[list[Tensor], int]:
+        """Number the tokens of a picture's tiles from `start`; also returns how many there are, row ends included."""
+        rows, columns = (edge // self._side for edge in self._resolution(size))
+        side = self._patches
+        whole = torch.full((rows * side, columns * side), -1)
+        inner = whole[_unpadded(size, rows * side, columns * side)]
+        height, width = inner.shape
+        inner.copy_(start + torch.arange(height * (width + 1)).view(height, width + 1)[:, :-1])
+        cut = whole.view(rows, side, columns, side).transpose(1, 2).flatten(0, 1)
+        return list(cut), height * (width + 1)
+
+    @property
+    def _side(self) -> int:
+        return int(self.network.config.vision_config.image_size)
+
+    @property
+    def _patches(self) -> int:
+        return self._side // int(self.network.config.vision_config.patch_size)
+
+    def _resolution(self, size: Sequence[int]) -> tuple[int, int]:
+        """Return height and width of the grid of tiles that a picture of some size is put on."""
+        rows, columns = select_best_resolution(tuple(size), self.network.config.image_grid_pinpoints)
+        return rows, columns
+
     def _grids(self, inputs: Inputs) -> list[Tensor | None]:
         """Return of each picture where on its grid of tiles it is, (rows, columns); None where it is not tiled."""
         grids: list[Tensor | None] = []
         tiled = self._tiled(inputs)
         for n, size in enumerate(inputs.tensors["image_sizes"].tolist()):
-            rows, columns = select_best_resolution(size, self.network.config.image_grid_pinpoints)
+            rows, columns = self._resolution(size)
             scale = min(rows / size[0], columns / size[1])
             height, width = (min(ceil(edge * scale), whole) for edge, whole in zip(size, (rows, columns), strict=True))
             top, left = (rows - height) // 2, (columns - width) // 2
@@ -62,6 +103,16 @@ class LlavaNext(HuggingFaceModel):
 
     def _tiled(self, inputs: Inputs) -> list[bool]:
         return [True] * len(inputs.owner)
+
+
+def _unpadded(size: Sequence[int], rows: int, columns: int) -> tuple[slice, slice]:
+    """Return which rows and columns of patches are kept of a picture (height, width), as transformers cuts them."""
+    height, width = size
+    if width * rows > height * columns:
+        cut = (rows - int(round(height * columns / width, 7))) // 2
+        return slice(cut, rows - cut), slice(None)
+    cut = (columns - int(round(width * rows / height, 7))) // 2
+    return slice(None), slice(cut, columns - cut)
 
 
 class LlavaOneVision(LlavaNext):

@@ -4,10 +4,13 @@
 zeros; a picture smaller than its tiles has black margins on the right and below.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from vqttt.models.base import Inputs, Pictures
+from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
 
 
@@ -47,3 +50,20 @@ class Mllama(HuggingFaceModel):
             return inputs.owner
         count = inputs.tensors["pixel_values"].shape[1]
         return torch.arange(inputs.count, device=self.device).repeat_interleave(count)
+
+    def image_keys(self, inputs: Inputs) -> Tensor:
+        """Mark the class token and the patches of each tile that is not padding."""
+        real = inputs.tensors["aspect_ratio_mask"].flatten(1).bool()
+        return real.repeat_interleave(self._patches + 1, 1)
+
+    def token_grids(self, inputs: Inputs, counts: Sequence[int]) -> list[Tensor | None]:
+        """Each tile that is not padding, be it black all over, has a class token and its patches."""
+        real = inputs.tensors["aspect_ratio_mask"].flatten(1).bool()
+        starts = (real.cumsum(1) - 1) * (self._patches + 1) + 1
+        pairs = zip(starts.flatten().tolist(), real.flatten().tolist(), strict=True)
+        return [square(start + torch.arange(self._patches)) if shown else None for start, shown in pairs]
+
+    @property
+    def _patches(self) -> int:
+        vision = self.network.config.vision_config
+        return int(vision.image_size // vision.patch_size) ** 2

@@ -5,6 +5,8 @@ which for a picture are the same. The vision blocks are given the sequence itsel
 it in the order of windows, which never cross from one picture into the next.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -44,6 +46,17 @@ class QwenVL(HuggingFaceModel):
         if "pixel_values" not in inputs.tensors:
             return inputs.owner
         return inputs.owner.repeat_interleave(torch.tensor(self._lengths(inputs), device=self.device))
+
+    def token_grids(self, inputs: Inputs, counts: Sequence[int]) -> list[Tensor | None]:
+        """A token is of patches merged two by two; smaller pictures are padded with none on the right and below."""
+        shapes = [(rows // self._sizes[0], columns // self._sizes[0]) for rows, columns in self._grids(inputs)]
+        height, width = (max(edges) for edges in zip(*shapes, strict=True))
+        numbers = torch.cat([torch.arange(count) for count in counts])
+        runs = torch.split(numbers, [rows * columns for rows, columns in shapes])
+        return [
+            pad(run.view(rows, columns), (0, width - columns, 0, height - rows), value=-1)
+            for run, (rows, columns) in zip(runs, shapes, strict=True)
+        ]
 
     def _grids(self, inputs: Inputs) -> list[tuple[int, int]]:
         return [(rows, columns) for _, rows, columns in inputs.tensors["image_grid_thw"].tolist()]

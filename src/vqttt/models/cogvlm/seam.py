@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedConfig
 
 from vqttt.errors import ModelError
+from vqttt.models.batch import Inputs
 from vqttt.models.cogvlm.config import CogVLMConfig, read_config
+from vqttt.models.cogvlm.language import VISION
 from vqttt.models.cogvlm.network import CogVLMForCausalLM
 from vqttt.models.cogvlm.processor import CogVLMProcessor
+from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
 
 VICUNA = "lmsys/vicuna-7b-v1.5"
@@ -54,6 +57,14 @@ class CogVLM(HuggingFaceModel):
         """The tower's blocks."""
         network: Any = self.network
         return list(network.model.vision.transformer.layers)
+
+    def image_keys(self, inputs: Inputs) -> Tensor:
+        """Mark the prompt's places of a picture."""
+        return inputs.tensors["token_type_ids"] == VISION
+
+    def token_grid(self, tokens: Tensor) -> Tensor | None:
+        """The patches come between a begin and an end of image."""
+        return square(tokens[1:-1])
 
 
 def _tokenizer(source: str, given: str | None, config: CogVLMConfig, hub: dict[str, Any]) -> Any:
