@@ -11,7 +11,7 @@ ROOMS = [
     "models", "spectrum", "kernels", "views", "bank", "predictor", "adapters", "peft_export",
     "objectives", "features", "likelihood", "methods", "bench", "scoring", "tasks", "stats", "perception", "paradox",
     "remedies",
-    "provenance", "runfolder", "batches", "examples", "study", "configfile", "estimate", "compare",
+    "provenance", "runfolder", "batches", "examples", "study", "configfile", "estimate", "compare", "integrations",
     "tables", "reported", "figures", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -176,9 +176,7 @@ def answer_untuned(
         good = [one for name, one in asked.items() if name not in errors]
         answered = _answer_together(good, model, max_new_tokens)
     if isinstance(answered, Exception):
-        raise VQTTTError(
-            f"the model answers these samples alone but not together; a smaller batch may do: {answered}"
-        )
+        raise VQTTTError(f"the model answers these samples alone but not together; a smaller batch may do: {answered}")
     return answered, errors
 
 
