@@ -46,28 +46,6 @@ def option_likelihoods(model: Model, inputs: Inputs, options: Sequence[Sequence[
     return found
 
 
-@torch.no_grad()
-def continuations(model: Model, inputs: Inputs, texts: Sequence[str]) -> list[tuple[float, bool]]:
-    """Return the mean log-probability of a token of each text as the answer's beginning, and whether it is greedy.
-
-    Args:
-        model: any.
-        inputs: N encoded samples.
-        texts: one for each of them.
-
-    Raises:
-        ValueError: if a text has no token.
-    """
-    tokens = [model.answer_tokens(text) for text in texts]
-    if not all(tokens):
-        raise ValueError("a text has no token; an empty one cannot be an answer")
-    given, mask = _padded(tokens, model.device)
-    log_p = model.answer_logits(inputs, given).log_softmax(-1)
-    of_text = torch.where(mask, log_p.gather(-1, given[..., None])[..., 0], 0.0).sum(1) / mask.sum(1)
-    greedy = ((log_p.argmax(-1) == given) | ~mask).all(1)
-    return list(zip(of_text.tolist(), greedy.tolist(), strict=True))
-
-
 def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Put rows of tokens into one tensor (N, T), padded on the right, with a mask of what is no padding."""
     longest = max(map(len, rows))

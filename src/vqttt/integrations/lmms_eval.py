@@ -4,13 +4,12 @@ Every setting is in `--model_args`, since the key of lmms-eval's response cache 
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import torch
 from lmms_eval.api.model import lmms
@@ -23,9 +22,8 @@ from tqdm import tqdm
 from vqttt.errors import InputError, UnsupportedError
 from vqttt.images import SAVE_OPTIONS, from_pillow, load_image
 from vqttt.integrations.settings import Limits, Settings
-from vqttt.integrations.stream import Question, Stream
+from vqttt.integrations.stream import Load, Question, Stream
 from vqttt.models import MODELS
-from vqttt.stats import BASELINE
 from vqttt.types import Image
 
 MANIFEST = ModelManifest(
@@ -34,8 +32,6 @@ MANIFEST = ModelManifest(
     chat_class_path=f"{__name__}.ChatVQTTT",
 )
 """What the entry point in the group `lmms_eval.models` offers."""
-
-T = TypeVar("T")
 
 _MARK = "<image>"
 """What some tasks write into a text where a picture belongs; the model's own template puts pictures first."""
@@ -110,7 +106,7 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
         read = [self._read(request) for request in requests]
         answers: list[str] = []
         with tqdm(total=len(read), disable=self.rank != 0, desc="vqttt") as bar:
-            for (task, tokens), batch in self._batches(read, attrgetter("kind")):
+            for (task, tokens), batch in self._batches(read):
                 stream = self._stream(task, [one.doc_id for one in batch])
                 texts = stream.answer([one.question for one in batch], tokens)
                 answers += [one.limits.cut(text) for one, text in zip(batch, texts, strict=True)]
@@ -118,29 +114,12 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
         return answers
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
-        """Return for each request the mean loss of its continuation, as lmms-eval's own models do, and if it is greedy.
+        """Refuse: lmms-eval 0.7.3 makes text of what this returns (`unwrap_generation_output`), and cannot score that.
 
         Raises:
-            UnsupportedError: if a method tunes: a likelihood is the untuned model's; or as `generate_until`.
+            UnsupportedError: always.
         """
-        if self.settings.method != BASELINE:
-            raise UnsupportedError(
-                f"this task compares likelihoods, which are the untuned model's: method={BASELINE}, "
-                f"not {self.settings.method}"
-            )
-        if any(len(request.args) != 6 for request in requests):
-            raise UnsupportedError("acc_mutual_info wants a question without its pictures; choose another metric")
-        found: list[tuple[float, bool]] = []
-        with tqdm(total=len(requests), disable=self.rank != 0, desc="vqttt") as bar:
-            for task, batch in self._batches([request.args for request in requests], itemgetter(4)):
-                texts = [
-                    text if isinstance(text, str) else text(self.task_dict[task][split][doc_id])
-                    for _, text, _, doc_id, _, split in batch
-                ]
-                questions = [self._question(text, visuals, *place) for text, _, visuals, *place in batch]
-                found += self._stream(task).losses(questions, texts)
-                bar.update(len(batch))
-        return found
+        raise UnsupportedError("tasks that compare likelihoods cannot be asked: lmms-eval 0.7.3 cannot score them")
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
         """Refuse: each question here stands alone.
@@ -161,22 +140,13 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
     def _read(self, request: Any) -> _Request:
         """Read a request of lmms-eval's chat tasks."""
         _, messages, wanted, doc_id, task, split = request.args
-        question = Question(id=f"{task}:{doc_id}", load=partial(self._load_messages, messages, doc_id, task, split))
-        return self._request(task, doc_id, question, wanted)
+        return self._request(task, doc_id, partial(self._load_messages, messages, doc_id, task, split), wanted)
 
-    def _request(self, task: str, doc_id: int, question: Question, wanted: dict[str, Any]) -> _Request:
+    def _request(self, task: str, doc_id: int, load: Load, wanted: dict[str, Any]) -> _Request:
         limits = Limits.parse(wanted, self.settings)
         if limits.drawn:
             self._warn(f"{task} asks for {limits.drawn}; answers are greedy")
-        return _Request(task=task, doc_id=doc_id, question=question, limits=limits)
-
-    def _question(self, text: str, visuals: Any, doc_id: int, task: str, split: str) -> Question:
-        return Question(id=f"{task}:{doc_id}", load=partial(self._load_visuals, text, visuals, doc_id, task, split))
-
-    def _load_visuals(self, text: str, visuals: Any, doc_id: int, task: str, split: str) -> tuple[list[Image], str]:
-        shown = (visuals(self.task_dict[task][split][doc_id]) if visuals else None) or []
-        pictures = [_picture(visual) for visual in (shown if isinstance(shown, list | tuple) else [shown])]
-        return pictures, _unmarked(text, pictures)
+        return _Request(task=task, doc_id=doc_id, question=Question(id=f"{task}:{doc_id}", load=load), limits=limits)
 
     def _load_messages(self, messages: Any, doc_id: int, task: str, split: str) -> tuple[list[Image], str]:
         pictures: list[Image] = []
@@ -196,14 +166,14 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
                     raise UnsupportedError(f"{task} shows a {part['type']}; vqttt answers questions about pictures")
         return pictures, _unmarked("\n".join(texts), pictures)
 
-    def _batches(self, requests: Sequence[T], kind: Callable[[T], Any]) -> Iterator[tuple[Any, list[T]]]:
+    def _batches(self, read: Sequence[_Request]) -> Iterator[tuple[tuple[str, int], list[_Request]]]:
         """Part requests into batches of one kind each, without changing their order."""
-        for which, some in groupby(requests, key=kind):
+        for kind, some in groupby(read, key=lambda one: one.kind):
             alike = list(some)
             for start in range(0, len(alike), self.settings.batch_size):
-                yield which, alike[start : start + self.settings.batch_size]
+                yield kind, alike[start : start + self.settings.batch_size]
 
-    def _stream(self, task: str, doc_ids: Sequence[int] = ()) -> Stream:
+    def _stream(self, task: str, doc_ids: Sequence[int]) -> Stream:
         """Return a task's stream; a method that learns begins anew with every task."""
         if task not in self._streams:
             self._streams[task] = Stream(self.model, self.settings)
@@ -226,13 +196,19 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
 
 
 class SimpleVQTTT(ChatVQTTT):
-    """The same for lmms-eval's simple tasks (`--force_simple`), which alone ask for likelihoods."""
+    """The same for lmms-eval's simple tasks (`--force_simple`)."""
 
     is_simple = True
 
     def _read(self, request: Any) -> _Request:
         text, wanted, visuals, doc_id, task, split = request.args
-        return self._request(task, doc_id, self._question(text, visuals, doc_id, task, split), wanted)
+        load = partial(self._load_visuals, text, visuals, doc_id, task, split)
+        return self._request(task, doc_id, load, wanted)
+
+    def _load_visuals(self, text: str, visuals: Any, doc_id: int, task: str, split: str) -> tuple[list[Image], str]:
+        shown = (visuals(self.task_dict[task][split][doc_id]) if visuals else None) or []
+        pictures = [_picture(visual) for visual in (shown if isinstance(shown, list | tuple) else [shown])]
+        return pictures, _unmarked(text, pictures)
 
 
 def _picture(visual: Any) -> Image:

@@ -3,20 +3,18 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import torch
+from typing import TypeAlias
 
 from vqttt.batches import Asked, answer_untuned
 from vqttt.degradations import degrade, image_seed
 from vqttt.errors import UnsupportedError
 from vqttt.integrations.settings import Settings
-from vqttt.likelihood import continuations
 from vqttt.models.base import Model
 from vqttt.restorers import restore
 from vqttt.types import Answer, Image
 
-FAILED_LOSS = (float("inf"), False)
-"""In place of the loss of a text after a question that failed."""
+Load: TypeAlias = Callable[[], tuple[list[Image], str]]
+"""Returns the undegraded pictures of a question and its text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +23,11 @@ class Question:
 
     Attributes:
         id: stable between runs; with the settings' seed and a picture's place it decides what is drawn for a picture.
-        load: returns the undegraded pictures and the text, when they are needed.
+        load: called when pictures and text are needed.
     """
 
     id: str
-    load: Callable[[], tuple[list[Image], str]]
+    load: Load
 
 
 class Stream:
@@ -72,28 +70,6 @@ class Stream:
         self.seconds += time.perf_counter() - began
         return [texts.get(str(place), "") for place in range(len(questions))]
 
-    def losses(self, questions: Sequence[Question], texts: Sequence[str]) -> list[tuple[float, bool]]:
-        """Return each text's mean loss a token as its question's answer, in nats, and whether it is the greedy one.
-
-        It is the untuned model's. Raises as `answer`.
-        """
-        began = time.perf_counter()
-        found = dict[str, tuple[float, bool]]()
-        for some in _with_and_without(self._loaded(questions)):
-            together = self._losses(some, texts)
-            if isinstance(together, Exception):  # one of them is to blame
-                for place, one in some.items():
-                    alone = self._losses({place: one}, texts)
-                    if isinstance(alone, Exception):
-                        self._fail([f"the model cannot answer this: {alone}"])
-                    else:
-                        found |= alone
-            else:
-                found |= together
-        self.answered += len(found)
-        self.seconds += time.perf_counter() - began
-        return [found.get(str(place), FAILED_LOSS) for place in range(len(questions))]
-
     def _loaded(self, questions: Sequence[Question]) -> dict[str, Asked]:
         """Load, degrade and restore; returns by its place in the batch each question that did not fail."""
         asked = dict[str, Asked]()
@@ -129,15 +105,6 @@ class Stream:
         self.rolled_back += sum(answer.rolled_back for answer in answers)
         self.changed += sum(answer.answer != answer.base_answer for answer in answers)
         return dict(zip((place for place in asked if place not in errors), answers, strict=True))
-
-    @torch.no_grad()
-    def _losses(self, asked: dict[str, Asked], texts: Sequence[str]) -> dict[str, tuple[float, bool]] | Exception:
-        try:
-            inputs = self.model.encode([one.shown for one in asked.values()], [one.text for one in asked.values()])
-            found = continuations(self.model, inputs, [texts[int(place)] for place in asked])
-        except Exception as error:  # whatever a processor or a network may raise over a question
-            return error
-        return {place: (-log_p, greedy) for place, (log_p, greedy) in zip(asked, found, strict=True)}
 
     def _fail(self, reasons: Sequence[str]) -> None:
         self.failed += len(reasons)
