@@ -137,7 +137,7 @@ class Limits:
             max_new_tokens=min(lengths, default=DEFAULT_TOKENS),
             until=(until,) if isinstance(until, str) else tuple(until),
             drawn=", ".join(
-                f"{name}={wanted[name]}" for name, greedy in _GREEDY.items() if wanted.get(name, 0) > greedy
+                f"{name}={wanted[name]}" for name, greedy in _GREEDY.items() if (wanted.get(name) or 0) > greedy
             ),
         )
 
