@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import torch
 
-from tests.lmms_eval.conftest import TASKS
+from tests.lmms_eval.questions import TASKS, write
 from vqttt.images import save_image
 from vqttt.models import load_model
 from vqttt.report import load_records
@@ -43,9 +43,9 @@ def command(folder: Path, arguments: str, out: str) -> tuple[str, list[str], flo
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, write) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("harness")
-    write(made, COUNT, {})
+    write(made, COUNT)
     return made
 
 

@@ -9,7 +9,7 @@ from lmms_eval.models import get_model
 from lmms_eval.tasks import TaskManager
 from loguru import logger
 
-from tests.lmms_eval.conftest import TASKS
+from tests.lmms_eval.questions import TASKS, write
 from vqttt.degradations import degrade, image_seed
 from vqttt.errors import InputError, UnknownNameError, UnsupportedError
 from vqttt.models import load_model
@@ -28,14 +28,14 @@ def manager() -> TaskManager:
 
 
 @pytest.fixture
-def evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write, manager):
+def evaluate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager):
     """Return what runs tasks on a small table; it gives results, samples by task, and what was logged."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "home")
 
     def run(arguments: str, *tasks: str, pictures: dict[int, bytes | None] | None = None, **options):
-        write(tmp_path, COUNT, pictures or {})
+        write(tmp_path, COUNT, pictures)
         said: list[str] = []
         sink = logger.add(lambda message: said.append(str(message)), level="INFO")
         try:
