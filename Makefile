@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+HARNESS := .venv-lmms
 READY := $(VENV)/.ready
 
-.PHONY: help study test check format train-embedded accuracy screenshot
+.PHONY: help study test check lmms-eval format train-embedded accuracy screenshot
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -31,6 +32,20 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m 'not slow'
+
+# An environment of its own, which sees what is in .venv and adds lmms-eval with what that needs: it pins other versions
+# of some packages, and PyTorch need not be there twice.
+$(HARNESS)/.ready: $(READY)
+	$(PYTHON) -m venv --clear $(HARNESS)
+	$(BIN)/python -c "import sysconfig; print(f'import site; site.addsitedir({sysconfig.get_path(\"purelib\")!r})')" \
+		> "$$($(HARNESS)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/base.pth"
+	$(HARNESS)/bin/python -m pip install --quiet --upgrade pip
+	$(HARNESS)/bin/python -m pip install --quiet --editable '.[lmms-eval]'
+	touch $@
+
+## make lmms-eval       the plug-in for lmms-eval, run by that package's own command
+lmms-eval: $(HARNESS)/.ready
+	$(HARNESS)/bin/python -m pytest -p no:cacheprovider -o filterwarnings= tests/lmms_eval
 
 ## make format          format and mend what ruff can mend
 format: $(READY)

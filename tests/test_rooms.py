@@ -12,7 +12,7 @@ ROOMS = [
     "objectives", "features", "likelihood", "methods", "bench", "scoring", "tasks", "stats", "perception", "paradox",
     "remedies", "maps", "costs",
     "provenance", "store", "runfolder", "batches", "examples", "plan", "desk", "engines", "study",
-    "configfile", "estimate", "compare",
+    "configfile", "estimate", "compare", "integrations",
     "tables", "reported", "figures", "analysis", "report", "cli",
 ]  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))

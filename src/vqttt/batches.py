@@ -1,7 +1,7 @@
 """From samples to records: a batch is degraded, encoded and answered untuned once, then answered by each method."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from vqttt.degradations import degrade, image_seed
 from vqttt.errors import VQTTTError
 from vqttt.images import sha256
 from vqttt.methods import Method
-from vqttt.models.base import Generation, Inputs, Model
+from vqttt.models.base import Generation, Inputs, Model, Shown
 from vqttt.quality import UNMEASURED, Quality, measure
 from vqttt.restorers import restore
 from vqttt.scoring import format_score, score
@@ -95,20 +95,19 @@ class Batch:
                 reason = " ".join(str(error).split())
                 errors[sample.id] = f"degrading or restoring failed: {type(error).__name__}: {reason}"
         began = time.perf_counter()
-        answered = _answer_untuned([sample for sample in samples if sample.id in images], images, model, max_new_tokens)
-        if isinstance(answered, Exception):  # one of them is to blame: find out which
-            for sample in [sample for sample in samples if sample.id in images]:
-                alone = _answer_untuned([sample], images, model, max_new_tokens)
-                if isinstance(alone, Exception):
-                    errors[sample.id] = f"the model cannot answer this: {' '.join(str(alone).split())}"
-                    del images[sample.id]
-            answered = _answer_untuned(
-                [sample for sample in samples if sample.id in images], images, model, max_new_tokens
+        asked = {
+            sample.id: Asked(
+                shown=images[sample.id],
+                text=question_text(sample),
+                group=sample.question_type,
+                options=sample.choices,
             )
-        if isinstance(answered, Exception):
-            raise VQTTTError(
-                f"the model answers these samples alone but not together; a smaller batch may do: {answered}"
-            )
+            for sample in samples
+            if sample.id in images
+        }
+        answered, choked = answer_untuned(asked, model, max_new_tokens)
+        errors |= choked
+        images = {name: image for name, image in images.items() if name not in choked}
         seconds = (spent + time.perf_counter() - began) / max(len(images), 1)
         return cls(
             samples=samples, images=images, qualities=qualities, errors=errors, answered=answered, seconds=seconds
@@ -141,18 +140,57 @@ class Batch:
         )
 
 
-def _answer_untuned(
-    samples: Sequence[Sample], images: dict[str, Image], model: Model, max_new_tokens: int
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a model is asked.
+
+    Attributes:
+        shown: a picture, several or none.
+        text: the question, to the letter.
+        group, options: see `Inputs`.
+    """
+
+    shown: Shown
+    text: str
+    group: str = ""
+    options: tuple[str, ...] = ()
+
+
+def answer_untuned(
+    asked: Mapping[str, Asked], model: Model, max_new_tokens: int
+) -> tuple[tuple[Inputs, Generation] | None, dict[str, str]]:
+    """Encode a batch and answer it untuned; a sample that the model chokes on is set aside.
+
+    Returns:
+        The others, in order, encoded and answered (None if there are none); and by name why the rest is not.
+
+    Raises:
+        VQTTTError: if the model answers each of them alone but not all together.
+    """
+    answered, errors = _answer_together(list(asked.values()), model, max_new_tokens), dict[str, str]()
+    if isinstance(answered, Exception):  # one of them is to blame: find out which
+        for name, one in asked.items():
+            alone = _answer_together([one], model, max_new_tokens)
+            if isinstance(alone, Exception):
+                errors[name] = f"the model cannot answer this: {' '.join(str(alone).split())}"
+        good = [one for name, one in asked.items() if name not in errors]
+        answered = _answer_together(good, model, max_new_tokens)
+    if isinstance(answered, Exception):
+        raise VQTTTError(f"the model answers these samples alone but not together; a smaller batch may do: {answered}")
+    return answered, errors
+
+
+def _answer_together(
+    asked: Sequence[Asked], model: Model, max_new_tokens: int
 ) -> tuple[Inputs, Generation] | Exception | None:
-    """Encode samples and answer them untuned; returns what a model that chokes on them raised."""
-    if not samples:
+    """Encode and answer untuned; returns what a model that chokes on them raised."""
+    if not asked:
         return None
     try:
-        inputs = model.encode([images[sample.id] for sample in samples], [question_text(sample) for sample in samples])
-        groups, options = (tuple(s.question_type for s in samples), tuple(s.choices for s in samples))
-        inputs = replace(inputs, groups=groups, options=options)
+        inputs = model.encode([one.shown for one in asked], [one.text for one in asked])
+        inputs = replace(inputs, groups=tuple(a.group for a in asked), options=tuple(a.options for a in asked))
         return inputs, model.generate(inputs, max_new_tokens)
-    except (ValueError, RuntimeError, IndexError) as error:
+    except Exception as error:  # whatever a processor or a network may raise over a sample
         return error
 
 

@@ -3,7 +3,8 @@
 VQTTTError                  anything below; the command line prints it as one line and exits with status 2
 ├── InputError              a file or value that the user gave cannot be used
 │   ├── ImageError          an image that cannot be read, or is too small or too large
-│   └── UnknownNameError    a name that no registry holds; the nearest known ones are suggested
+│   ├── UnknownNameError    a name that no registry holds; the nearest known ones are suggested
+│   └── UnsupportedError    a request that no model here can be asked, such as one about a video
 ├── ModelError              a folder or id that is not a supported model
 ├── MissingExtraError       an optional part is not installed; the message names the install command
 ├── PluginError             another package's entry point that clashes, cannot be imported, or breaks its promise
@@ -37,6 +38,10 @@ class UnknownNameError(InputError):
         rest = [known_name for known_name in names if known_name not in near]
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         super().__init__(f"unknown {kind} {name!r}; {hint}known: {', '.join(near + rest)}")
+
+
+class UnsupportedError(InputError):
+    """A request of a kind that no model here can be asked."""
 
 
 class ModelError(VQTTTError):

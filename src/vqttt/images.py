@@ -68,6 +68,15 @@ def load_image(source: str | Path | bytes) -> Image:
             return _decode(stream, name)
 
 
+def from_pillow(picture: PILImage.Image) -> Image:
+    """Turn a Pillow picture into a new uint8 array of shape (H, W, 3), as `load_image` does with what a file holds."""
+    picture.load()
+    upright = picture
+    with contextlib.suppress(Exception):  # a picture is no worse for an EXIF block that makes no sense
+        upright = ImageOps.exif_transpose(picture)
+    return np.array(_to_rgb(upright))
+
+
 def save_image(image: Image, path: str | Path) -> None:
     """Write `image` to `path` in the format that its suffix names (see `SAVE_OPTIONS`).
 
@@ -153,11 +162,7 @@ def _decode(stream: BinaryIO, name: str) -> Image:
                 raise ImageError(too_large)
             if picture.format in _DRAWINGS:
                 raise ImageError(f"{name}: a vector drawing ({picture.format}); give a PNG of it")
-            picture.load()
-            upright: PILImage.Image = picture
-            with contextlib.suppress(Exception):  # a picture is no worse for an EXIF block that makes no sense
-                upright = ImageOps.exif_transpose(picture)
-            return np.array(_to_rgb(upright))
+            return from_pillow(picture)
     except ImageError:
         raise
     except PILImage.DecompressionBombError as error:

@@ -1,0 +1,1 @@
+"""Other evaluation harnesses: their questions in, this package's answers out."""

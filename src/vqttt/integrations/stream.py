@@ -1,0 +1,118 @@
+"""The questions of one task, answered in the order in which they come by one instance of a method."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from vqttt.batches import Asked, answer_untuned
+from vqttt.degradations import degrade, image_seed
+from vqttt.errors import UnsupportedError
+from vqttt.integrations.settings import Settings
+from vqttt.models.base import Model
+from vqttt.restorers import restore
+from vqttt.types import Answer, Image
+
+Load: TypeAlias = Callable[[], tuple[list[Image], str]]
+"""Returns the undegraded pictures of a question and its text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question about a picture, several or none.
+
+    Attributes:
+        id: stable between runs; with the settings' seed and a picture's place it decides what is drawn for a picture.
+        load: called when pictures and text are needed.
+    """
+
+    id: str
+    load: Load
+
+
+class Stream:
+    """Answers questions and keeps account; one that fails is answered by nothing, and the others are answered."""
+
+    def __init__(self, model: Model, settings: Settings) -> None:
+        """Begin with a method that has learned nothing yet."""
+        self.model, self.settings = model, settings
+        self.method = settings.new_method(model)
+        self.answered = self.tuned = self.rolled_back = self.changed = self.failed = 0
+        self.seconds = 0.0
+        self.reason = ""
+
+    @property
+    def learns(self) -> bool:
+        """Whether an answer depends on the questions before it."""
+        return self.method.online and not self.settings.tuned
+
+    @property
+    def account(self) -> str:
+        """What happened so far, in one line."""
+        each = self.seconds / max(self.answered + self.failed, 1)
+        failures = f", {self.failed} failed, the first: {self.reason}" if self.failed else ", none failed"
+        return (
+            f"{self.answered} answered, {self.tuned} tuned, {self.rolled_back} rolled back, "
+            f"{self.changed} answers changed, {each:.3f} s each{failures}"
+        )
+
+    def answer(self, questions: Sequence[Question], max_new_tokens: int) -> list[str]:
+        """Answer a batch.
+
+        Raises:
+            UnsupportedError: if a question is of a kind that no model here can be asked.
+        """
+        began = time.perf_counter()
+        asked, texts = self._loaded(questions), dict[str, str]()
+        self.method.max_new_tokens = max_new_tokens
+        for some in _with_and_without(asked):  # few processors take both in one batch
+            texts |= {place: answer.answer for place, answer in self._answered(some, max_new_tokens).items()}
+        self.seconds += time.perf_counter() - began
+        return [texts.get(str(place), "") for place in range(len(questions))]
+
+    def _loaded(self, questions: Sequence[Question]) -> dict[str, Asked]:
+        """Load, degrade and restore; returns by its place in the batch each question that did not fail."""
+        asked = dict[str, Asked]()
+        for place, question in enumerate(questions):
+            try:
+                pictures, text = question.load()
+                seen = [self._seen(picture, f"{question.id}:{n}") for n, picture in enumerate(pictures)]
+                asked[str(place)] = Asked(shown=seen[0] if len(seen) == 1 else seen, text=text)
+            except UnsupportedError:
+                raise
+            except Exception as error:  # whatever a task's own functions, a decoder or a restorer may raise
+                self._fail([f"{question.id}: {type(error).__name__}: {error}"])
+        return asked
+
+    def _seen(self, picture: Image, name: str) -> Image:
+        condition = self.settings.condition
+        seed = image_seed(self.settings.seed, name)
+        degraded = degrade(picture, condition.degradation, condition.severity, seed, condition.scale)
+        return restore(degraded, condition.restorer, condition.degradation)
+
+    def _answered(self, asked: dict[str, Asked], max_new_tokens: int) -> dict[str, Answer]:
+        """Answer questions that are all with pictures or all without; a method that fails forgets what it learned."""
+        try:
+            together, errors = answer_untuned(asked, self.model, max_new_tokens)
+            answers = self.method.answer(*together) if together else []
+        except Exception as error:  # a run of many hours is not to end for one batch
+            self.method.reset()
+            self._fail([f"answering failed: {type(error).__name__}: {error}"] * len(asked))
+            return {}
+        self._fail(list(errors.values()))
+        self.answered += len(answers)
+        self.tuned += sum(answer.steps > 0 for answer in answers)
+        self.rolled_back += sum(answer.rolled_back for answer in answers)
+        self.changed += sum(answer.answer != answer.base_answer for answer in answers)
+        return dict(zip((place for place in asked if place not in errors), answers, strict=True))
+
+    def _fail(self, reasons: Sequence[str]) -> None:
+        self.failed += len(reasons)
+        self.reason = self.reason or " ".join("".join(reasons[:1]).split())
+
+
+def _with_and_without(asked: dict[str, Asked]) -> list[dict[str, Asked]]:
+    """Part the questions that show pictures from those that show none."""
+    bare = {place for place, one in asked.items() if isinstance(one.shown, list) and not one.shown}
+    parts = [{place: one for place, one in asked.items() if (place in bare) is without} for without in (False, True)]
+    return [part for part in parts if part]
