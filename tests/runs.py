@@ -62,7 +62,14 @@ def write_cell(
     tuned = method != "none"
     cell = {"model": "embedded", "task": task, "degradation": degradation, "severity": severity}
     cell |= {"scale": "relative", "restorer": "none", "method": method, "seed": 0} | identity
-    rest = {"image_sha256": "", "question_type": "", "question": "", "reference": "", "base_answer": "", "answer": ""}
+    rest = {
+        "image_sha256": f"{degradation}{severity}{seed}",
+        "question_type": "",
+        "question": "",
+        "reference": "",
+        "base_answer": "",
+        "answer": "",
+    }
     rest |= {"entropy_before": 0.7, "entropy_after": 0.5, "steps": int(tuned), "rolled_back": False}
     rest |= {"seconds": 0.35 if tuned else 0.1}
     frame = frame.with_columns(**quality(degradation, severity, before, failed))

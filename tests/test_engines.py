@@ -8,16 +8,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.engines import STUDY, HopelessModel, Killer, SlowModel, assert_equal
+from vqttt.desk import Desk, Setup
 from vqttt.engines import EngineOptions
 from vqttt.engines.crew import Done, Ended, Failed, Lost, Message, Ready, dispatch
 from vqttt.errors import EngineError, InputError, UnknownNameError
 from vqttt.estimate import estimate
 from vqttt.models import load_model
-from vqttt.plan import Job
-from vqttt.study import run
+from vqttt.models.fake import FakeModel
+from vqttt.plan import Job, rounds
+from vqttt.study import IDENTITY, run
 
 SHORT = replace(STUDY, tasks=("digits",), severities=(5,))
 
@@ -61,6 +64,25 @@ def test_what_goes_wrong_in_a_worker_is_said_here(tmp_path: Path, capfd: pytest.
     with pytest.raises(EngineError, match="unknown model 'fak'; did you mean fake"):
         run(replace(SHORT, model="fak"), tmp_path / "run", engine=EngineOptions(workers=2))
     assert not multiprocessing.active_children()
+
+
+def test_a_worker_wrongly_taken_for_dead_spoils_nothing(tmp_path: Path, alone: Path) -> None:
+    setup = Setup(config=STUDY, out=str(tmp_path / "shared"), load=FakeModel)
+    slow, replacement = Desk(setup, "a"), Desk(setup, "b")
+    slow.folder.open(slow.description | {"command": ""}, IDENTITY)
+    job = rounds(STUDY)[0][1]
+    first, second = slow.run(job), replacement.run(job)
+    for _ in range(4):
+        next(first)
+    for _ in range(5):
+        next(second)
+    list(first)
+    list(second)
+    cells = sorted(path.name for path in (tmp_path / "shared" / "cells").iterdir())
+    assert len(cells) == 3
+    for name in cells:
+        ours, theirs = (pl.read_parquet(run / "cells" / name) for run in (tmp_path / "shared", alone))
+        assert ours.drop("seconds").equals(theirs.drop("seconds"))
 
 
 class Scripted:

@@ -57,8 +57,9 @@ def test_so_many_questions_find_the_difference_four_times_of_five(difference: fl
     assert 0.72 < found / 2000 < 0.84
     assert paradox.power_of(n, difference, discordant) == pytest.approx(0.8, abs=0.01)
     least = paradox.smallest_difference(n, discordant)
-    assert difference - 0.001 <= least <= difference + 0.001
-    assert paradox.power_of(n, least, discordant) >= 0.8 or least == discordant
+    assert least == pytest.approx(difference, abs=0.0011)
+    assert paradox.power_of(n, least, discordant) >= 0.8
+    assert paradox.smallest_difference(5, discordant) is None
 
 
 def test_questions_needed_rejects_what_cannot_be() -> None:
@@ -95,6 +96,7 @@ def records(scores: dict[tuple[str, int, int], list[float]]) -> pl.DataFrame:
         pl.DataFrame({"sample_id": [f"{i:03d}" for i in range(len(score))], "base_score": score, "score": score})
         .with_columns(pl.lit(value).alias(name) for name, value in constants.items())
         .with_columns(degradation=pl.lit(degradation), severity=pl.lit(severity), seed=pl.lit(seed))
+        .with_columns(image_sha256=pl.lit(f"{degradation}{severity}{seed * (degradation != 'jpeg_compression')}"))
         for (degradation, severity, seed), score in scores.items()
     )
 
@@ -119,12 +121,20 @@ def test_the_best_condition_is_not_judged_by_what_it_was_chosen_on() -> None:
 def test_redrawing_by_hand() -> None:
     cells = {("clean", 0, seed): [0.0, 0, 1, 1] for seed in (0, 1)}
     cells |= {("fog", 3, 0): [1.0, 0, 1, 0], ("fog", 3, 1): [0.0, 0, 1, 1]}
+    cells |= {("jpeg_compression", 3, seed): [1.0, 1, 1, 1] for seed in (0, 1)}  # the same picture: nothing was drawn
     row = paradox.redraws(records(cells)).row(0, named=True)
     # Sample 0 is corrected under one seed of two; samples 0 and 3 differ between seeds, in one ordered pair of two.
-    assert (row["n"], row["seeds"]) == (4, 2)
+    assert (row["n"], row["conditions"], row["seeds"]) == (4, 1, 2)
     assert row["corrected"] == pytest.approx(0.5 / 4)
     assert row["redrawn"] == pytest.approx(2 * 0.5 / 4)
     assert row["delta"] == pytest.approx(-0.5 / 4)
+
+
+def test_redrawing_takes_no_restorer_for_a_seed() -> None:
+    cells = {("clean", 0, seed): [0.0, 0] for seed in (0, 1)} | {("fog", 3, seed): [1.0, 0] for seed in (0, 1)}
+    other = records(cells).with_columns(restorer=pl.lit("median"), base_score=pl.lit(0.0))
+    row = paradox.redraws(pl.concat([records(cells), other])).row(0, named=True)
+    assert (row["seeds"], row["redrawn"]) == (2, 0)
 
 
 def test_redrawing_needs_two_seeds() -> None:

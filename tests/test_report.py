@@ -261,6 +261,15 @@ def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
     assert "first/model" in report.write_html(tmp_path).read_text()
 
 
+def test_names_of_any_length_and_with_dollars_can_be_drawn(tmp_path: Path) -> None:
+    task = r"jsonl:/somewhere/with a long name/$\frac$/validation/questions.jsonl"
+    for seed in (0, 1):
+        for degradation in ("clean", "fog+gaussian_noise+jpeg_compression+motion_blur"):
+            write_cell(tmp_path, task, degradation, 3 * (degradation != "clean"), "none", seed=seed)
+    assert "jsonl:/somewhere/with" in report.write_html(tmp_path).read_text()
+    assert any(report.write_figures(tmp_path).glob("*.pdf"))
+
+
 def test_seeds_tell_luck_from_effect(tmp_path: Path) -> None:
     for seed in (0, 1):
         for degradation, severity in CONDITIONS:

@@ -186,6 +186,7 @@ def test_examples_show_the_flips_that_records_tell_of(whole: Path) -> None:
             }
             assert gain[example["flip"]] > 0
             assert example["base_answer"] == row["base_answer"]
+            assert ("through" in example) == ("filtered" in example) == (cell["method"] != "none")
             assert example.get("clean_answer", before["base_answer"]) == before["base_answer"]
             shown += 1
     assert shown > 5

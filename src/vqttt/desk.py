@@ -138,6 +138,9 @@ def _run_together(
             folder.append(cell.key, batch.answered_by(method))
             yield len(batch.samples)
     for cell, method, _ in running:
+        if folder.finished(cell.key):  # by another worker, which was taken for dead and was not
+            folder.drop(cell.key)
+            continue
         shown = illustrator.of_method(cell.condition, method, partial(folder.rows, cell.key))
         if shown is not None:
             folder.illustrate(cell.key, cell.identity | shown)

@@ -86,7 +86,8 @@ class Illustrator:
         filtered = method.filtered(inputs, self.model.generate(inputs, self.max_new_tokens))
         words = ("sample_id", "question", "reference", "base_answer", "answer")
         shown = {name: getattr(row, name) for name in words} | {"flip": flip, "kernel": method.kernel(inputs)}
-        return shown | self._seen(row.sample_id, condition) | {"filtered": _uri(filtered)}
+        shown |= {"filtered": _uri(filtered.picture), "through": filtered.through}
+        return shown | self._seen(row.sample_id, condition)
 
     def _seen(self, sample_id: str, condition: Condition) -> dict[str, str]:
         sample = self._sample(sample_id)

@@ -58,14 +58,13 @@ def power_of(n: int, difference: float, discordant: float) -> float:
     return float(ndtr((sqrt(n) * difference - float(ndtri(1 - ALPHA / 2)) * sqrt(discordant)) / spread))
 
 
-def smallest_difference(n: int, discordant: float, power: float = 0.8) -> float:
-    """Return the smallest change, in thousandths, that `n` questions find with the chance `power`; else `discordant`.
+def smallest_difference(n: int, discordant: float, power: float = 0.8) -> float | None:
+    """Return the smallest change, in thousandths, that `n` questions find with the chance `power`, or None.
 
-    Where all that changes changes one way, that is `discordant` itself, and there is no larger change.
+    None where they are too few for any change: none is larger than `discordant`, where all answers change one way.
     """
-    steps = range(1, round(1000 * discordant))
-    found = (step / 1000 for step in steps if power_of(n, step / 1000, discordant) >= power)
-    return next(found, discordant)
+    steps = range(1, round(1000 * discordant) + 1)
+    return next((step / 1000 for step in steps if power_of(n, step / 1000, discordant) >= power), None)
 
 
 class Bin(NamedTuple):
@@ -131,15 +130,17 @@ def quality_effect(records: pl.DataFrame, by_category: bool = False) -> pl.DataF
 def headroom(records: pl.DataFrame) -> pl.DataFrame:
     """Say, by model and task, what choosing the condition would gain the untuned model over clean pictures.
 
-    Columns: accuracy when `clean`; the `best` degraded condition, and what it gains, `delta`, where it is chosen on one
-    half of the samples and judged by the other, both ways round; and the accuracy of an `oracle` that knows for every
-    sample whether the clean picture or a degraded one is answered right. The oracle uses labels, and luck: it grows
-    with the number of conditions even where quality does nothing.
+    Columns: accuracy when `clean`; the `best` degraded condition over all samples; what choosing gains, `delta`: the
+    best condition of one half of the samples, drawn at random, is judged by the other half, both ways round, and need
+    not be the same in both; and the accuracy of an `oracle` that takes for every sample the best of clean and all
+    degraded pictures. The oracle uses labels, and luck: it grows with the number of conditions even where quality does
+    nothing. Several seeds of a condition count by their mean.
     """
     rows = []
     for keys, scores, names in _grids(clean_and_degraded(records)):
         clean, degraded = scores[:, 0], scores[:, 1:]
-        halves = [np.arange(len(scores)) % 2 == side for side in (0, 1)]
+        first = np.random.default_rng(0).permutation(len(scores)) % 2 == 0
+        halves = [first, ~first]
         chosen = [int(degraded[half].mean(0).argmax()) for half in halves]
         change = np.concatenate(
             [degraded[~half, best] - clean[~half] for half, best in zip(halves, chosen, strict=True)]
@@ -171,25 +172,30 @@ def _grids(pairs: pl.DataFrame) -> Iterator[tuple[dict[str, Any], Floats, list[s
             yield keys, wide.select("clean_score", *names).to_numpy().astype(np.float64), names
 
 
+_CONDITION = ("degradation", "severity", "scale", "restorer")
+
+
 def redraws(records: pl.DataFrame) -> pl.DataFrame:
     """Compare how often degrading makes a wrong answer right with how often drawing it anew does by itself.
 
-    By model and task, over samples and conditions that were run with two seeds or more. `corrected`: right when
-    degraded, wrong when clean, as a share of all; `redrawn`: right under one seed and wrong under the other, averaged
-    over ordered pairs of seeds; `delta`, the first less the second, with its interval. A paradox that is no more than
-    luck has a difference of zero or less. Empty where there is one seed.
+    By model and task, over samples and conditions that were drawn with two seeds or more, each to another picture:
+    where nothing is random, no seed can tell. `corrected`: right when degraded, wrong when clean, as a share of all;
+    `redrawn`: right under one seed and wrong under the other, averaged over ordered pairs of seeds; `delta`, the first
+    less the second, with its interval. A paradox that is no more than luck has a difference of zero or less.
+    `conditions`: how many of them are drawn at random. Empty where there is one seed, or none is.
     """
     pairs = clean_and_degraded(records)
     if pairs.is_empty() or pairs["seed"].n_unique() < 2:
         return pl.DataFrame()
     rows = []
     for group in pairs.partition_by(["model", "task"], maintain_order=True):
-        drawn = group.group_by("sample_id", "degradation", "severity", maintain_order=True).agg(
+        drawn = group.group_by("sample_id", *_CONDITION, maintain_order=True).agg(
             right=(pl.col("base_score") >= 0.5).mean(),
             corrected=((pl.col("clean_score") < 0.5) & (pl.col("base_score") >= 0.5)).mean(),
-            seeds=pl.len(),
+            seeds=pl.col("seed").n_unique(),
+            pictures=pl.col("image_sha256").n_unique(),
         )
-        drawn = drawn.filter(pl.col("seeds") > 1)
+        drawn = drawn.filter(pl.col("seeds") > 1, pl.col("pictures") == pl.col("seeds"))
         # Of s seeds a share p right: p (1 - p) s / (s - 1) of the ordered pairs are right first and wrong then.
         drawn = drawn.with_columns(
             redrawn=pl.col("right") * (1 - pl.col("right")) * pl.col("seeds") / (pl.col("seeds") - 1)
@@ -200,7 +206,8 @@ def redraws(records: pl.DataFrame) -> pl.DataFrame:
         excess = paired_difference(by_sample["redrawn"].to_numpy(), by_sample["corrected"].to_numpy())
         rows.append(
             group.select("model", "task").row(0, named=True)
-            | {"n": len(by_sample), "seeds": int(drawn["seeds"].to_numpy().max())}
+            | {"n": len(by_sample), "conditions": drawn.select(_CONDITION).n_unique()}
+            | {"seeds": int(drawn["seeds"].to_numpy().max())}
             | {"corrected": by_sample["corrected"].mean(), "redrawn": by_sample["redrawn"].mean()}
             | {"delta": excess.value, "ci_low": excess.low, "ci_high": excess.high}
         )

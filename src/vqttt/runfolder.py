@@ -155,6 +155,9 @@ class RunFolder:
                 if frame.is_empty():
                     break
             if written != count or next(rows, None) is not None:
+                if self.finished(key):  # meanwhile, by a worker that was taken for dead
+                    self.drop(key)
+                    return
                 raise RunFolderError(
                     f"{self.store}: cell {key} has not {count} rows; does another process write to it?"
                 )
@@ -162,6 +165,10 @@ class RunFolder:
                 parts.append(Path(folder) / "all.parquet")
                 pl.scan_parquet(parts[:-1]).sink_parquet(parts[-1])
             self.store.write(f"cells/{key}.parquet", parts[-1].read_bytes())
+        self.drop(key)
+
+    def drop(self, key: str) -> None:
+        """Forget the unfinished rows of a cell, whoever wrote them."""
         for path in self._unfinished(key):
             path.unlink(missing_ok=True)
 

@@ -255,8 +255,8 @@ def clean_and_degraded(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def _seconds(records: pl.DataFrame) -> float | None:
-    """Return the mean time a sample, where any was taken."""
-    seconds = records["seconds"].drop_nulls().drop_nans().to_numpy()
+    """Return the mean time a sample that did not fail, where any was taken."""
+    seconds = records.filter(pl.col("error") == "")["seconds"].drop_nulls().drop_nans().to_numpy()
     return float(seconds.mean()) if len(seconds) else None
 
 

@@ -97,6 +97,6 @@ def _bare(axes: Any, title: str) -> None:
 
 
 def _short(text: str, longest: int = _LONGEST) -> str:
-    """Return a text on one line, in which nothing is mathematics to matplotlib."""
+    """Return a text on one line."""
     line = " ".join(text.split()) or "(nothing)"
-    return (line if len(line) <= longest else f"{line[: longest - 1]}…").replace("$", r"\$")
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"

@@ -1,5 +1,6 @@
 """Run a study."""
 
+import shlex
 import sys
 from dataclasses import replace
 from enum import StrEnum
@@ -148,8 +149,9 @@ def _estimate(config: "StudyConfig", workers: int) -> None:
 
     found = estimate(config, lambda: load_model(config.model, config.load), workers=workers)
     for task, questions in found.questions.items():
-        least = 100 * smallest_difference(questions, discordant=0.1)
-        typer.echo(f"{task}: {questions:,} questions; in one cell a change of {least:.1f} points would show")
+        least = smallest_difference(questions, discordant=0.1)
+        shown = "no change" if least is None else f"a change of {100 * least:.1f} points"
+        typer.echo(f"{task}: {questions:,} questions; in one cell {shown} would show")
     typer.echo("(four times in five, by McNemar's test, where one answer in ten changes)")
     counts = {"conditions": found.conditions, "methods": found.methods, "seeds": found.seeds}
     counts |= {"cells": found.cells, "answers": found.answers}
@@ -189,7 +191,7 @@ def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
                 typer.echo(f"{what}: {done}/{total} answers", err=True)
             bars.update(bar, completed=done, total=total, description=what)
 
-        run(config, folder, progress=advance, command=" ".join(["vqttt", *sys.argv[1:]]), engine=engine)
+        run(config, folder, progress=advance, command=shlex.join(["vqttt", *sys.argv[1:]]), engine=engine)
 
 
 def _show(out: str) -> None:

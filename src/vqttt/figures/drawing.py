@@ -38,8 +38,12 @@ VARIABLES = {
 """Which variable of the page stands for which colour, so that a figure follows the page into the dark."""
 VARIABLES |= {colour: f"--c{i}" for i, colour in enumerate(COLOURS, 1)}
 
+LONGEST = 30
+"""So many characters of a row's label are shown."""
+
 STYLE = {
     "svg.hashsalt": "vqttt",
+    "text.parse_math": False,  # names and questions are anybody's, dollars among them
     "pdf.fonttype": 42,
     "font.size": 9.5,
     "axes.titlesize": 10.5,
@@ -166,7 +170,7 @@ def offset(i: int, n: int) -> float:
 
 def rows(axes: Axes, names: Sequence[str]) -> None:
     """Label the rows of a horizontal chart from the top down."""
-    axes.set_yticks(range(len(names)), [label(name) for name in names])
+    axes.set_yticks(range(len(names)), [shortened(label(name)) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
@@ -174,7 +178,13 @@ def rows(axes: Axes, names: Sequence[str]) -> None:
 
 def margin(names: Sequence[str]) -> float:
     """Return how many inches the labels of rows take."""
-    return 0.16 + 0.077 * max(map(len, names), default=1)
+    return 0.16 + 0.077 * min(max(map(len, names), default=1), LONGEST)
+
+
+def shortened(name: str) -> str:
+    """Take from the middle of a name what is too much; its ends tell it from others."""
+    half = (LONGEST - 1) // 2
+    return name if len(name) <= LONGEST else f"{name[:half]}…{name[-half:]}"
 
 
 def arms(middle: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:

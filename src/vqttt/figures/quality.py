@@ -19,7 +19,7 @@ VERDICTS = {
 
 _CHOICE = {
     "clean": Mark(SOFT, "o", "●"),
-    "best condition": Mark(COLOURS[0], "D", "◆"),
+    "chosen condition": Mark(COLOURS[0], "D", "◆"),
     "oracle": Mark(COLOURS[2], "P", "✚"),
 }
 _DRAWN = {"by degrading": Mark(GOOD, "s", "■"), "by another seed": Mark(SOFT, "s", "■")}
@@ -64,7 +64,7 @@ def forest_panel(effect: pl.DataFrame, limits: tuple[float, float], title: str) 
 def headroom_panel(frame: pl.DataFrame, title: str) -> Panel:
     """Draw accuracy on clean pictures, under the best condition, and of an oracle, a row a task; see `headroom`."""
     names = frame["task"].to_list()
-    chosen = frame.with_columns((pl.col("clean") + pl.col("delta")).alias("best condition"))
+    chosen = frame.with_columns((pl.col("clean") + pl.col("delta")).alias("chosen condition"))
 
     def paint(axes: Axes) -> None:
         for i, row in enumerate(chosen.to_dicts()):

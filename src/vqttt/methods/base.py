@@ -1,8 +1,11 @@
 """What a method is: something that turns an encoded batch, and the untuned answers to it, into answers."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
 import torch
@@ -12,6 +15,14 @@ from vqttt.errors import InputError
 from vqttt.models.base import Generation, Inputs, Model
 from vqttt.objectives import confidence, mean_entropy
 from vqttt.types import Answer, Image
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """One picture as a tuned network is given it, and in words what it went through."""
+
+    picture: Image
+    through: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +87,8 @@ class Method(ABC):
         """Return the learned kernel for the one picture of a batch, if there is one."""
         return None
 
-    def filtered(self, inputs: Inputs, base: Generation) -> Image:
-        """Return the one picture of a batch through the learned kernel; only where `has_kernel`."""
+    def filtered(self, inputs: Inputs, base: Generation) -> Filtered:
+        """Return the one picture of a batch through what was learned; only where `has_kernel`."""
         raise AssertionError(f"{type(self).__name__} has no kernel")
 
     def seen(self, inputs: Inputs, base: Generation) -> AbstractContextManager[Inputs]:
@@ -109,6 +120,12 @@ def compose(
         )
         for n in range(len(steps))
     ]
+
+
+def histogram_entropy(texts: Sequence[str]) -> float:
+    """Return the entropy in nats of how often each text occurs."""
+    counts = Counter(texts).values()
+    return -sum(count / len(texts) * log(count / len(texts)) for count in counts)
 
 
 def finite(values: Tensor) -> bool:

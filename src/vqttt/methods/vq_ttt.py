@@ -5,11 +5,11 @@ afresh, or as the blind restorer has it -> guard -> reset or carry on.
 """
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from math import isfinite, log
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from vqttt.adapters import Adapters
-from vqttt.methods.base import Method, Outcome, compose, finite
+from vqttt.bank import BANK, members
+from vqttt.methods.base import Filtered, Method, Outcome, compose, finite, histogram_entropy
 from vqttt.methods.restoring import answers_when_restored, restored
 from vqttt.methods.search import Search
 from vqttt.methods.tuning import Tuner, TuningConfig
 from vqttt.models.base import Generation, Inputs, Model
-from vqttt.types import Answer, Image
+from vqttt.types import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,10 +196,10 @@ class VQTTT(Method):
         shown = self.tuner.adapters.kernels(inputs)
         return None if shown is None else shown[-1].tolist()
 
-    def filtered(self, inputs: Inputs, base: Generation) -> Image:
+    def filtered(self, inputs: Inputs, base: Generation) -> Filtered:
         """Show one picture through the kernel; an episodic method tunes on it first."""
-        with self._tuned(inputs, base) as seen:
-            return self.model.to_image(self.model.pixels(seen).pixels[0])
+        with self._tuned(inputs, base) as (seen, through):
+            return Filtered(self.model.to_image(self.model.pixels(seen).pixels[0]), through)
 
     @contextmanager
     def seen(self, inputs: Inputs, base: Generation) -> Iterator[Inputs]:
@@ -208,26 +209,29 @@ class VQTTT(Method):
             yield inputs
             return
         with ExitStack() as attached:
-            tuned = attached.enter_context(self._tuned(inputs, base))
+            tuned, _ = attached.enter_context(self._tuned(inputs, base))
             if self._worse(Outcome.of(self.model.generate(tuned, self.max_new_tokens)), 0, before, 0):
                 attached.close()
                 tuned = inputs
             yield tuned
 
     @contextmanager
-    def _tuned(self, inputs: Inputs, base: Generation) -> Iterator[Inputs]:
-        """Attach the adapters and yield one sample as the tuned network, or the restorer, has it; no gate, no guard."""
+    def _tuned(self, inputs: Inputs, base: Generation) -> Iterator[tuple[Inputs, str]]:
+        """Attach the adapters and yield one sample as tuning or the restorer has it, and which; no gate, no guard."""
         if not self.online:
             self._tune_and_answer(inputs, base)
         assert self.tuner is not None
-        tuned = self.search.through(inputs, self.search.choose(inputs)) if self.search else inputs
+        tuned, through = inputs, "through the learned kernel"
+        if self.search:
+            choice = self.search.choose(inputs)
+            tuned, through = self.search.through(inputs, choice), BANK.summary(members()[int(choice[0])])
         if self.config.restore:
             mended = answers_when_restored(self.model, inputs, self.max_new_tokens)
             if mended.entropies[0] < self._generate(tuned).entropies[0]:
-                yield restored(self.model, inputs)
+                yield restored(self.model, inputs), "restored blindly"
                 return
         with torch.no_grad(), self.tuner.adapters.applied(tuned) as seen:
-            yield seen
+            yield seen, through
 
     def _new_tuner(self, sets: int | None) -> Tuner:
         tuner = Tuner(self.model, self.config, sets=sets, seed=self.seed)
@@ -285,7 +289,7 @@ class VQTTT(Method):
         self._recent.extend(zip(before.texts, after.texts, strict=True))
         if not self.config.guard or len(self._recent) < self.config.window // 2:
             return False
-        untuned, tuned = (_histogram_entropy(texts) for texts in zip(*self._recent, strict=True))
+        untuned, tuned = (histogram_entropy(texts) for texts in zip(*self._recent, strict=True))
         return tuned < 0.5 * untuned
 
     def _too_certain(self, after: Outcome) -> bool:
@@ -293,8 +297,3 @@ class VQTTT(Method):
         mean = sum(after.entropies) / len(after.entropies)
         self._running_entropy = mean if self._running_entropy is None else 0.9 * self._running_entropy + 0.1 * mean
         return self._running_entropy < self.config.floor
-
-
-def _histogram_entropy(texts: tuple[str, ...]) -> float:
-    counts = Counter(texts).values()
-    return -sum(count / len(texts) * log(count / len(texts)) for count in counts)

@@ -106,7 +106,7 @@ def _told(example: dict[str, Any]) -> dict[str, Any]:
     """Say of an example what the page shows; `before` is the answer to the clean picture where that is compared."""
     cell = {name: example[name] for name in _USUAL}
     identity = json.dumps([*cell.values(), str(example.get("sample_id")), example["flip"]])
-    words = {name: str(example.get(name) or "") for name in ("sample_id", "question", "reference", "answer")}
+    words = {name: str(example.get(name) or "") for name in ("sample_id", "question", "reference", "answer", "through")}
     return {
         "id": hashlib.sha256(identity.encode()).hexdigest()[:10],
         "flip": example["flip"],

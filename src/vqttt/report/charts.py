@@ -48,7 +48,7 @@ def charts(
         "accuracy": _accuracy(records, summary),
         "forest": _forests(effect),
         "turned": _by_task(turned, lambda part, name: figures.flip_panel(part, balance, most, name)),
-        "headroom": _by_model(headroom(records), figures.headroom_panel, "Best condition and oracle"),
+        "headroom": _by_model(headroom(records), figures.headroom_panel, "Chosen condition and oracle"),
         "redraws": _by_model(redraws(records), figures.redraw_panel, "Corrected by degrading, or by chance"),
         "perception": _perception(records),
         "gains": _by_task(gains, lambda part, name: figures.gain_panel(part, drawn, reach, name)),
@@ -158,7 +158,8 @@ def _cost(overview: pl.DataFrame, drawn: dict[str, figures.Mark]) -> list[Group]
 def _calibration(records: pl.DataFrame) -> list[Group]:
     """Draw reliability and risk against coverage on degraded pictures, two panels for each model."""
     groups, drawn = [], figures.marks(methods_of(records))
-    for (model,), cells in records.filter(pl.col("degradation") != CLEAN).group_by("model", maintain_order=True):
+    answered = records.filter(pl.col("degradation") != CLEAN, pl.col("error") == "")
+    for (model,), cells in answered.group_by("model", maintain_order=True):
         answers = {
             methods_of(records)[0]: stats.untuned(cells).select(confidence="base_confidence", score="base_score")
         }

@@ -1,6 +1,7 @@
 """A run's report as files for other programs and for papers."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
@@ -44,8 +45,10 @@ def write_figures(run: Path) -> Path:
     kernels = kernel_panels(load_examples(run))
     try:
         folder.mkdir(exist_ok=True)
+        used = Counter[str]()
         for name, panel in chain(_named(contents), _of_kernels(kernels)):
-            panel.write(folder, name)
+            used[name] += 1  # names that differ only in what a file's name cannot hold
+            panel.write(folder, name if used[name] == 1 else f"{name}-{used[name]}")
     except OSError as error:
         raise RunFolderError(f"cannot write {error.filename}: {error.strerror}") from error
     return folder

@@ -21,8 +21,9 @@ def quality_table(effect: pl.DataFrame) -> Table:
 def headroom_table(frame: pl.DataFrame) -> Table:
     """Tabulate `paradox.headroom`."""
     note = "What choosing the picture's quality could gain the untuned model. Best: the degraded condition with most "
-    note += "right answers; its change from clean is measured where it was not chosen. Oracle: right if the clean "
-    note += "picture or any degraded one is; it knows the labels, and grows by luck with the number of conditions."
+    note += "right answers. Change: from clean, of the best of one half of the samples, measured on the other half. "
+    note += "Oracle: takes the best of clean and degraded pictures; it knows the labels, and grows by luck with the "
+    note += "number of conditions."
     numbers = ("n", "conditions", "clean", "best", "change", "oracle") if len(frame) else ()
     frame = frame.with_columns(pl.col("best").str.replace_all("_", " ")) if len(frame) else frame
     return tabulate("Headroom", frame, ("model", "task"), numbers, note)
@@ -31,8 +32,9 @@ def headroom_table(frame: pl.DataFrame) -> Table:
 def redraws_table(frame: pl.DataFrame) -> Table:
     """Tabulate `paradox.redraws`."""
     note = "Answers that degrading made right, of a hundred, beside those that drawing the same degradation anew with "
-    note += "another seed makes right; change is the first less the second. At or below zero, all is luck of the draw."
-    numbers = ("n", "seeds", "corrected", "redrawn", "change") if len(frame) else ()
+    note += "another seed makes right; change is the first less the second. At or below zero, all is luck of the draw. "
+    note += "Only of degradations that are drawn at random."
+    numbers = ("n", "conditions", "seeds", "corrected", "redrawn", "change") if len(frame) else ()
     return tabulate("Corrected or redrawn", frame, ("model", "task"), numbers, note)
 
 

@@ -96,7 +96,7 @@
   }
 
   function large(e) {
-    const captions = ["clean", "degraded", "through the kernel"];
+    const captions = ["clean", "degraded", e.through || "through the kernel"];
     const trio = e.pictures.map((n, i) => n === null ? null :
       element("figure", {}, image(n, captions[i]), element("figcaption", {}, captions[i])));
     const heads = BY_QUALITY.includes(e.flip) ? ["", "clean", "degraded"] : ["", "before tuning", "after tuning"];
