@@ -155,7 +155,7 @@ def test_what_the_gate_or_the_guard_leaves_is_seen_as_it_was() -> None:
         with method.seen(inputs, base) as seen:
             assert seen is inputs
             assert torch.equal(model.generate(seen, 3).logits, base.logits)
-    with pytest.raises(InputError, match="Vote does not answer by one look"):
+    with pytest.raises(InputError, match="does not answer by one look"):
         METHODS["tta"](model).seen(inputs, base)
 
 

@@ -28,7 +28,7 @@ def read_config(path: Path, preset: str = "quick") -> StudyConfig:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not TOML: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     preset = found.pop("preset", preset)
     if not isinstance(preset, str) or preset not in PRESETS:
         raise InputError(f"{_place(path, text, 'preset')}: no preset {preset!r}; there are {', '.join(PRESETS)}")

@@ -74,7 +74,7 @@ def main() -> None:
             _stop(error.format_message())
         sys.exit(2)
     if code == _INTERRUPTED:
-        typer.echo("stopped; `vqttt study` goes on where it was, by the same command", err=True)
+        typer.echo("stopped; the same command goes on where it was, or `vqttt study --resume FOLDER`", err=True)
     sys.exit(code or 0)
 
 

@@ -24,7 +24,7 @@ INK, SOFT, FAINT, GRID, CARD = "#1f2933", "#5b6672", "#c9d1da", "#e8ecf0", "#fff
 GOOD, BAD = "#0f6fb5", "#c2500a"
 # Okabe and Ito's palette without yellow, told apart by colour-blind readers; the markers differ as well.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5568e", "#b07d00", "#3a9bd9")
-MARKERS = (("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"), ("P", "✚"))
+MARKERS = (("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"), ("P", "✚"), ("X", "✖"))
 
 VARIABLES = {
     INK: "--ink",

@@ -99,7 +99,7 @@ class Method(ABC):
         Raises:
             InputError: if the answer does not come from one look of one network.
         """
-        raise InputError(f"{type(self).__name__} does not answer by one look, so there is no one look to analyse")
+        raise InputError("this method does not answer by one look, so there is no one look to analyse; choose another")
 
 
 def compose(

@@ -44,7 +44,8 @@ def what_was_run(records: pl.DataFrame) -> dict[str, Any]:
 
 def _of_quality(records: pl.DataFrame) -> dict[str, Any]:
     pairs = stats.clean_and_degraded(records)
-    found: dict[str, Any] = {"model": records["model"][0], "change": None}
+    found: dict[str, Any] = {"model": records["model"][0], "change": None, "records": len(records)}
+    found |= {"failed": int((records["error"] != "").sum())}
     if not pairs.is_empty():
         means = pairs.group_by(stats.CELL, maintain_order=True).agg(pl.col("clean_score", "base_score").mean())
         found |= {"change": stats.mean_of_cells(pairs, pl.col("base_score") - pl.col("clean_score"))}
@@ -59,7 +60,7 @@ def _of_conditions(effect: pl.DataFrame) -> dict[str, Any]:
         return {"verdicts": {}, "extremes": []}
     verdicts = dict(effect["verdict"].value_counts(sort=True).rows())
     ordered = effect.sort("delta", "task", "degradation", "severity")
-    extremes = [ordered.row(0, named=True), ordered.row(-1, named=True)]
+    extremes = [ordered.row(0, named=True), ordered.row(-1, named=True)] if len(ordered) > 1 else []
     return {"verdicts": verdicts, "helped": effect["helped"].sum(), "hurt": effect["hurt"].sum(), "extremes": extremes}
 
 

@@ -40,7 +40,7 @@ def load_records(run: Path) -> pl.DataFrame:
             raise RunFolderError(f"cannot read {file} ({reason}); remove it and run the study again") from error
     records = pl.concat(cells) if cells else pl.DataFrame(schema=_SCHEMA)
     if records.is_empty():
-        raise RunFolderError(f"{run} holds no finished cells; run `vqttt study --out {run}` first")
+        raise RunFolderError(f"{run} holds no finished cells; `vqttt study --resume {run}` goes on with what was begun")
     return stats.in_order(records)
 
 

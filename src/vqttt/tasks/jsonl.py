@@ -42,6 +42,8 @@ def samples(path: Path) -> list[Sample]:
 def _sample(line: bytes, number: int, path: Path) -> Sample:
     try:
         return _parse(json.loads(line.decode("utf-8")), number, path.parent)
+    except json.JSONDecodeError as error:
+        return _broken(path, number, f"not JSON, at character {error.colno}: {error.msg}")
     except KeyError as error:
         return _broken(path, number, f"lacks the field {error}")
     except (ValueError, TypeError, RecursionError) as error:
