@@ -138,6 +138,7 @@ def test_a_long_cell_is_finished_piece_by_piece(alone: Path, tmp_path: Path, mon
         assert frame.drop("task").rows() == runfolder._frame(rows, {}).rows()
         assert set(frame["task"]) == {"digits"}
         folder.append(key, rows)
+        (folder.store.path / "cells" / f"{key}.parquet").unlink()
         with pytest.raises(RunFolderError, match="has not 13 rows"):
             folder.finish(key, {}, 13)
         with pytest.raises(RunFolderError, match="has not 11 rows"):

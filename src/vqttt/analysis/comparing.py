@@ -24,7 +24,7 @@ class Row:
     """What was found under one condition. Layers of the language model are counted from 1.
 
     Attributes:
-        name: of the condition, and whether a method left it untuned.
+        name: of the condition.
         answer: the whole of it, greedily.
         picture: as the network is given it; tiles side by side.
         relative: attention over that for a generic instruction, a number for each part of the picture, NaN where there
@@ -94,9 +94,8 @@ def examine(
     token = answer.tokens[:1, 0]
     placed = [n for n, grid in enumerate(grids) if grid is not None]
     tokens, shares = (of_all[:, 0].tolist() for of_all in lens.top(TOP))
-    kept = ", as untuned" if seen and given is inputs else ""
     row = Row(
-        name=f"{name}{kept}",
+        name=name,
         answer=answer.texts[0],
         picture=mosaic([model.to_image(pictures[n]) for n in placed or range(len(pictures))], fill=255),
         relative=mosaic([on_grid(relative, grid) for grid in grids if grid is not None], float("nan"))
