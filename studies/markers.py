@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from vqttt.tables import Table
+
 
 def put(page: Path, name: str, text: str) -> None:
     """Replace what stands between the markers of a page.
@@ -15,3 +17,8 @@ def put(page: Path, name: str, text: str) -> None:
     if not pattern.search(old):
         raise SystemExit(f"{page} has no place for {name}")
     page.write_text(pattern.sub(lambda found: f"{found[1]}\n{text.strip()}\n\n{found[2]}", old))
+
+
+def put_table(page: Path, name: str, table: Table) -> None:
+    """Put a report's table, without its heading, between the markers of a page."""
+    put(page, name, table.markdown().partition("\n")[2])

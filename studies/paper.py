@@ -9,7 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
-from studies.markers import put
+from studies.markers import put_table
 from vqttt import report, tables
 from vqttt.paradox import headroom, redraws
 
@@ -37,14 +37,9 @@ def main() -> None:
     for name in FIGURES:
         (folder / f"{name}.svg").write_text(_on_white((drawn / f"{name}.svg").read_text()))
     records = report.load_records(arguments.run)
-    put(PAGE, "overview", _body(tables.overview_table(report.overview(records)).markdown()))
-    put(PAGE, "headroom", _body(tables.headroom_table(headroom(records)).markdown()))
-    put(PAGE, "redraws", _body(tables.redraws_table(redraws(report.load_records(arguments.redraws))).markdown()))
-
-
-def _body(table: str) -> str:
-    """Leave out a table's heading."""
-    return table.partition("\n")[2]
+    put_table(PAGE, "overview", tables.overview_table(report.overview(records)))
+    put_table(PAGE, "headroom", tables.headroom_table(headroom(records)))
+    put_table(PAGE, "redraws", tables.redraws_table(redraws(report.load_records(arguments.redraws))))
 
 
 def _on_white(svg: str) -> str:

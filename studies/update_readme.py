@@ -6,7 +6,7 @@ The accuracy table of the embedded model is measured anew with `--accuracy` (abo
 import argparse
 from pathlib import Path
 
-from studies.markers import put
+from studies.markers import put, put_table
 from studies.method import page, rows
 from training import accuracy
 from vqttt import report, tables
@@ -22,8 +22,7 @@ def main() -> None:
     parser.add_argument("--accuracy", action="store_true", help="measure the embedded model as well")
     arguments = parser.parse_args()
     records = report.load_records(arguments.run)
-    overview = tables.overview_table(report.overview(records)).markdown()
-    put(README, "study", overview.partition("\n")[2])  # without its heading
+    put_table(README, "study", tables.overview_table(report.overview(records)))
     measured = [*rows.load("main"), *rows.load("mild")]
     put(README, "method", page.methods_table(measured, lambda row: row["severity"] >= 3))
     if arguments.accuracy:

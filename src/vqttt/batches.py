@@ -17,6 +17,16 @@ from vqttt.tasks import question_text
 from vqttt.types import Answer, Condition, Image, Record, Sample
 
 
+def degraded(image: Image, condition: Condition, seed: int) -> Image:
+    """Return a picture as the degradation of a condition leaves it; `seed` is the picture's own."""
+    return degrade(image, condition.degradation, condition.severity, seed, condition.scale)
+
+
+def as_seen(image: Image, condition: Condition, seed: int) -> Image:
+    """Return a picture as a model sees it under a condition: degraded, then restored; `seed` is the picture's own."""
+    return restore(degraded(image, condition, seed), condition.restorer, condition.degradation)
+
+
 class PictureCache:
     """A task's undegraded pictures, loaded once while they fit into memory; a failure is kept like a picture."""
 
@@ -45,12 +55,11 @@ class PictureCache:
 
     def degraded(self, sample: Sample, condition: Condition, seed: int) -> Image:
         """Return the picture as the degradation of a condition leaves it."""
-        image = self.load(sample)
-        return degrade(image, condition.degradation, condition.severity, image_seed(seed, sample.id), condition.scale)
+        return degraded(self.load(sample), condition, image_seed(seed, sample.id))
 
     def seen(self, sample: Sample, condition: Condition, seed: int) -> Image:
         """Return the picture as a model sees it: degraded, then restored."""
-        return restore(self.degraded(sample, condition, seed), condition.restorer, condition.degradation)
+        return as_seen(self.load(sample), condition, image_seed(seed, sample.id))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +92,9 @@ class Batch:
         spent = 0.0
         for sample in samples:
             try:
-                degraded = pictures.degraded(sample, condition, seed)
+                before = pictures.degraded(sample, condition, seed)
                 began = time.perf_counter()
-                image = restore(degraded, condition.restorer, condition.degradation)
+                image = restore(before, condition.restorer, condition.degradation)
                 spent += time.perf_counter() - began
                 qualities[sample.id] = measure(image, pictures.load(sample))
                 images[sample.id] = image

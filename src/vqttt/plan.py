@@ -6,8 +6,8 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from vqttt.degradations import CLEAN, SCALES, SEVERITIES, check_kind
-from vqttt.errors import InputError, UnknownNameError
+from vqttt.degradations import CLEAN, SEVERITIES, check_kind, check_scale, check_severity
+from vqttt.errors import InputError
 from vqttt.methods import METHODS
 from vqttt.models import LoadOptions
 from vqttt.restorers import NONE, check_restorer
@@ -53,11 +53,9 @@ class StudyConfig:
             find_task(task)
         if not self.seeds or min(self.seeds) < 0:
             raise InputError(f"seeds are numbers from 0 on, one or more, not {self.seeds}")
-        if self.scale not in SCALES:
-            raise UnknownNameError("scale", self.scale, SCALES)
+        check_scale(self.scale)
         for severity in self.severities:
-            if severity not in SEVERITIES:
-                raise InputError(f"severity {severity} is out of range; 1 to 5 are known")
+            check_severity(severity)
         for name in ("limit", "batch", "max_new_tokens"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")

@@ -66,7 +66,12 @@ def relative_attention(
     """
     rows = chosen_layers(model, layers)
     pairs = zip(attention(model, inputs), attention(model, generic), strict=True)
-    return [asked[rows].mean(0) / plain[rows].mean(0).clamp_min(_LEAST) for asked, plain in pairs]
+    return [over_generic(asked, plain, rows) for asked, plain in pairs]
+
+
+def over_generic(asked: Tensor, plain: Tensor, rows: Sequence[int]) -> Tensor:
+    """Divide a sample's `attention` by that for a generic instruction, both averaged over some of its rows, (T,)."""
+    return asked[rows].mean(0) / plain[rows].mean(0).clamp_min(_LEAST)
 
 
 def chosen_layers(model: Model, layers: Sequence[int] | None) -> list[int]:

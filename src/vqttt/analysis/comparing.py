@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from vqttt.analysis.attention import GENERIC, attention, chosen_layers, relative_attention, with_question
+from vqttt.analysis.attention import GENERIC, attention, chosen_layers, over_generic, with_question
 from vqttt.analysis.logit_lens import logit_lens
 from vqttt.analysis.maps import Map, mosaic, on_grid
 from vqttt.methods import Method
@@ -88,8 +88,8 @@ def examine(
     base = model.generate(inputs, max_new_tokens)
     with seen(inputs, base) if seen else nullcontext(inputs) as given:
         answer = model.generate(given, max_new_tokens)
-        relative = relative_attention(model, given, with_question(model, given, [image], generic), layers)[0]
-        looking, lens = attention(model, given)[0].sum(1), logit_lens(model, given)
+        asked, plain = (attention(model, one)[0] for one in (given, with_question(model, given, [image], generic)))
+        relative, lens = over_generic(asked, plain, chosen_layers(model, layers)), logit_lens(model, given)
         pictures, grids = model.pixels(given).pixels, model.image_tokens(given).grids
     token = answer.tokens[:1, 0]
     placed = [n for n, grid in enumerate(grids) if grid is not None]
@@ -101,7 +101,7 @@ def examine(
         relative=mosaic([on_grid(relative, grid) for grid in grids if grid is not None], float("nan"))
         if placed
         else None,
-        looking=looking.tolist(),
+        looking=asked.sum(1).tolist(),
         looking_layers=[layer + 1 for layer, _ in model.decoder.looks],
         probability=lens.probability(token)[:, 0].tolist(),
         clean_probability=lens.probability(token if clean_token is None else torch.tensor([clean_token]))[

@@ -6,29 +6,28 @@ from typing import Annotated
 
 import typer
 
+from vqttt.cli.asking import Bits, Device, Dtype, ModelName, Picture, Question, Revision, Tuned, answering, method_for
 from vqttt.errors import InputError
 
 
 def analyse(
-    image: Annotated[Path, typer.Argument(help="A picture in any common format.")],
-    question: Annotated[str, typer.Argument(help="The question, without a chat template.")],
+    image: Picture,
+    question: Question,
     out: Annotated[Path | None, typer.Option(help="The figure: .png, .svg or .pdf.")] = None,
-    model: Annotated[str, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = "embedded",
+    model: ModelName = "embedded",
     degradation: Annotated[str, typer.Option(help="What happens to the picture; several joined by +.")] = "fog",
     severity: Annotated[int, typer.Option(help="1 to 5.")] = 3,
     seed: Annotated[int, typer.Option(help="Which noise, direction or clouds to draw.")] = 0,
     method: Annotated[str, typer.Option(help="How it is tuned: see `vqttt list methods`.")] = "vq-ttt",
     restorer: Annotated[str, typer.Option(help="What is done about the picture before it is tuned.")] = "none",
-    tuned: Annotated[
-        Path | None, typer.Option(help="What `vqttt tune` wrote, by the same method; applied as it is.")
-    ] = None,
+    tuned: Tuned = None,
     layer: Annotated[
         list[int] | None, typer.Option(help="Attention of this layer, from 1; may be repeated. By default of all.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="Of a checkpoint's weights: float32, bfloat16, float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="Such as cpu or cuda:1; auto spreads a checkpoint over all.")] = "",
-    bits: Annotated[int, typer.Option(help="4 or 8 to quantise a checkpoint's weights.")] = 0,
-    revision: Annotated[str, typer.Option(help="A Hub id's branch, tag or commit.")] = "",
+    dtype: Dtype = "auto",
+    device: Device = "",
+    bits: Bits = 0,
+    revision: Revision = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as one JSON object.")] = False,
 ) -> None:
     """Show where an answer looks and at which layer it appears: clean, degraded and tuned."""
@@ -36,23 +35,20 @@ def analyse(
     from vqttt.analysis.drawing import check_format
     from vqttt.degradations import CLEAN, degrade
     from vqttt.images import load_image
-    from vqttt.methods import METHODS, frozen
     from vqttt.models import LoadOptions, load_model
     from vqttt.restorers import NONE, restore
 
     options = LoadOptions(dtype=dtype, device=device, bits=bits, revision=revision)
-    if not question.strip():
-        raise InputError("the question is empty; ask something about the picture")
+    make = method_for(question, method, tuned)
     if out is None and not as_json:
         raise InputError("say where the figure goes, as in --out analysis.png, or --json for the numbers")
     if out is not None:
         check_format(out)
-    make = METHODS[method] if tuned is None else frozen(method, tuned)
     clean = load_image(image)
     degraded = degrade(clean, degradation, 0 if degradation == CLEAN else severity, seed)
     mended = restore(degraded, restorer, degradation)
     loaded = load_model(model, options)
-    try:
+    with answering():
         rows = compare(
             loaded,
             question,
@@ -61,8 +57,6 @@ def analyse(
             (method if restorer == NONE else f"{restorer}, {method}", mended, make(loaded)),
             layers=[number - 1 for number in layer] if layer else None,
         )
-    except (ValueError, RuntimeError, IndexError) as error:
-        raise InputError(f"the model cannot answer this: {' '.join(str(error).split())}") from error
     if out is not None:
         draw(rows, out, question)
     typer.echo(json.dumps({"question": question, "rows": [row.numbers() for row in rows]}) if as_json else out)

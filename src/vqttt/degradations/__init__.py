@@ -144,6 +144,18 @@ def check_kind(kind: str) -> list[str]:
     return names
 
 
+def check_scale(scale: str) -> None:
+    """Raise `UnknownNameError` unless `scale` is one of `SCALES`."""
+    if scale not in SCALES:
+        raise UnknownNameError("scale", scale, SCALES)
+
+
+def check_severity(severity: int) -> None:
+    """Raise `InputError` unless `severity` is one that degradations have."""
+    if severity not in SEVERITIES:
+        raise InputError(f"severity {severity} is out of range; 1 to 5 are known")
+
+
 def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "relative") -> Image:
     """Degrade a picture; the same arguments always give the same pixels.
 
@@ -165,8 +177,7 @@ def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "rel
     """
     check_image(image)
     names = check_kind(kind)
-    if scale not in SCALES:
-        raise UnknownNameError("scale", scale, SCALES)
+    check_scale(scale)
     if severity not in (SEVERITIES if names else [0]):
         raise InputError(f"severity {severity} of {kind} is out of range; {CLEAN} has 0, all others 1 to 5")
     if seed < 0:

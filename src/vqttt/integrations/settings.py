@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from vqttt.degradations import CLEAN, SCALES, SEVERITIES, check_kind
+from vqttt.degradations import CLEAN, check_kind, check_scale, check_severity
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.methods import METHODS, Method, frozen, savable
 from vqttt.models import LoadOptions, load_model
@@ -53,10 +53,8 @@ class Settings:
         check_kind(self.degradation)
         check_restorer(self.restorer)
         fingerprint(self.restorer)  # its weights have to be there
-        if self.scale not in SCALES:
-            raise UnknownNameError("scale", self.scale, SCALES)
-        if self.severity not in SEVERITIES:
-            raise InputError(f"severity {self.severity} is out of range; 1 to 5 are known")
+        check_scale(self.scale)
+        check_severity(self.severity)
         for name, least in (("seed", 0), ("batch_size", 1), ("max_new_tokens", 0)):
             if (value := getattr(self, name)) < least:
                 raise InputError(f"{name} must be at least {least}, not {value}")

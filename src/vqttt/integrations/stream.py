@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from vqttt.batches import Asked, answer_untuned
-from vqttt.degradations import degrade, image_seed
+from vqttt.batches import Asked, answer_untuned, as_seen
+from vqttt.degradations import image_seed
 from vqttt.errors import UnsupportedError
 from vqttt.integrations.settings import Settings
 from vqttt.models.base import Model
-from vqttt.restorers import restore
 from vqttt.types import Answer, Image
 
 Load: TypeAlias = Callable[[], tuple[list[Image], str]]
@@ -85,10 +84,7 @@ class Stream:
         return asked
 
     def _seen(self, picture: Image, name: str) -> Image:
-        condition = self.settings.condition
-        seed = image_seed(self.settings.seed, name)
-        degraded = degrade(picture, condition.degradation, condition.severity, seed, condition.scale)
-        return restore(degraded, condition.restorer, condition.degradation)
+        return as_seen(picture, self.settings.condition, image_seed(self.settings.seed, name))
 
     def _answered(self, asked: dict[str, Asked], max_new_tokens: int) -> dict[str, Answer]:
         """Answer questions that are all with pictures or all without; a method that fails forgets what it learned."""

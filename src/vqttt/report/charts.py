@@ -8,7 +8,7 @@ import polars as pl
 
 from vqttt import figures, stats
 from vqttt.figures import HeatMap, Panel
-from vqttt.paradox import headroom, redraws, reliability, risk_coverage
+from vqttt.paradox import reliability, risk_coverage
 from vqttt.perception import accuracy_by_quality
 from vqttt.stats import ALL, BASELINE, CLEAN
 from vqttt.tables import UNTUNED, label, methods_of
@@ -25,7 +25,12 @@ class Group(NamedTuple):
 
 
 def charts(
-    records: pl.DataFrame, summary: pl.DataFrame, overview: pl.DataFrame, effect: pl.DataFrame
+    records: pl.DataFrame,
+    summary: pl.DataFrame,
+    overview: pl.DataFrame,
+    effect: pl.DataFrame,
+    choice: pl.DataFrame,
+    drawn_anew: pl.DataFrame,
 ) -> dict[str, list[Group]]:
     """Choose all figures but heat maps and kernels, by section of the report; nothing is drawn yet.
 
@@ -34,6 +39,8 @@ def charts(
         summary: `stats.summarise` of the records.
         overview: `stats.overview` of the records.
         effect: `paradox.quality_effect` of the records.
+        choice: `paradox.headroom` of the records.
+        drawn_anew: `paradox.redraws` of the records.
     """
     gains = stats.gains(records).filter(pl.col("method") != BASELINE)
     gains = gains.with_columns(pl.col("corrective", "destructive") / pl.col("records"))
@@ -48,8 +55,8 @@ def charts(
         "accuracy": _accuracy(records, summary),
         "forest": _forests(effect),
         "turned": _by_task(turned, lambda part, name: figures.flip_panel(part, balance, most, name)),
-        "headroom": _by_model(headroom(records), figures.headroom_panel, "Chosen condition and oracle"),
-        "redraws": _by_model(redraws(records), figures.redraw_panel, "Corrected by degrading, or by chance"),
+        "headroom": _by_model(choice, figures.headroom_panel, "Chosen condition and oracle"),
+        "redraws": _by_model(drawn_anew, figures.redraw_panel, "Corrected by degrading, or by chance"),
         "perception": _perception(records),
         "gains": _by_task(gains, lambda part, name: figures.gain_panel(part, drawn, reach, name)),
         "flips": _by_task(gains, lambda part, name: figures.flip_panel(part, drawn, flipped, name)),

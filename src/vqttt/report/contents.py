@@ -51,6 +51,16 @@ class Contents:
         return quality_effect(self.plain)
 
     @cached_property
+    def headroom(self) -> pl.DataFrame:
+        """See `paradox.headroom`."""
+        return headroom(self.plain)
+
+    @cached_property
+    def redraws(self) -> pl.DataFrame:
+        """See `paradox.redraws`."""
+        return redraws(self.plain)
+
+    @cached_property
     def main_tables(self) -> dict[str, Table]:
         """The tables that every format has."""
         return {
@@ -67,8 +77,8 @@ class Contents:
         """All tables, by name."""
         everything = self.summary if len(self.plain) == len(self.records) else stats.summarise(self.records)
         return self.main_tables | {
-            "headroom": tables.headroom_table(headroom(self.plain)),
-            "redraws": tables.redraws_table(redraws(self.plain)),
+            "headroom": tables.headroom_table(self.headroom),
+            "redraws": tables.redraws_table(self.redraws),
             "cost": tables.cost_table(costs(self.plain, self.overview)),
             "categories": tables.category_table(self.plain),
             "calibration": tables.calibration_table(self.plain),
@@ -80,7 +90,7 @@ class Contents:
     @cached_property
     def charts(self) -> dict[str, list[Group]]:
         """All figures but heat maps and kernels, by section."""
-        return charts(self.plain, self.summary, self.overview, self.effect)
+        return charts(self.plain, self.summary, self.overview, self.effect, self.headroom, self.redraws)
 
     @cached_property
     def quality_maps(self) -> list[tuple[str, list[HeatMap]]]:
@@ -95,7 +105,7 @@ class Contents:
     @cached_property
     def findings(self) -> list[dict[str, Any]]:
         """What the opening sentences say of each model."""
-        return findings(self.plain, self.overview, self.effect)
+        return findings(self.plain, self.overview, self.effect, self.headroom, self.redraws)
 
     @cached_property
     def run(self) -> dict[str, Any]:

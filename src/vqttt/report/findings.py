@@ -5,24 +5,26 @@ from typing import Any
 import polars as pl
 
 from vqttt import stats
-from vqttt.paradox import headroom, redraws
 from vqttt.stats import ALL, BASELINE, CLEAN
 
 
-def findings(records: pl.DataFrame, overview: pl.DataFrame, effect: pl.DataFrame) -> list[dict[str, Any]]:
+def findings(
+    records: pl.DataFrame, overview: pl.DataFrame, effect: pl.DataFrame, choice: pl.DataFrame, drawn_anew: pl.DataFrame
+) -> list[dict[str, Any]]:
     """Gather the facts about each model.
 
     Args:
         records: without restorers, or all with them.
         overview: `stats.overview` of the records.
         effect: `paradox.quality_effect` of the records.
+        choice: `paradox.headroom` of the records.
+        drawn_anew: `paradox.redraws` of the records.
     """
-    best, drawn = headroom(records), redraws(records)
     return [
         _of_quality(part)
         | {"methods": _of(overview, part).filter(pl.col("task") == ALL, pl.col("method") != BASELINE).to_dicts()}
         | _of_conditions(_of(effect, part))
-        | {"headroom": _of(best, part).to_dicts(), "redraws": _of(drawn, part).to_dicts()}
+        | {"headroom": _of(choice, part).to_dicts(), "redraws": _of(drawn_anew, part).to_dicts()}
         for part in records.partition_by("model", maintain_order=True)
     ]
 
