@@ -45,12 +45,14 @@ def test_other_pictures_are_not_compared() -> None:
     with pytest.raises(InputError, match="no cell in common"):
         compare(one, other)
     assert compare(one, one)["n"].to_list() == [2]
+    assert unpaired(one, other) == {"pictures": 4}
 
 
 def test_only_what_both_runs_have_is_compared() -> None:
     whole, part = run("none", [1, 0, 1], [0, 0, 1]), run("none", [1, 0], [1, 0]).filter(degradation="fog")
     assert compare(whole, part)["n"].to_list() == [2]
-    assert unpaired(whole, part) == 1
+    assert unpaired(whole, part) == {"conditions": 1, "questions": 1}
+    assert unpaired(whole, whole) == {}
 
 
 def test_runs_with_nothing_in_common_are_an_error() -> None:

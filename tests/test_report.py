@@ -208,7 +208,7 @@ def test_text_formats(run: Path) -> None:
     assert "−" not in table.latex()
     assert pl.read_csv(report.write_csv(run)).columns[:3] == ["model", "task", "degradation"]
     console = Console(width=80, file=StringIO(), record=True)
-    for drawn in report.console_tables(report.load_records(run)):
+    for drawn in report.console(Contents(report.load_records(run))):
         console.print(drawn)
     shown = console.export_text()
     assert "vq-ttt-episodic" in shown and "gaussian noise" in shown and "…" not in shown

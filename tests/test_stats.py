@@ -10,7 +10,8 @@ from vqttt import paradox, stats
 
 def records(scores: dict[tuple[str, int, str], list[float]], base: dict[tuple[str, int], list[float]]) -> pl.DataFrame:
     """Make records of one task from scores by (degradation, severity, method)."""
-    identity = {"model": "m", "task": "t", "scale": "relative", "restorer": "none", "seed": 0, "error": ""}
+    identity = {"model": "m", "task": "t", "scale": "relative", "restorer": "none", "seed": 0}
+    identity |= {"error": "", "image_sha256": ""}
     cells = []
     for (degradation, severity, method), score in scores.items():
         ids, categories = [f"{i:03d}" for i in range(len(score))], [("even", "odd")[i % 2] for i in range(len(score))]
@@ -101,6 +102,12 @@ def test_cluster_mean_weighs_cells_equally_and_keeps_strata() -> None:
     # A constant within each task leaves nothing to chance once tasks are not mixed.
     assert stats.cluster_mean([1.0, 1.0, 0.0, 0.0], [0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1]) == (0.5, 0.5, 0.5)
     assert stats.cluster_mean([0.25], [0], [0], [0]) == (0.25, 0.25, 0.25)
+
+
+def test_one_cell_has_one_interval_wherever_it_is_shown() -> None:
+    before, after = np.random.default_rng(0).integers(2, size=(2, 50))
+    alone = stats.paired_difference(before, after)
+    assert stats.cluster_mean(after - before, np.ones(50), np.arange(50), np.ones(50)) == alone
 
 
 def test_calibration_error() -> None:

@@ -50,7 +50,9 @@ def measure(
     repeats: int,
     encode: Callable[[Model, int], Inputs] | None = None,
 ) -> Iterator[Cost]:
-    """Measure every method at every batch size; those that explore at first are measured when that is over.
+    """Measure every method at every batch size, by turns with plain inference, so that both meet the same machine.
+
+    Methods that explore at first are measured when that is over.
 
     `encode` makes a batch of so many samples; by default of pictures that no model is certain about.
 
@@ -61,9 +63,12 @@ def measure(
         raise InputError("batch sizes and repeats must be at least 1")
     for batch in batches:
         inputs = (encode or uncertain_pictures)(model, batch)
-        plain = lambda inputs=inputs: model.generate(inputs, 16)  # noqa: E731
-        _timed(plain, 1)
-        base_seconds, base_peak, _ = _timed(plain, repeats)
+
+        def plain(inputs: Inputs = inputs) -> None:
+            model.generate(inputs, 16)
+
+        plain()
+        ((_, base_peak),) = _by_turns((plain,), repeats)  # later on, memory that methods have left would hide it
         for name, make in methods.items():
             method = make(model)
             tuned: list[float] = []
@@ -74,7 +79,7 @@ def measure(
 
             _explored(method, whole)
             tuned.clear()
-            seconds, peak, _ = _timed(whole, repeats)
+            (base_seconds, _), (seconds, peak) = _by_turns((plain, whole), repeats)
             yield Cost(
                 model=model.name,
                 method=name,
@@ -145,18 +150,26 @@ def uncertain_pictures(model: Model, batch: int) -> Inputs:
     return model.encode(list(coarse), [QUESTIONS[n % len(QUESTIONS)] for n in range(batch)])
 
 
-def _timed(call: Callable[[], Any], repeats: int) -> tuple[float, float | None, Any]:
-    """Return the median seconds of a call, its peak memory beyond what was there before, and what it returned."""
+def _by_turns(calls: Sequence[Callable[[], Any]], repeats: int) -> list[tuple[float, float | None]]:
+    """Return for each call its median seconds, and the most memory it took beyond what was there before."""
+    measured = [[_timed(call) for call in calls] for _ in range(repeats)]
+    return [
+        (
+            statistics.median(seconds for seconds, _ in of_call),
+            max((peak for _, peak in of_call if peak is not None), default=None),
+        )
+        for of_call in zip(*measured, strict=True)
+    ]
+
+
+def _timed(call: Callable[[], Any]) -> tuple[float, float | None]:
     before = _reset_peak()
-    seconds, out = [], None
-    for _ in range(repeats):
-        began = time.perf_counter()
-        out = call()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - began)
-    peak = _memory("VmHWM")
-    return statistics.median(seconds), None if before is None or peak is None else peak - before, out
+    began = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    seconds, peak = time.perf_counter() - began, _memory("VmHWM")
+    return seconds, None if before is None or peak is None else peak - before
 
 
 def _reset_peak() -> float | None:

@@ -18,14 +18,7 @@ def compare(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
     Raises:
         InputError: if the runs have nothing in common.
     """
-    differ = [name for name in ("model", "method") if _one(first, name) and _one(second, name)]
-    same = [name for name in (*CELL, "sample_id") if name not in differ]
-    picture = {"image_first": "image_sha256"} if "image_sha256" in first.columns else {}
-    theirs = first.select(*same, base_score="score", method_first="method", **picture)
-    pairs = second.drop("base_score").join(theirs, on=same, how="inner", maintain_order="left")
-    if "image_sha256" in pairs.columns:  # another version may degrade otherwise; a sample that failed has no picture
-        unknown = (pl.col("image_sha256") == "") | (pl.col("image_first") == "")
-        pairs = pairs.filter(unknown | (pl.col("image_sha256") == pl.col("image_first")))
+    pairs = _paired(first, second).filter(~_OTHER_PICTURE)
     if pairs.is_empty():
         raise InputError("the two runs have no cell in common: tasks, conditions, seeds or methods all differ")
     rows = []
@@ -54,15 +47,35 @@ def _sign_test(cells: pl.DataFrame) -> float:
     return mcnemar((changes < 0).to_numpy(), (changes > 0).to_numpy())
 
 
-def unpaired(first: pl.DataFrame, second: pl.DataFrame) -> int:
-    """Count the conditions that only one of two runs has."""
-    conditions = [
-        set(run.select("task", "degradation", "severity", "scale", "restorer", "seed").unique().iter_rows())
-        for run in (first, second)
-    ]
-    return len(conditions[0] ^ conditions[1])
+def unpaired(first: pl.DataFrame, second: pl.DataFrame) -> dict[str, int]:
+    """Count the conditions and questions, and the methods if these are not what is compared, that one run lacks.
+
+    Also the `pictures` that both have but that differ, and so are not compared either. What is 0 is left out.
+    """
+    kinds = {"conditions": ["task", "degradation", "severity", "scale", "restorer", "seed"]}
+    kinds |= {"questions": ["task", "sample_id"], **{f"{name}s": [name] for name in _compared(first, second, False)}}
+    counts = {}
+    for kind, columns in kinds.items():
+        one, other = (set(run.select(columns).unique().iter_rows()) for run in (first, second))
+        counts[kind] = len(one ^ other)
+    pairs = _paired(first, second).filter(_OTHER_PICTURE)
+    counts["pictures"] = pairs.select(*kinds["conditions"], "sample_id").n_unique()
+    return {kind: count for kind, count in counts.items() if count}
 
 
-def _one(records: pl.DataFrame, column: str) -> bool:
-    """Say whether a run has a single model or method."""
-    return records[column].n_unique() == 1
+_OTHER_PICTURE = (
+    (pl.col("image_sha256") != "") & (pl.col("image_first") != "") & (pl.col("image_sha256") != pl.col("image_first"))
+)
+"""Another version may degrade otherwise; a sample that failed has no picture."""
+
+
+def _paired(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
+    same = [name for name in (*CELL, "sample_id") if name not in _compared(first, second, True)]
+    theirs = first.select(*same, base_score="score", method_first="method", image_first="image_sha256")
+    return second.drop("base_score").join(theirs, on=same, how="inner", maintain_order="left")
+
+
+def _compared(first: pl.DataFrame, second: pl.DataFrame, wanted: bool) -> list[str]:
+    """Name what may differ between the runs, model or method, as each has just one; or, if not `wanted`, the rest."""
+    single = {name: first[name].n_unique() == second[name].n_unique() == 1 for name in ("model", "method")}
+    return [name for name, is_single in single.items() if is_single == wanted]

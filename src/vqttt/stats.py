@@ -119,6 +119,8 @@ def cluster_mean(
     rows, cell_of, cluster_of, stratum_of = np.asarray(values, np.float64), *map(np.asarray, (cells, clusters, strata))
     if np.ptp(rows) == 0:  # as for the baseline, whose gains are all 0
         return Estimate(*[float(rows[0])] * 3)
+    if len(np.unique(cluster_of)) == len(rows) and len(np.unique(cell_of)) == len(np.unique(stratum_of)) == 1:
+        return paired_difference(np.zeros(len(rows)), rows, seed, draws)  # one cell: the same numbers as its own row
     rng = np.random.default_rng(seed)
     means, resampled = [], []
     for stratum in np.unique(stratum_of):

@@ -70,8 +70,8 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # a usage error knows how to say itself
             raise
-        if error.format_message():  # none where it has printed the help already
-            _stop(error.format_message())
+        if message := error.format_message():  # none where it has printed the help already
+            _stop(message.replace("Value error, ", ""))
         sys.exit(2)
     if code == _INTERRUPTED:
         typer.echo("stopped; the same command goes on where it was, or `vqttt study --resume FOLDER`", err=True)

@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import asdict, replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vqttt.cli.asking import Bits, Device, Dtype, ModelName, Picture, Question, Revision, Tuned, answering, method_for
+
+if TYPE_CHECKING:
+    from vqttt.types import Answer
 
 
 def answer(
@@ -46,10 +49,17 @@ def answer(
         typer.echo(json.dumps(asdict(result)))
         return
     typer.echo(result.answer)
-    changed = f"was {result.base_answer!r}; " if result.answer != result.base_answer else ""
-    note = " (rolled back)" if result.rolled_back else ""
     typer.echo(
-        f"{changed}entropy {result.entropy_before:.3f} -> {result.entropy_after:.3f} nats, "
-        f"{result.steps} tuning steps{note}, {result.seconds:.2f} s",
+        f"{_what_happened(result)}; entropy {result.entropy_before:.3f} -> {result.entropy_after:.3f} nats, "
+        f"{result.steps} tuning step{'s' if result.steps != 1 else ''}, {result.seconds:.2f} s",
         err=True,
     )
+
+
+def _what_happened(result: "Answer") -> str:
+    if result.rolled_back:
+        return "untuned answer kept, as tuning made it no more certain"
+    if result.answer != result.base_answer:
+        return f"untuned answer was {result.base_answer!r}"
+    touched = result.steps or result.entropy_after != result.entropy_before
+    return "same answer as untuned" if touched else "left untuned"

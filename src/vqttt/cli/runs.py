@@ -1,6 +1,8 @@
 """Look at runs that are done: write a report again, compare two."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,16 +26,16 @@ def report(
     from vqttt import report as reports
     from vqttt.runfolder import local_copy
 
-    write = {
-        Format.HTML: reports.write_html,
-        Format.CSV: reports.write_csv,
-        Format.LATEX: reports.write_latex,
-        Format.MARKDOWN: reports.write_markdown,
-        Format.FIGURES: reports.write_figures,
+    writers: dict[Format, tuple[Callable[[Path], Path], ...]] = {
+        Format.HTML: (reports.write_html,),
+        Format.CSV: (reports.write_csv, reports.write_quality),
+        Format.LATEX: (reports.write_latex,),
+        Format.MARKDOWN: (reports.write_markdown,),
+        Format.FIGURES: (reports.write_figures,),
     }
     with local_copy(folder) as copy:
-        written = write[form](copy)
-    typer.echo(f"{folder.rstrip('/')}/{written.name}")
+        written = [write(copy) for write in writers[form]]
+    typer.echo("\n".join(f"{folder.rstrip('/')}/{path.name}" for path in written))
 
 
 def compare(
@@ -53,4 +55,9 @@ def compare(
         runs = load_records(one), load_records(other)
     Console().print(comparison_table(compared(*runs), f"{first} → {second}").rich())
     if left := unpaired(*runs):
-        typer.echo(f"{left} conditions are in only one of the runs, and left out")
+        pictures = left.pop("pictures", 0)
+        if left:
+            counts = ", ".join(f"{count:,} {kind if count > 1 else kind[:-1]}" for kind, count in left.items())
+            typer.echo(f"left out, as only one of the runs has them: {counts}")
+        if pictures:
+            typer.echo(f"left out, as the runs degraded them otherwise: {pictures:,} pictures")

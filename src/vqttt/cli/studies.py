@@ -202,7 +202,9 @@ def _show(out: str) -> None:
 
     console = Console()
     with local_copy(out) as folder:
-        written = report.write_csv(folder), report.write_html(folder)
-        for table in report.console_tables(report.load_records(folder)):
-            console.print(table)
+        contents = report.Contents(report.load_records(folder))
+        files = (report.write_csv, report.write_quality, report.write_html)
+        written = [write(folder, contents) for write in files]
+        for part in report.console(contents):
+            console.print(part)
     console.print("\n".join(f"{out.rstrip('/')}/{file.name}" for file in written), soft_wrap=True)

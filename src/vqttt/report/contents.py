@@ -46,6 +46,16 @@ class Contents:
         return stats.summarise(self.plain)
 
     @cached_property
+    def cells(self) -> pl.DataFrame:
+        """The summary of all cells, those of restored pictures with them."""
+        return self.summary if len(self.plain) == len(self.records) else stats.summarise(self.records)
+
+    @cached_property
+    def remedies(self) -> pl.DataFrame:
+        """See `remedies.remedies`."""
+        return remedies(self.records)
+
+    @cached_property
     def effect(self) -> pl.DataFrame:
         """See `paradox.quality_effect`."""
         return quality_effect(self.plain)
@@ -66,16 +76,15 @@ class Contents:
         return {
             "overview": tables.overview_table(self.overview),
             "quality": tables.quality_table(self.effect),
-            "accuracy": tables.accuracy_table(self.summary),
+            "accuracy": tables.accuracy_table(self.summary, self.effect),
             "correlations": tables.correlation_table(rank_correlations(self.plain)),
-            "remedies": tables.remedies_table(remedies(self.records)),
+            "remedies": tables.remedies_table(self.remedies),
             "benchmarks": benchmark_table(self.plain),
         }
 
     @cached_property
     def tables(self) -> dict[str, Table]:
         """All tables, by name."""
-        everything = self.summary if len(self.plain) == len(self.records) else stats.summarise(self.records)
         return self.main_tables | {
             "headroom": tables.headroom_table(self.headroom),
             "redraws": tables.redraws_table(self.redraws),
@@ -84,7 +93,7 @@ class Contents:
             "calibration": tables.calibration_table(self.plain),
             "by_degradation": tables.remedies_table(by_degradation(self.records), "Remedies by degradation"),
             "errors": tables.errors_table(self.records),
-            "cells": tables.cells_table(everything),
+            "cells": tables.cells_table(self.cells),
         }
 
     @cached_property

@@ -13,14 +13,21 @@ from vqttt.figures import Panel
 from vqttt.report.charts import kernel_panels
 from vqttt.report.contents import Contents
 from vqttt.report.records import load_examples, load_records, write
-from vqttt.stats import CELL, summarise
+from vqttt.stats import CELL
 
 _TOLD = ("model", "task", "degradation", "severity", "method")
 
 
-def write_csv(run: Path) -> Path:
-    """Write `summary.csv`, one row a cell."""
-    return write(run / "summary.csv", summarise(load_records(run)).write_csv(float_precision=6))
+def write_csv(run: Path, contents: Contents | None = None) -> Path:
+    """Write `summary.csv`, one row a cell; each writer takes the run's contents where they are at hand."""
+    contents = contents or Contents(load_records(run))
+    return write(run / "summary.csv", contents.cells.write_csv(float_precision=6))
+
+
+def write_quality(run: Path, contents: Contents | None = None) -> Path:
+    """Write `quality.csv`, one row a degraded condition: what it changes from clean pictures, and the verdict."""
+    contents = contents or Contents(load_records(run))
+    return write(run / "quality.csv", contents.effect.write_csv(float_precision=6))
 
 
 def write_markdown(run: Path) -> Path:

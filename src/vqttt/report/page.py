@@ -21,8 +21,12 @@ from vqttt.report.records import load_description, load_examples, load_records, 
 from vqttt.tables import label
 
 
-def write_html(run: Path) -> Path:
+def write_html(run: Path, contents: Contents | None = None) -> Path:
     """Write `report.html`, a page that needs no other file.
+
+    Args:
+        run: the run folder.
+        contents: of its records, where they are at hand.
 
     Raises:
         RunFolderError: as `load_records` does, or if another file of the run cannot be read or written.
@@ -30,7 +34,8 @@ def write_html(run: Path) -> Path:
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
 
-    contents, details, about = Contents(load_records(run)), load_examples(run), load_description(run)
+    contents = contents or Contents(load_records(run))
+    details, about = load_examples(run), load_description(run)
     script = (files("vqttt") / "templates" / "browser.js").read_text(encoding="utf-8")
     examples = browser.collect(details, contents.records)
     # By its own name the template would not be taken for HTML, so escaping is asked for.

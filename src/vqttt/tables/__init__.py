@@ -9,10 +9,10 @@ from vqttt.tables.methods import (
     overview_table,
     remedies_table,
 )
-from vqttt.tables.numbers import UNTUNED, label, methods_of, percent, points
+from vqttt.tables.numbers import UNTUNED, gain, label, methods_of, percent, points
 from vqttt.tables.quality import correlation_table, headroom_table, quality_table, redraws_table
 from vqttt.tables.table import Table
 
 __all__ = ["UNTUNED", "Table", "accuracy_table", "calibration_table", "category_table", "cells_table"]
-__all__ += ["comparison_table", "correlation_table", "cost_table", "errors_table", "headroom_table", "label"]
+__all__ += ["comparison_table", "correlation_table", "cost_table", "errors_table", "gain", "headroom_table", "label"]
 __all__ += ["methods_of", "overview_table", "percent", "points", "quality_table", "redraws_table", "remedies_table"]

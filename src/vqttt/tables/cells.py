@@ -6,26 +6,44 @@ from vqttt.stats import BASELINE, CLEAN
 from vqttt.tables.numbers import label, percent, points, tabulate
 from vqttt.tables.table import Table
 
+_MARKS = {"hurts": "↓", "helps": "↑", "no effect": "="}
 
-def accuracy_table(summary: pl.DataFrame) -> Table:
-    """Tabulate a summary's accuracies by task and degradation against severity, with gains in brackets."""
+
+def accuracy_table(summary: pl.DataFrame, effect: pl.DataFrame) -> Table:
+    """Tabulate a summary's accuracies by task and degradation against severity, with gains in brackets.
+
+    Args:
+        summary: see `stats.summarise`.
+        effect: `paradox.quality_effect` of the same records, whose verdicts mark the untuned accuracies.
+    """
     keys = [name for name in ("model", "restorer") if summary[name].n_unique() > 1] + ["task", "degradation", "method"]
     severities = sorted(set(summary["severity"]))
     rows: dict[tuple[str, ...], dict[int, str]] = {}
     numbers = pl.col("accuracy", "delta").mean()
+    marks = _marks(effect, [*keys[:-1], "severity"])
     for *key, severity, accuracy, delta in (
         summary.group_by([*keys, "severity"], maintain_order=True).agg(numbers).rows()
     ):
-        key[-2] = label(key[-2])
+        mark = marks.get((*key[:-1], severity), "") if key[-1] == BASELINE else ""
         gain = "" if key[-1] == BASELINE else f" ({points(delta)})"
-        rows.setdefault(tuple(key), {})[severity] = percent(accuracy) + gain
+        key[-2] = label(key[-2])
+        rows.setdefault(tuple(key), {})[severity] = mark + percent(accuracy) + gain
     return Table(
         title="Accuracy by severity",
         header=(*keys, *(str(severity) if severity else CLEAN for severity in severities)),
         rows=[(*key, *(row.get(severity, "") for severity in severities)) for key, row in rows.items()],
         keys=len(keys),
-        note="Percent, followed by the gain in points over the untuned model on the same pictures.",
+        note="Percent, followed by the gain in points over the untuned model on the same pictures. Against clean "
+        "pictures, after Holm's correction: ↓ lower, ↑ higher, = no effect; else undecided.",
     )
+
+
+def _marks(effect: pl.DataFrame, keys: list[str]) -> dict[tuple[str | int, ...], str]:
+    """Return the mark of each condition whose verdict is the same under every seed."""
+    if effect.is_empty():
+        return {}
+    verdicts = effect.group_by(keys).agg(pl.col("verdict").unique()).rows()
+    return {tuple(key): _MARKS.get(found[0], "") for *key, found in verdicts if len(found) == 1}
 
 
 def cells_table(summary: pl.DataFrame) -> Table:

@@ -90,5 +90,5 @@ def comparison_table(frame: pl.DataFrame, title: str) -> Table:
         "Percent right in the first run and the second, on the same pictures; p: a sign test over samples after Holm's "
     )
     note += "correction over the table."
-    numbers = ("n", "cells", "first", "second", "change", "corrective", "destructive", "p_holm")
+    numbers = ("n", "first", "second", "change", "corrective", "destructive", "p_holm")
     return tabulate(title, frame, ("task", "method"), numbers, note)

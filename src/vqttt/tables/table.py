@@ -55,7 +55,7 @@ class Table:
 
 _LATEX = {character: "\\" + character for character in "&%$#_{}"}
 _LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"}
-_LATEX |= {"−": "$-$", "×": r"$\times$", "–": "--", "→": r"$\rightarrow$"}
+_LATEX |= {"−": "$-$", "×": r"$\times$", "–": "--", "→": r"$\rightarrow$", "↓": r"$\downarrow$", "↑": r"$\uparrow$"}
 
 
 def _latex(text: str) -> str:
