@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from math import log, sqrt
+from math import log
 from pathlib import Path
 
 import torch
@@ -25,10 +25,8 @@ class TuningConfig:
     Attributes:
         objective: a name in `OBJECTIVES`, or a sum such as `entropy+0.1*naturalness`.
         kernel_rate, lora_rate, norm_rate: Adam's learning rates.
-        full_batch: a batch of fewer samples than this takes smaller steps, as the square root of its share.
         margin: samples whose entropy is above this share of the largest there can be, ln V, are too uncertain to learn
             from; EATA and SAR have 0.4 of ln C, C being the number of classes. None for no margin.
-        weighted: whether the more certain of them count for more, by exp(margin ln V - entropy) (EATA).
         sharpness: radius within which the worst point's gradient is taken (SAR's sharpness-aware steps); 0 for none.
         clean_features: a file of clean pictures' statistics, for objectives that want it; not source-free. Empty: the
             one that came with the model.
@@ -41,9 +39,7 @@ class TuningConfig:
     kernel_rate: float = 0.01
     lora_rate: float = 1e-3
     norm_rate: float = 1e-3
-    full_batch: int = 1
     margin: float | None = None
-    weighted: bool = False
     sharpness: float = 0.0
     clean_features: str = ""
     checkpoint: bool = False
@@ -52,8 +48,6 @@ class TuningConfig:
     def __post_init__(self) -> None:
         """Reject what cannot run."""
         find_objective(self.objective)
-        if self.weighted and self.margin is None:
-            raise ValueError("weighted needs a margin")
         if min(self.kernel_rate, self.lora_rate, self.norm_rate, self.sharpness) < 0:
             raise ValueError("rates and sharpness must not be negative")
 
@@ -83,7 +77,7 @@ class Tuner:
     def _start_optimiser(self) -> None:
         rates = (self.config.kernel_rate, self.config.lora_rate, self.config.norm_rate)
         parts = (self.adapters.kernel_parameters, self.adapters.lora_parameters, self.adapters.norm_parameters)
-        groups = [{"params": part, "lr": rate, "rate": rate} for part, rate in zip(parts, rates, strict=True) if part]
+        groups = [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True) if part]
         self.optimiser = torch.optim.Adam(groups) if groups else None
 
     def step(self, inputs: Inputs, base: Generation) -> Tensor:
@@ -96,9 +90,6 @@ class Tuner:
         if self.config.sharpness:
             with self._at_the_worst_nearby():
                 self._gradient(inputs, base)
-        share = min(1.0, inputs.count / self.config.full_batch) if self.shared else 1.0
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["rate"] * sqrt(share)
         self.optimiser.step()
         return losses
 
@@ -183,13 +174,12 @@ class Tuner:
         return torch.stack([logits[:, 0], *(self.model.answer_logits(view)[:, 0] for view in shown)])
 
     def _weights(self, logits: Tensor) -> Tensor:
-        """Return how much each sample counts, (N,): all alike, or by how certain its answer is."""
+        """Return how much each sample counts, (N,): all alike, or only those that are certain enough."""
         if self.config.margin is None:
             return torch.ones(len(logits), device=logits.device)
         entropies = token_entropy(logits.detach()[:, 0])
         margin = self.config.margin * log(logits.shape[-1])
-        reliable = (entropies < margin).to(logits.dtype)
-        return reliable * torch.exp(margin - entropies) if self.config.weighted else reliable
+        return (entropies < margin).to(logits.dtype)
 
     @contextmanager
     def _at_the_worst_nearby(self) -> Iterator[None]:
