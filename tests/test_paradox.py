@@ -69,7 +69,7 @@ def test_questions_needed_rejects_what_cannot_be() -> None:
 
 
 def test_reliability_by_hand() -> None:
-    bins = paradox.reliability([0.05, 0.95, 1.0, 0.91, np.nan], [0, 1, 1, 0, 1])
+    bins = stats.reliability([0.05, 0.95, 1.0, 0.91, np.nan], [0, 1, 1, 0, 1])
     assert [b.samples for b in bins] == [1, 3]
     assert bins[1].confidence == pytest.approx(2.86 / 3)
     assert bins[1].accuracy == pytest.approx(2 / 3)

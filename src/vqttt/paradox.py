@@ -5,7 +5,7 @@ Scores are 0 to 1 and count as right from 0.5 up, as in `stats`; frames of recor
 
 from collections.abc import Iterator
 from math import ceil, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -65,22 +65,6 @@ def smallest_difference(n: int, discordant: float, power: float = 0.8) -> float 
     """
     steps = range(1, round(1000 * discordant) + 1)
     return next((step / 1000 for step in steps if power_of(n, step / 1000, discordant) >= power), None)
-
-
-class Bin(NamedTuple):
-    """One bin of a reliability curve: how many samples, their mean confidence, and the share that is right."""
-
-    samples: int
-    confidence: float
-    accuracy: float
-
-
-def reliability(confidence: ArrayLike, score: ArrayLike, bins: int = 10) -> list[Bin]:
-    """Return the filled bins of a reliability curve, over equal widths of confidence; skips what has none."""
-    c, s = np.asarray(confidence, np.float64), np.asarray(score, np.float64)
-    c, s = c[np.isfinite(c)], s[np.isfinite(c)]
-    of = np.minimum((c * bins).astype(np.int64), bins - 1)
-    return [Bin(int((of == b).sum()), float(c[of == b].mean()), float(s[of == b].mean())) for b in np.unique(of)]
 
 
 def risk_coverage(confidence: ArrayLike, score: ArrayLike) -> tuple[Floats, Floats]:

@@ -80,6 +80,22 @@ def holm(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
+class Bin(NamedTuple):
+    """One bin of a reliability curve: how many samples, their mean confidence, and the share that is right."""
+
+    samples: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(confidence: ArrayLike, score: ArrayLike, bins: int = 10) -> list[Bin]:
+    """Return the filled bins of a reliability curve, over equal widths of confidence; skips what has none."""
+    c, s = np.asarray(confidence, np.float64), np.asarray(score, np.float64)
+    c, s = c[np.isfinite(c)], s[np.isfinite(c)]
+    of = np.minimum((c * bins).astype(np.int64), bins - 1)
+    return [Bin(int((of == b).sum()), float(c[of == b].mean()), float(s[of == b].mean())) for b in np.unique(of)]
+
+
 def ece(confidence: ArrayLike, score: ArrayLike, failed: ArrayLike | None = None, bins: int = 10) -> float | None:
     """Return the expected calibration error over equal-width bins; None if no sample has a confidence.
 
@@ -89,15 +105,10 @@ def ece(confidence: ArrayLike, score: ArrayLike, failed: ArrayLike | None = None
         failed: marks samples to leave out.
         bins: number of bins.
     """
-    confidences, scores = np.asarray(confidence, np.float64), np.asarray(score, np.float64)
-    kept = np.isfinite(confidences)
-    if failed is not None:
-        kept &= ~np.asarray(failed, np.bool_)
-    if not kept.any():
-        return None
-    bin_of = np.minimum((confidences[kept] * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(bin_of, weights=confidences[kept] - scores[kept], minlength=bins)
-    return float(np.abs(gaps).sum() / kept.sum())
+    kept = slice(None) if failed is None else ~np.asarray(failed, np.bool_)
+    curve = reliability(np.asarray(confidence, np.float64)[kept], np.asarray(score, np.float64)[kept], bins)
+    gaps = [part.samples * abs(part.confidence - part.accuracy) for part in curve]
+    return sum(gaps) / sum(part.samples for part in curve) if curve else None
 
 
 def cluster_mean(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqttt.figures.drawing import SOFT, Axes, Mark, Panel
-from vqttt.paradox import Bin
+from vqttt.stats import Bin
 
 
 def reliability_panel(curves: Mapping[str, Sequence[Bin]], drawn: Mapping[str, Mark]) -> Panel:

@@ -8,7 +8,7 @@ import polars as pl
 
 from vqttt import figures, stats
 from vqttt.figures import HeatMap, Panel
-from vqttt.paradox import reliability, risk_coverage
+from vqttt.paradox import risk_coverage
 from vqttt.perception import accuracy_by_quality
 from vqttt.stats import ALL, BASELINE, CLEAN
 from vqttt.tables import UNTUNED, label, methods_of
@@ -173,7 +173,7 @@ def _calibration(records: pl.DataFrame) -> list[Group]:
         for (method,), of_method in cells.filter(pl.col("method") != BASELINE).group_by("method", maintain_order=True):
             answers[str(method)] = of_method.select("confidence", "score")
         answers = {name: part for name, part in answers.items() if part["confidence"].is_finite().any()}
-        reliable = {name: reliability(part["confidence"], part["score"]) for name, part in answers.items()}
+        reliable = {name: stats.reliability(part["confidence"], part["score"]) for name, part in answers.items()}
         risks = {name: risk_coverage(part["confidence"], part["score"]) for name, part in answers.items()}
         panels = [figures.reliability_panel(reliable, drawn), figures.risk_panel(risks, drawn)]
         groups.append(Group(_whose(records, model), panels if answers else []))
