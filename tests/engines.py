@@ -31,9 +31,9 @@ class SlowModel(FakeModel):
 
 
 class HopelessModel(FakeModel):
-    """One that breaks in a way that nobody foresaw."""
+    """One that breaks in a way that nobody foresaw, where a method changes the pictures."""
 
-    def generate(self, inputs, max_new_tokens):
+    def with_pixels(self, inputs, pixels):
         raise KeyError("weights")
 
 

@@ -181,7 +181,8 @@ def answer_untuned(
         for name, one in asked.items():
             alone = _answer_together([one], model, max_new_tokens)
             if isinstance(alone, Exception):
-                errors[name] = f"the model cannot answer this: {' '.join(str(alone).split())}"
+                reason = f"{type(alone).__name__}: {' '.join(str(alone).split())}"
+                errors[name] = f"the model cannot answer this: {reason}"
         good = [one for name, one in asked.items() if name not in errors]
         answered = _answer_together(good, model, max_new_tokens)
     if isinstance(answered, Exception):
