@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HARNESS := .venv-lmms
 READY := $(VENV)/.ready
+WORKERS ?= 2
 
 .PHONY: help study test check lmms-eval format train-embedded accuracy screenshot
 
@@ -18,9 +19,9 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --no-deps 'imagecorruptions-imaug==1.1.5'
 	touch $@
 
-## make study           the quick study on the embedded model: runs/quick/report.html
+## make study           the quick study on the embedded model, by WORKERS (2) processes: runs/quick/report.html
 study: $(READY)
-	$(BIN)/vqttt study --preset quick
+	$(BIN)/vqttt study --preset quick --workers $(WORKERS)
 
 ## make test            the whole test suite
 test: $(READY)
