@@ -42,17 +42,17 @@ def test_a_sample_in_many_conditions_is_one_sample() -> None:
 
 def test_other_pictures_are_not_compared() -> None:
     one, other = (run("none", [1, 0], [0, 1]).with_columns(image_sha256=pl.lit(name)) for name in ("a", "b"))
-    with pytest.raises(InputError, match="no cell in common"):
+    with pytest.raises(InputError, match="every picture differs"):
         compare(one, other)
     assert compare(one, one)["n"].to_list() == [2]
-    assert unpaired(one, other) == {"pictures": 4}
+    assert unpaired(one, other) == (0, 0, 0, 4)
 
 
 def test_only_what_both_runs_have_is_compared() -> None:
     whole, part = run("none", [1, 0, 1], [0, 0, 1]), run("none", [1, 0], [1, 0]).filter(degradation="fog")
     assert compare(whole, part)["n"].to_list() == [2]
-    assert unpaired(whole, part) == {"conditions": 1, "questions": 1}
-    assert unpaired(whole, whole) == {}
+    assert unpaired(whole, part) == (4, 1, 1, 0)
+    assert unpaired(whole, whole) == (0, 0, 0, 0)
 
 
 def test_runs_with_nothing_in_common_are_an_error() -> None:

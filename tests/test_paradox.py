@@ -68,13 +68,6 @@ def test_questions_needed_rejects_what_cannot_be() -> None:
             paradox.questions_needed(*wrong)
 
 
-def test_reliability_by_hand() -> None:
-    bins = stats.reliability([0.05, 0.95, 1.0, 0.91, np.nan], [0, 1, 1, 0, 1])
-    assert [b.samples for b in bins] == [1, 3]
-    assert bins[1].confidence == pytest.approx(2.86 / 3)
-    assert bins[1].accuracy == pytest.approx(2 / 3)
-
-
 def test_risk_coverage_by_hand() -> None:
     coverage, risk = paradox.risk_coverage([0.9, 0.5, 0.7, np.nan], [1, 0, 1, 0])
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]

@@ -187,7 +187,7 @@ def test_runs_of_one_cell(tmp_path: Path) -> None:
         write_cell(run, "digits", degradation, severity, method, n=1 + number)
         page = report.write_html(run).read_text()
         assert "has no run.json" in page and "cannot say what quality does" in page
-        for write in (report.write_csv, report.write_markdown, report.write_latex):
+        for write in (report.write_csv, report.write_quality, report.write_markdown, report.write_latex):
             assert "nan" not in write(run).read_text().lower()
 
 
@@ -208,7 +208,7 @@ def test_text_formats(run: Path) -> None:
     assert "−" not in table.latex()
     assert pl.read_csv(report.write_csv(run)).columns[:3] == ["model", "task", "degradation"]
     console = Console(width=80, file=StringIO(), record=True)
-    for drawn in report.console(Contents(report.load_records(run))):
+    for drawn in report.for_terminal(Contents(report.load_records(run))):
         console.print(drawn)
     shown = console.export_text()
     assert "vq-ttt-episodic" in shown and "gaussian noise" in shown and "…" not in shown

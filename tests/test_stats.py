@@ -151,3 +151,10 @@ def test_untuned_answers_come_from_the_baseline_unless_it_failed() -> None:
     lost = (pl.col("method") == "none") & (pl.col("sample_id") == "001")
     frame = frame.with_columns(error=pl.when(lost).then(pl.lit("lost")).otherwise("error"))
     assert dict(stats.untuned(frame).select("sample_id", "method").rows()) == {"000": "none", "001": "a"}
+
+
+def test_reliability_by_hand() -> None:
+    bins = stats.reliability([0.05, 0.95, 1.0, 0.91, np.nan], [0, 1, 1, 0, 1])
+    assert [b.samples for b in bins] == [1, 3]
+    assert bins[1].confidence == pytest.approx(2.86 / 3)
+    assert bins[1].accuracy == pytest.approx(2 / 3)

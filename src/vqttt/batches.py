@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from vqttt.degradations import degrade, image_seed
-from vqttt.errors import VQTTTError
+from vqttt.errors import VQTTTError, in_a_line
 from vqttt.images import sha256
 from vqttt.methods import Method
 from vqttt.models.base import Generation, Inputs, Model, Shown
@@ -101,8 +101,7 @@ class Batch:
             except VQTTTError as error:
                 errors[sample.id] = str(error)
             except Exception as error:  # a network on a large picture, say, may raise anything
-                reason = " ".join(str(error).split())
-                errors[sample.id] = f"degrading or restoring failed: {type(error).__name__}: {reason}"
+                errors[sample.id] = f"degrading or restoring failed: {in_a_line(error)}"
         began = time.perf_counter()
         asked = {
             sample.id: Asked(
@@ -128,7 +127,7 @@ class Batch:
             answers = method.answer(*self.answered) if self.answered else []
         except RuntimeError as error:
             method.reset()
-            reason = f"tuning failed: {' '.join(str(error).split())}"
+            reason = f"tuning failed: {in_a_line(error)}"
             return [failed(sample, self.errors.get(sample.id, reason)) for sample in self.samples]
         good = dict(zip((sample.id for sample in self.samples if sample.id in self.images), answers, strict=True))
         return [
@@ -181,12 +180,12 @@ def answer_untuned(
         for name, one in asked.items():
             alone = _answer_together([one], model, max_new_tokens)
             if isinstance(alone, Exception):
-                reason = f"{type(alone).__name__}: {' '.join(str(alone).split())}"
-                errors[name] = f"the model cannot answer this: {reason}"
+                errors[name] = f"the model cannot answer this: {in_a_line(alone)}"
         good = [one for name, one in asked.items() if name not in errors]
         answered = _answer_together(good, model, max_new_tokens)
     if isinstance(answered, Exception):
-        raise VQTTTError(f"the model answers these samples alone but not together; a smaller batch may do: {answered}")
+        reason = in_a_line(answered)
+        raise VQTTTError(f"the model answers these samples alone but not together; a smaller batch may do: {reason}")
     return answered, errors
 
 

@@ -68,7 +68,7 @@ def measure(
             model.generate(inputs, 16)
 
         plain()
-        ((_, base_peak),) = _by_turns((plain,), repeats)  # later on, memory that methods have left would hide it
+        _, base_peak = _timed(plain)  # once methods have run, the memory that they leave behind would hide it
         for name, make in methods.items():
             method = make(model)
             tuned: list[float] = []

@@ -1,9 +1,17 @@
 """Two runs side by side: what the second answers otherwise than the first, on the same pictures and questions."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import polars as pl
 
 from vqttt.errors import InputError
 from vqttt.stats import ALL, CELL, by_task, flips, holm, mcnemar, mean_of_cells
+
+_OTHER_PICTURE = (
+    (pl.col("image_sha256") != "") & (pl.col("image_first") != "") & (pl.col("image_sha256") != pl.col("image_first"))
+)
+"""Another version may degrade otherwise; a sample that failed has no picture."""
 
 
 def compare(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
@@ -18,9 +26,12 @@ def compare(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
     Raises:
         InputError: if the runs have nothing in common.
     """
-    pairs = _paired(first, second).filter(~_OTHER_PICTURE)
+    pairs = _paired(first, second)
     if pairs.is_empty():
         raise InputError("the two runs have no cell in common: tasks, conditions, seeds or methods all differ")
+    pairs = pairs.filter(~_OTHER_PICTURE)
+    if pairs.is_empty():
+        raise InputError("the two runs have the same cells, but every picture differs: made by different versions?")
     rows = []
     for _, task, method, cells in by_task(pairs):
         if task == ALL and pairs["task"].n_unique() == 1:
@@ -47,35 +58,44 @@ def _sign_test(cells: pl.DataFrame) -> float:
     return mcnemar((changes < 0).to_numpy(), (changes > 0).to_numpy())
 
 
-def unpaired(first: pl.DataFrame, second: pl.DataFrame) -> dict[str, int]:
-    """Count the conditions and questions, and the methods if these are not what is compared, that one run lacks.
+class Unpaired(NamedTuple):
+    """What two runs cannot be compared in.
 
-    Also the `pictures` that both have but that differ, and so are not compared either. What is 0 is left out.
+    Attributes:
+        answers: of either run, that have no partner in the other.
+        cells, questions: that only one of the runs has.
+        pictures: answers of both that are to different pictures.
     """
-    kinds = {"conditions": ["task", "degradation", "severity", "scale", "restorer", "seed"]}
-    kinds |= {"questions": ["task", "sample_id"], **{f"{name}s": [name] for name in _compared(first, second, False)}}
-    counts = {}
-    for kind, columns in kinds.items():
+
+    answers: int
+    cells: int
+    questions: int
+    pictures: int
+
+
+def unpaired(first: pl.DataFrame, second: pl.DataFrame) -> Unpaired:
+    """Count what `compare` leaves out."""
+
+    def only_one_has(columns: Sequence[str]) -> int:
         one, other = (set(run.select(columns).unique().iter_rows()) for run in (first, second))
-        counts[kind] = len(one ^ other)
-    pairs = _paired(first, second).filter(_OTHER_PICTURE)
-    counts["pictures"] = pairs.select(*kinds["conditions"], "sample_id").n_unique()
-    return {kind: count for kind, count in counts.items() if count}
+        return len(one ^ other)
 
-
-_OTHER_PICTURE = (
-    (pl.col("image_sha256") != "") & (pl.col("image_first") != "") & (pl.col("image_sha256") != pl.col("image_first"))
-)
-"""Another version may degrade otherwise; a sample that failed has no picture."""
+    same, pairs = _same(first, second), _paired(first, second)
+    return Unpaired(
+        answers=len(first) + len(second) - 2 * len(pairs),
+        cells=only_one_has(same[:-1]),
+        questions=only_one_has(["task", "sample_id"]),
+        pictures=len(pairs.filter(_OTHER_PICTURE)),
+    )
 
 
 def _paired(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
-    same = [name for name in (*CELL, "sample_id") if name not in _compared(first, second, True)]
+    same = _same(first, second)
     theirs = first.select(*same, base_score="score", method_first="method", image_first="image_sha256")
     return second.drop("base_score").join(theirs, on=same, how="inner", maintain_order="left")
 
 
-def _compared(first: pl.DataFrame, second: pl.DataFrame, wanted: bool) -> list[str]:
-    """Name what may differ between the runs, model or method, as each has just one; or, if not `wanted`, the rest."""
-    single = {name: first[name].n_unique() == second[name].n_unique() == 1 for name in ("model", "method")}
-    return [name for name, is_single in single.items() if is_single == wanted]
+def _same(first: pl.DataFrame, second: pl.DataFrame) -> list[str]:
+    """List the columns that pair rows; model or method is none of them where each run has just one."""
+    free = [name for name in ("model", "method") if first[name].n_unique() == second[name].n_unique() == 1]
+    return [name for name in (*CELL, "sample_id") if name not in free]

@@ -62,3 +62,11 @@ class RunFolderError(VQTTTError):
 
 class EngineError(VQTTTError):
     """A worker that failed or was lost too often, or a cluster that cannot be reached or has no room."""
+
+
+def in_a_line(error: BaseException) -> str:
+    """Say in one line what went wrong: ours in its own words, any other with its kind before them."""
+    words = " ".join(str(error).split())
+    if isinstance(error, VQTTTError):
+        return words
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -103,7 +103,8 @@ def quality_effect(records: pl.DataFrame, by_category: bool = False) -> pl.DataF
             | {"p_value": mcnemar(before, after), "p_equal": equivalence(before, after)}
         )
     if not rows:
-        return pl.DataFrame()
+        numbers = ("n", "clean", "degraded", "delta", "ci_low", "ci_high", "helped", "hurt", "p_value", "p_equal")
+        return pl.DataFrame(schema=[*keys, *numbers, "p_holm", "verdict"])
     effect = pl.DataFrame(rows)
     effect = effect.with_columns(p_holm=holm(effect["p_value"].to_numpy()), p_equal=holm(effect["p_equal"].to_numpy()))
     side = pl.when(pl.col("helped") > pl.col("hurt")).then(pl.lit("helps")).otherwise(pl.lit("hurts"))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.errors import PluginError, UnknownNameError
+from vqttt.errors import PluginError, UnknownNameError, in_a_line
 
 T = TypeVar("T")
 
@@ -110,7 +110,7 @@ class Registry(Mapping[str, T]):
         try:
             made = entry(*arguments)
         except Exception as error:  # whatever another package's code happens to raise
-            raise PluginError(f"{origin} failed: {type(error).__name__}: {' '.join(str(error).split())}") from error
+            raise PluginError(f"{origin} failed: {in_a_line(error)}") from error
         if not isinstance(made, np.ndarray) or made.dtype != np.uint8:
             got = made.dtype if isinstance(made, np.ndarray) else type(made).__name__
             raise PluginError(f"{origin} returned {got}; it must return a uint8 array")

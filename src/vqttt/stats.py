@@ -130,8 +130,9 @@ def cluster_mean(
     rows, cell_of, cluster_of, stratum_of = np.asarray(values, np.float64), *map(np.asarray, (cells, clusters, strata))
     if np.ptp(rows) == 0:  # as for the baseline, whose gains are all 0
         return Estimate(*[float(rows[0])] * 3)
-    if len(np.unique(cluster_of)) == len(rows) and len(np.unique(cell_of)) == len(np.unique(stratum_of)) == 1:
-        return paired_difference(np.zeros(len(rows)), rows, seed, draws)  # one cell: the same numbers as its own row
+    one_cell = (cell_of == cell_of[0]).all() and (stratum_of == stratum_of[0]).all()
+    if one_cell and len(np.unique(cluster_of)) == len(rows):
+        return paired_difference(np.zeros(len(rows)), rows, seed, draws)  # the numbers that the cell's own row has
     rng = np.random.default_rng(seed)
     means, resampled = [], []
     for stratum in np.unique(stratum_of):
@@ -259,11 +260,17 @@ def untuned(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def clean_and_degraded(records: pl.DataFrame) -> pl.DataFrame:
-    """Pair the untuned model's score on each degraded picture (`base_score`) with that on the clean (`clean_score`)."""
+    """Pair the untuned model's score on each degraded picture (`base_score`) with that on the clean (`clean_score`).
+
+    Clean means as it came; where every picture was restored, restored as the degraded one was.
+    """
     base, same = untuned(records), ["model", "task", "seed", "sample_id"]
-    clean = base.filter(pl.col("degradation") == CLEAN).sort(pl.col("restorer") != BASELINE, maintain_order=True)
+    clean, degraded = base.filter(pl.col("degradation") == CLEAN), base.filter(pl.col("degradation") != CLEAN)
+    if (clean["restorer"] == BASELINE).any():
+        clean = clean.filter(pl.col("restorer") == BASELINE)
+    else:
+        same.append("restorer")
     clean = clean.unique(same, keep="first", maintain_order=True).select(*same, clean_score="base_score")
-    degraded = base.filter(pl.col("degradation") != CLEAN)
     return in_order(degraded.join(clean, on=same, how="inner", maintain_order="left"))
 
 

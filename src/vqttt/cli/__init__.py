@@ -3,6 +3,7 @@
 Everything heavy is imported inside the commands, so that `--help` answers at once.
 """
 
+import re
 import sys
 from typing import Annotated
 
@@ -71,7 +72,7 @@ def main() -> None:
         if not hasattr(error, "format_message"):  # a usage error knows how to say itself
             raise
         if message := error.format_message():  # none where it has printed the help already
-            _stop(message.replace("Value error, ", ""))
+            _stop(re.sub(r"^(Invalid value[^:]*: )Value error, ", r"\1", message))  # two words of the parser's own
         sys.exit(2)
     if code == _INTERRUPTED:
         typer.echo("stopped; the same command goes on where it was, or `vqttt study --resume FOLDER`", err=True)

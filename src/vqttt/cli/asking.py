@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqttt.errors import InputError
+from vqttt.errors import InputError, in_a_line
 
 if TYPE_CHECKING:
     from vqttt.methods import Method
@@ -42,4 +42,4 @@ def answering() -> Iterator[None]:
     try:
         yield
     except (ValueError, RuntimeError, IndexError) as error:
-        raise InputError(f"the model cannot answer this: {' '.join(str(error).split())}") from error
+        raise InputError(f"the model cannot answer this: {in_a_line(error)}") from error

@@ -58,7 +58,7 @@ def answer(
 
 def _what_happened(result: "Answer") -> str:
     if result.rolled_back:
-        return "untuned answer kept, as tuning made it no more certain"
+        return "untuned answer kept, as the guard undid the tuning"
     if result.answer != result.base_answer:
         return f"untuned answer was {result.base_answer!r}"
     touched = result.steps or result.entropy_after != result.entropy_before

@@ -26,7 +26,7 @@ def report(
     from vqttt import report as reports
     from vqttt.runfolder import local_copy
 
-    writers: dict[Format, tuple[Callable[[Path], Path], ...]] = {
+    writers: dict[Format, tuple[Callable[[Path, reports.Contents], Path], ...]] = {
         Format.HTML: (reports.write_html,),
         Format.CSV: (reports.write_csv, reports.write_quality),
         Format.LATEX: (reports.write_latex,),
@@ -34,7 +34,8 @@ def report(
         Format.FIGURES: (reports.write_figures,),
     }
     with local_copy(folder) as copy:
-        written = [write(copy) for write in writers[form]]
+        contents = reports.Contents(reports.load_records(copy))
+        written = [write(copy, contents) for write in writers[form]]
     typer.echo("\n".join(f"{folder.rstrip('/')}/{path.name}" for path in written))
 
 
@@ -54,10 +55,11 @@ def compare(
     with local_copy(first) as one, local_copy(second) as other:
         runs = load_records(one), load_records(other)
     Console().print(comparison_table(compared(*runs), f"{first} → {second}").rich())
-    if left := unpaired(*runs):
-        pictures = left.pop("pictures", 0)
-        if left:
-            counts = ", ".join(f"{count:,} {kind if count > 1 else kind[:-1]}" for kind, count in left.items())
-            typer.echo(f"left out, as only one of the runs has them: {counts}")
-        if pictures:
-            typer.echo(f"left out, as the runs degraded them otherwise: {pictures:,} pictures")
+    left = unpaired(*runs)
+    if left.answers:
+        typer.echo(
+            f"left out: {left.answers:,} answers of one run that the other does not have; "
+            f"cells in only one: {left.cells:,}, questions in only one: {left.questions:,}"
+        )
+    if left.pictures:
+        typer.echo(f"left out: {left.pictures:,} answers of both, to pictures that differ")

@@ -86,7 +86,7 @@ def study(
         str | None, typer.Option(help="A Hub id's branch, tag or commit.", rich_help_panel=_LOADING)
     ] = None,
 ) -> None:
-    """Run a grid of tasks, conditions, restorers and methods; write records, a table and report.html."""
+    """Run a grid of tasks, conditions, restorers and methods; write records, tables and report.html."""
     from vqttt.engines import EngineOptions
 
     given: dict[str, Any] = {
@@ -205,6 +205,6 @@ def _show(out: str) -> None:
         contents = report.Contents(report.load_records(folder))
         files = (report.write_csv, report.write_quality, report.write_html)
         written = [write(folder, contents) for write in files]
-        for part in report.console(contents):
+        for part in report.for_terminal(contents):
             console.print(part)
     console.print("\n".join(f"{out.rstrip('/')}/{file.name}" for file in written), soft_wrap=True)

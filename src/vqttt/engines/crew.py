@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from vqttt.desk import Desk, Setup
-from vqttt.errors import EngineError, VQTTTError
+from vqttt.errors import EngineError, VQTTTError, in_a_line
 from vqttt.plan import Job
 
 
@@ -165,8 +165,6 @@ def dispatch(
 
 def _reason(error: Exception) -> str:
     """Say what went wrong in a line; what nobody foresaw is worth its traceback besides."""
-    if isinstance(error, VQTTTError):
-        return str(error)
-    if not isinstance(error, OSError):
+    if not isinstance(error, VQTTTError | OSError):
         traceback.print_exception(error)
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return in_a_line(error)

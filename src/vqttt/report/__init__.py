@@ -4,12 +4,12 @@ Everything is made from the run folder alone, without torch, and the same record
 """
 
 from vqttt.paradox import quality_effect
-from vqttt.report.console import console
 from vqttt.report.contents import Contents
 from vqttt.report.files import write_csv, write_figures, write_latex, write_markdown, write_quality
 from vqttt.report.page import write_html
 from vqttt.report.records import load_records
+from vqttt.report.terminal import for_terminal
 from vqttt.stats import overview, summarise
 
-__all__ = ["Contents", "console", "load_records", "overview", "quality_effect", "summarise"]
+__all__ = ["Contents", "for_terminal", "load_records", "overview", "quality_effect", "summarise"]
 __all__ += ["write_csv", "write_figures", "write_html", "write_latex", "write_markdown", "write_quality"]

@@ -36,6 +36,11 @@ class Contents:
         return without_restorers(self.records)
 
     @cached_property
+    def restored(self) -> list[str]:
+        """The restorers of the pictures that all sections are about: none unless every picture was restored."""
+        return sorted(set(self.plain["restorer"].unique()) - {stats.BASELINE})
+
+    @cached_property
     def overview(self) -> pl.DataFrame:
         """See `stats.overview`."""
         return stats.overview(self.plain)

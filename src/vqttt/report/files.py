@@ -19,36 +19,36 @@ _TOLD = ("model", "task", "degradation", "severity", "method")
 
 
 def write_csv(run: Path, contents: Contents | None = None) -> Path:
-    """Write `summary.csv`, one row a cell; each writer takes the run's contents where they are at hand."""
+    """Write `summary.csv`, one row a cell, from the `contents` of the run's records if these are at hand."""
     contents = contents or Contents(load_records(run))
     return write(run / "summary.csv", contents.cells.write_csv(float_precision=6))
 
 
 def write_quality(run: Path, contents: Contents | None = None) -> Path:
-    """Write `quality.csv`, one row a degraded condition: what it changes from clean pictures, and the verdict."""
+    """Write `quality.csv` likewise: what each degraded condition, unrestored, changes from clean, and the verdict."""
     contents = contents or Contents(load_records(run))
     return write(run / "quality.csv", contents.effect.write_csv(float_precision=6))
 
 
-def write_markdown(run: Path) -> Path:
-    """Write `report.md`."""
-    tables = Contents(load_records(run)).main_tables.values()
+def write_markdown(run: Path, contents: Contents | None = None) -> Path:
+    """Write `report.md` likewise."""
+    tables = (contents or Contents(load_records(run))).main_tables.values()
     return write(run / "report.md", "\n".join(table.markdown() for table in tables if table.rows))
 
 
-def write_latex(run: Path) -> Path:
-    """Write `report.tex`, whose tables need the package booktabs."""
-    tables = Contents(load_records(run)).main_tables.values()
+def write_latex(run: Path, contents: Contents | None = None) -> Path:
+    """Write `report.tex` likewise; its tables need the package booktabs."""
+    tables = (contents or Contents(load_records(run))).main_tables.values()
     return write(run / "report.tex", "\n".join(table.latex() for table in tables if table.rows))
 
 
-def write_figures(run: Path) -> Path:
-    """Write every figure into `figures/`, as SVG and as PDF, and return that folder.
+def write_figures(run: Path, contents: Contents | None = None) -> Path:
+    """Write every figure into `figures/`, as SVG and as PDF, likewise; returns that folder.
 
     Raises:
         RunFolderError: as `load_records` does, or if a file cannot be written.
     """
-    contents, folder = Contents(load_records(run)), run / "figures"
+    contents, folder = contents or Contents(load_records(run)), run / "figures"
     kernels = kernel_panels(load_examples(run))
     try:
         folder.mkdir(exist_ok=True)

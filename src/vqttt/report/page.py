@@ -53,17 +53,12 @@ def write_html(run: Path, contents: Contents | None = None) -> Path:
         data=Markup(browser.as_json(examples)),
         script=Markup(script),
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        restored=_restored(contents),
+        restored=contents.restored,
         about=about,
         provenance=json.dumps(about, indent=2, ensure_ascii=False, sort_keys=True) if about else "",
         command=_command(about),
     )
     return write(run / "report.html", html)
-
-
-def _restored(contents: Contents) -> list[str]:
-    """Name the restorers of pictures that all sections are about: none unless every picture was restored."""
-    return sorted(set(contents.plain["restorer"].unique()) - {"none"})
 
 
 def _seen(example: dict[str, Any], data: dict[str, Any]) -> list[str]:

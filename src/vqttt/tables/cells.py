@@ -20,7 +20,7 @@ def accuracy_table(summary: pl.DataFrame, effect: pl.DataFrame) -> Table:
     severities = sorted(set(summary["severity"]))
     rows: dict[tuple[str, ...], dict[int, str]] = {}
     numbers = pl.col("accuracy", "delta").mean()
-    marks = _marks(effect, [*keys[:-1], "severity"])
+    marks = _marks(effect, [*keys[:-1], "severity"]) if BASELINE in summary["method"] else {}
     for *key, severity, accuracy, delta in (
         summary.group_by([*keys, "severity"], maintain_order=True).agg(numbers).rows()
     ):
@@ -28,13 +28,15 @@ def accuracy_table(summary: pl.DataFrame, effect: pl.DataFrame) -> Table:
         gain = "" if key[-1] == BASELINE else f" ({points(delta)})"
         key[-2] = label(key[-2])
         rows.setdefault(tuple(key), {})[severity] = mark + percent(accuracy) + gain
+    note = "Percent, followed by the gain in points over the untuned model on the same pictures."
+    if any(marks.values()):
+        note += " Untuned, against clean pictures, after Holm's correction: ↓ lower, ↑ higher, = no effect."
     return Table(
         title="Accuracy by severity",
         header=(*keys, *(str(severity) if severity else CLEAN for severity in severities)),
         rows=[(*key, *(row.get(severity, "") for severity in severities)) for key, row in rows.items()],
         keys=len(keys),
-        note="Percent, followed by the gain in points over the untuned model on the same pictures. Against clean "
-        "pictures, after Holm's correction: ↓ lower, ↑ higher, = no effect; else undecided.",
+        note=note,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.errors import InputError, MissingExtraError
+from vqttt.errors import InputError, MissingExtraError, in_a_line
 from vqttt.images import load_image
 from vqttt.tasks.benchmarks.spec import Benchmark, Row
 from vqttt.types import Image
@@ -109,8 +109,8 @@ def _from_hub(datasets: Any, benchmark: Benchmark, config: str) -> Any:
         return datasets.load_dataset(benchmark.hub, config or None, split=benchmark.split, **files)
     except Exception as error:  # each layer below has its own errors for being offline
         raise InputError(
-            f"cannot load {benchmark.hub} from the Hugging Face Hub ({_reason(error)}); where there is no network, "
-            f"fetch it elsewhere and name its folder or parquet file: --task {benchmark.name}:PATH"
+            f"cannot load {benchmark.hub} from the Hugging Face Hub ({in_a_line(error)[:200]}); where there is no "
+            f"network, fetch it elsewhere and name its folder or parquet file: --task {benchmark.name}:PATH"
         ) from error
 
 
@@ -129,7 +129,7 @@ def _from_disk(datasets: Any, benchmark: Benchmark, path: Path, config: str) -> 
             return datasets.Dataset.from_parquet(list(map(str, files)))
         data = datasets.load_from_disk(str(saved))
     except Exception as error:  # whatever Arrow makes of a damaged file
-        raise InputError(f"cannot read {path} as a table ({_reason(error)}); fetch it again") from error
+        raise InputError(f"cannot read {path} as a table ({in_a_line(error)[:200]}); fetch it again") from error
     finally:
         if bars:
             datasets.enable_progress_bars()
@@ -168,7 +168,3 @@ def _encoded(data: Any, pictures: Sequence[str]) -> Any:
         if isinstance(data.features[name], datasets.Image):
             data = data.cast_column(name, datasets.Image(decode=False))
     return data
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

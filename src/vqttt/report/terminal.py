@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import rich.text
 
 
-def console(contents: Contents) -> list["rich.text.Text | rich.table.Table"]:
+def for_terminal(contents: Contents) -> list["rich.text.Text | rich.table.Table"]:
     """Return what was run and found, the methods, accuracy by severity, and what failed, if anything."""
     from rich.text import Text
 
@@ -26,20 +26,21 @@ def console(contents: Contents) -> list["rich.text.Text | rich.table.Table"]:
 def _sentences(contents: Contents) -> Iterator[str]:
     questions = ", ".join(f"{task} {n:,}" for task, n in contents.run["tasks"])
     yield f"Questions: {questions}. Answers on record: {len(contents.records):,}."
+    if contents.restored:
+        yield f"Every picture was restored, by {', '.join(contents.restored)}."
+    elif len(contents.plain) < len(contents.records):
+        yield 'What follows is of unrestored pictures, except for "Restorers and methods".'
     for found in contents.findings:
-        whose = f"{found['model']}: " if len(contents.findings) > 1 else ""
-        if found["change"]:
-            yield whose + _of_quality(found)
-            yield f"By condition: {_of_conditions(found['verdicts'])}."
+        yield from (f"{found['model']}: {sentence}" for sentence in _of_quality(found))
 
 
-def _of_quality(found: dict[str, Any]) -> str:
-    change = tables.gain(*found["change"])
+def _of_quality(found: dict[str, Any]) -> Iterator[str]:
+    if not found["change"]:
+        yield "without both clean and degraded pictures, nothing can be said of what quality does."
+        return
     clean, degraded = tables.percent(found["clean"]), tables.percent(found["degraded"])
-    return f"Untuned, right on {clean}% of clean pictures and {degraded}% of degraded ones: {change} points."
-
-
-def _of_conditions(verdicts: dict[str, int]) -> str:
-    words = {"hurts": "{} lower accuracy", "helps": "{} raise it", "no effect": "{} have no effect"}
-    words |= {"undecided": "{} undecided"}
-    return ", ".join(words[name].format(verdicts.get(name, 0)) for name in words)
+    change = tables.gain(*found["change"])
+    yield f"untuned, {clean}% right on clean pictures and {degraded}% on degraded ones: {change} points."
+    words = {"hurts": "lower", "helps": "higher", "no effect": "no effect", "undecided": "undecided"}
+    counts = ", ".join(f"{found['verdicts'].get(name, 0)} {word}" for name, word in words.items())
+    yield f"of {sum(found['verdicts'].values())} comparisons with clean, one by one: {counts}."
