@@ -45,14 +45,14 @@ def test_other_pictures_are_not_compared() -> None:
     with pytest.raises(InputError, match="every picture differs"):
         compare(one, other)
     assert compare(one, one)["n"].to_list() == [2]
-    assert unpaired(one, other) == (0, 0, 0, 4)
+    assert unpaired(one, other) == (0, 0, 0, 0, 4)
 
 
 def test_only_what_both_runs_have_is_compared() -> None:
     whole, part = run("none", [1, 0, 1], [0, 0, 1]), run("none", [1, 0], [1, 0]).filter(degradation="fog")
     assert compare(whole, part)["n"].to_list() == [2]
-    assert unpaired(whole, part) == (4, 1, 1, 0)
-    assert unpaired(whole, whole) == (0, 0, 0, 0)
+    assert unpaired(whole, part) == (4, 0, 1, 1, 0)
+    assert unpaired(whole, whole) == (0, 0, 0, 0, 0)
 
 
 def test_runs_with_nothing_in_common_are_an_error() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.images import save_image
+from vqttt.provenance import data_hash
 from vqttt.scoring import normalise, score
 from vqttt.tasks import TASKS, load_task, question_text
 from vqttt.tasks.vq_mini import CATEGORIES, samples, scene_and_question
@@ -157,3 +158,15 @@ def test_jsonl_of_odd_bytes(tmp_path: Path) -> None:
     read = load_task(f"jsonl:{tmp_path / 'odd.jsonl'}")
     assert [s.id for s in read] == ["g", "line 2", "line 3", "line 4"]
     assert read[0].answers == ("3",)
+
+
+def test_a_changed_picture_is_other_data(tmp_path: Path) -> None:
+    questions = tmp_path / "q.jsonl"
+    questions.write_text('{"image": "a.png", "question": "what?", "answer": "x"}\n')
+    hashes = set()
+    for content in (None, b"", b"0" * 200_000, b"0" * 199_999 + b"1"):
+        if content is not None:
+            (tmp_path / "a.png").write_bytes(content)
+        hashes.add(data_hash(load_task(f"jsonl:{questions}")))
+    assert len(hashes) == 4
+    assert data_hash(load_task("vq-mini", 3)) == data_hash(load_task("vq-mini", 3))

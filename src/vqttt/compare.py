@@ -62,12 +62,13 @@ class Unpaired(NamedTuple):
     """What two runs cannot be compared in.
 
     Attributes:
-        answers: of either run, that have no partner in the other.
+        first, second: answers of the one run that have no partner in the other.
         cells, questions: that only one of the runs has.
         pictures: answers of both that are to different pictures.
     """
 
-    answers: int
+    first: int
+    second: int
     cells: int
     questions: int
     pictures: int
@@ -82,7 +83,8 @@ def unpaired(first: pl.DataFrame, second: pl.DataFrame) -> Unpaired:
 
     same, pairs = _same(first, second), _paired(first, second)
     return Unpaired(
-        answers=len(first) + len(second) - 2 * len(pairs),
+        first=len(first) - len(pairs),
+        second=len(second) - len(pairs),
         cells=only_one_has(same[:-1]),
         questions=only_one_has(["task", "sample_id"]),
         pictures=len(pairs.filter(_OTHER_PICTURE)),

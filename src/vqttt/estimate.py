@@ -1,7 +1,7 @@
 """How long a study would take, from a few of its own batches; nothing is written."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -11,6 +11,7 @@ from vqttt.methods import METHODS
 from vqttt.models.base import Model
 from vqttt.study import StudyConfig, conditions
 from vqttt.tasks import load_task
+from vqttt.types import Condition, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Estimate:
 def estimate(
     config: StudyConfig, load: Callable[[], Model] | None = None, tries: int = 3, workers: int = 1
 ) -> Estimate:
-    """Count a study's cells and, with a model, time a batch of the first task under a few conditions.
+    """Count a study's cells and, with a model, time a batch of each task under a few conditions.
 
     The median over conditions stands for all of them, so a study of few slow ones takes longer. Timed is the last of
     four batches, for methods that learn along the stream are slow at its start. With several workers it is timed with
@@ -59,20 +60,27 @@ def estimate(
     seconds = None
     if load is not None:
         share_threads(workers)
-        model, samples, pictures = load(), next(iter(tasks.values())), PictureCache()
-        spent = []
-        for condition in grid[:: max(1, len(grid) // tries)][-tries:]:
-            answering = [METHODS[name](model, max_new_tokens=config.max_new_tokens) for name in methods]
-            for start in range(0, 4 * config.batch, config.batch):
-                some = samples[start : start + config.batch] or samples[: config.batch]
-                began = time.perf_counter()
-                batch = Batch.prepare(
-                    some, pictures, condition, model, seed=config.seeds[0], max_new_tokens=config.max_new_tokens
-                )
-                for method in answering:
-                    batch.answered_by(method)
-            spent.append((time.perf_counter() - began) / len(some))
-        jobs = len(grid) * seeds
-        seconds = median(spent) * jobs * sum(map(len, tasks.values())) / min(workers, jobs * len(tasks))
+        model, jobs = load(), len(grid) * seeds
+        tried = grid[:: max(1, len(grid) // tries)][-tries:]
+        once = sum(
+            len(samples) * median(_seconds(config, model, samples, condition) for condition in tried)
+            for samples in tasks.values()
+        )
+        seconds = once * jobs / min(workers, jobs * len(tasks))
     questions = {name: len(samples) for name, samples in tasks.items()}
     return Estimate(questions=questions, conditions=len(grid), methods=len(methods), seeds=seeds, seconds=seconds)
+
+
+def _seconds(config: StudyConfig, model: Model, samples: Sequence[Sample], condition: Condition) -> float:
+    """Time one question under a condition by all methods, over the last of four batches."""
+    pictures = PictureCache()
+    answering = [METHODS[name](model, max_new_tokens=config.max_new_tokens) for name in dict.fromkeys(config.methods)]
+    for start in range(0, 4 * config.batch, config.batch):
+        some = samples[start : start + config.batch] or samples[: config.batch]
+        began = time.perf_counter()
+        batch = Batch.prepare(
+            some, pictures, condition, model, seed=config.seeds[0], max_new_tokens=config.max_new_tokens
+        )
+        for method in answering:
+            batch.answered_by(method)
+    return (time.perf_counter() - began) / len(some)

@@ -245,4 +245,6 @@ def _differences(found: Any, wanted: Any) -> str:
     if not isinstance(found, dict) or not isinstance(wanted, dict):
         return f"{found!r}, not {wanted!r}"
     keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
-    return "; ".join(f"{key} is {found.get(key)!r}, not {wanted.get(key)!r}" for key in keys)
+    both = {key: (found.get(key), wanted.get(key)) for key in keys}
+    nested = {key for key, pair in both.items() if all(isinstance(one, dict) for one in pair)}
+    return "; ".join(f"{key}{':' if key in nested else ' is'} {_differences(*both[key])}" for key in keys)

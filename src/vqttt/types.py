@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -29,6 +30,7 @@ class Sample:
         question_type: the finer template or type of the question, where the task has one.
         prompt: what a model is asked, to the letter, where a benchmark prescribes it; empty for the usual form.
         rule: how answers are scored, a name in `vqttt.scoring.RULES`.
+        file: where the picture lies, if it is a file that its owner may change; part of what a run is a study of.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Sample:
     question_type: str = ""
     prompt: str = ""
     rule: str = ""
+    file: Path | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,10 +56,13 @@ def compare(
         runs = load_records(one), load_records(other)
     Console().print(comparison_table(compared(*runs), f"{first} → {second}").rich())
     left = unpaired(*runs)
-    if left.answers:
+    if left.first or left.second:
         typer.echo(
-            f"left out: {left.answers:,} answers of one run that the other does not have; "
-            f"cells in only one: {left.cells:,}, questions in only one: {left.questions:,}"
+            f"left out, as the other run lacks them: answers of {first}: {left.first:,}, of {second}: {left.second:,}"
         )
+        typer.echo(f"in only one of the runs: cells: {left.cells:,}, questions: {left.questions:,}")
     if left.pictures:
         typer.echo(f"left out: {left.pictures:,} answers of both, to pictures that differ")
+    for name, run in zip((first, second), runs, strict=True):
+        if failed := (run["error"] != "").sum():
+            typer.echo(f"{name}: {failed:,} records failed, and count as wrong")

@@ -150,8 +150,8 @@ def _estimate(config: "StudyConfig", workers: int) -> None:
     found = estimate(config, lambda: load_model(config.model, config.load), workers=workers)
     for task, questions in found.questions.items():
         least = smallest_difference(questions, discordant=0.1)
-        shown = "no change" if least is None else f"a change of {100 * least:.1f} points"
-        typer.echo(f"{task}: {questions:,} questions; in one cell {shown} would show")
+        shown = "are too few for any" if least is None else f"show a change of {100 * least:.1f} points"
+        typer.echo(f"{task}: {questions:,} questions; in one cell they {shown}")
     typer.echo("(four times in five, by McNemar's test, where one answer in ten changes)")
     counts = {"conditions": found.conditions, "methods": found.methods, "seeds": found.seeds}
     counts |= {"cells": found.cells, "answers": found.answers}

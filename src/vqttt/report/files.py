@@ -8,6 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from vqttt.errors import RunFolderError
 from vqttt.figures import Panel
 from vqttt.report.charts import kernel_panels
@@ -21,13 +23,13 @@ _TOLD = ("model", "task", "degradation", "severity", "method")
 def write_csv(run: Path, contents: Contents | None = None) -> Path:
     """Write `summary.csv`, one row a cell, from the `contents` of the run's records if these are at hand."""
     contents = contents or Contents(load_records(run))
-    return write(run / "summary.csv", contents.cells.write_csv(float_precision=6))
+    return write(run / "summary.csv", _rounded(contents.cells))
 
 
 def write_quality(run: Path, contents: Contents | None = None) -> Path:
     """Write `quality.csv` likewise: what each degraded condition, unrestored, changes from clean, and the verdict."""
     contents = contents or Contents(load_records(run))
-    return write(run / "quality.csv", contents.effect.write_csv(float_precision=6))
+    return write(run / "quality.csv", _rounded(contents.effect))
 
 
 def write_markdown(run: Path, contents: Contents | None = None) -> Path:
@@ -59,6 +61,11 @@ def write_figures(run: Path, contents: Contents | None = None) -> Path:
     except OSError as error:
         raise RunFolderError(f"cannot write {error.filename}: {error.strerror}") from error
     return folder
+
+
+def _rounded(frame: pl.DataFrame) -> str:
+    """Write as CSV, to six significant digits: a p-value of 1e-9 is not 0."""
+    return frame.with_columns(pl.selectors.float().round_sig_figs(6)).write_csv()
 
 
 def _named(contents: Contents) -> Iterator[tuple[str, Panel]]:

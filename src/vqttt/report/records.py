@@ -59,7 +59,9 @@ def read_json(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunFolderError(f"cannot read {file} ({error}); remove it and write the report again") from error
+        raise RunFolderError(
+            f"cannot read {file} ({error}); without it a report can be written, but the study not be resumed"
+        ) from error
     return found if isinstance(found, dict) else {}
 
 

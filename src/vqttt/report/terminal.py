@@ -43,4 +43,4 @@ def _of_quality(found: dict[str, Any]) -> Iterator[str]:
     yield f"untuned, {clean}% right on clean pictures and {degraded}% on degraded ones: {change} points."
     words = {"hurts": "lower", "helps": "higher", "no effect": "no effect", "undecided": "undecided"}
     counts = ", ".join(f"{found['verdicts'].get(name, 0)} {word}" for name, word in words.items())
-    yield f"of {sum(found['verdicts'].values())} comparisons with clean, one by one: {counts}."
+    yield f"conditions against clean, one by one: {counts}."

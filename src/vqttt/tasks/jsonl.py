@@ -77,6 +77,7 @@ def _parse(fields: Any, number: int, folder: Path) -> Sample:
         choices=tuple(str(choice) for choice in choices),
         category=str(fields.get("category", "")),
         question_type=str(fields.get("question_type", "")),
+        file=folder / fields["image"],
     )
 
 
