@@ -68,6 +68,12 @@ def test_questions_needed_rejects_what_cannot_be() -> None:
             paradox.questions_needed(*wrong)
 
 
+def test_an_effect_without_rows_has_the_same_columns() -> None:
+    both = records({("clean", 0, 0): [1.0, 0.0], ("fog", 3, 0): [0.0, 0.0]})
+    full, none = paradox.quality_effect(both), paradox.quality_effect(both.filter(degradation="fog"))
+    assert len(full) == 1 and none.is_empty() and set(none.columns) == set(full.columns)
+
+
 def test_risk_coverage_by_hand() -> None:
     coverage, risk = paradox.risk_coverage([0.9, 0.5, 0.7, np.nan], [1, 0, 1, 0])
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]

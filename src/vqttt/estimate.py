@@ -62,18 +62,19 @@ def estimate(
         share_threads(workers)
         model, jobs = load(), len(grid) * seeds
         tried = grid[:: max(1, len(grid) // tries)][-tries:]
-        once = sum(
-            len(samples) * median(_seconds(config, model, samples, condition) for condition in tried)
-            for samples in tasks.values()
-        )
+        once = 0.0
+        for samples in tasks.values():
+            pictures = PictureCache()  # as in a study, loaded once for all conditions
+            once += len(samples) * median(_seconds(config, model, samples, pictures, one) for one in tried)
         seconds = once * jobs / min(workers, jobs * len(tasks))
     questions = {name: len(samples) for name, samples in tasks.items()}
     return Estimate(questions=questions, conditions=len(grid), methods=len(methods), seeds=seeds, seconds=seconds)
 
 
-def _seconds(config: StudyConfig, model: Model, samples: Sequence[Sample], condition: Condition) -> float:
+def _seconds(
+    config: StudyConfig, model: Model, samples: Sequence[Sample], pictures: PictureCache, condition: Condition
+) -> float:
     """Time one question under a condition by all methods, over the last of four batches."""
-    pictures = PictureCache()
     answering = [METHODS[name](model, max_new_tokens=config.max_new_tokens) for name in dict.fromkeys(config.methods)]
     for start in range(0, 4 * config.batch, config.batch):
         some = samples[start : start + config.batch] or samples[: config.batch]
