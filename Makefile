@@ -46,7 +46,7 @@ $(HARNESS)/.ready: $(READY)
 
 ## make lmms-eval       the plug-in for lmms-eval, run by that package's own command
 lmms-eval: $(HARNESS)/.ready
-	$(HARNESS)/bin/python -m pytest -p no:cacheprovider -o filterwarnings= tests/lmms_eval
+	$(HARNESS)/bin/python -m pytest -p no:cacheprovider -o filterwarnings= tests/integrations/lmms_eval
 
 ## make format          format and mend what ruff can mend
 format: $(READY)

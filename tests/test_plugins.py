@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import vqttt
-from vqttt.images import load_image, save_image
+from vqttt.images.files import load_image, save_image
 from vqttt.models import EMBEDDED
 
 SOOT = '''
@@ -93,7 +93,7 @@ def test_a_degradation_of_another_package(outside, tmp_path):
         ("fog = smoke:soot", "soot", "the package smoke adds a degradation 'fog', a name that is taken"),
         ("soot = smoke:gone", "soot", "the degradation 'soot' of the package smoke cannot be imported"),
         ("soot = nowhere:soot", "soot", "the degradation 'soot' of the package smoke cannot be imported"),
-        ("flat = smoke:flat", "flat", "flat made a picture of shape (40, 60) of one of (40, 60, 3)"),
+        ("flat = smoke:flat", "flat", "flat made an image of shape (40, 60) of one of (40, 60, 3)"),
         ("fiery = smoke:fiery", "fiery", "the degradation 'fiery' of the package smoke failed: KeyError: 'no fire'"),
         ("clean = smoke:soot", "soot", "a degradation 'clean', a name that is taken; uninstall that package"),
         ("a+b = smoke:soot", "soot", "names have letters, digits and _ . - alone"),

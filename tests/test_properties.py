@@ -1,14 +1,14 @@
-"""What holds for any picture, kind, severity and seed."""
+"""What holds for any image, kind, severity and seed."""
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from hypothesis.extra.numpy import arrays
 
-from vqttt.degradations import DEGRADATIONS, SEVERITIES, STYLES, degrade
-from vqttt.quality import MAX_PSNR, measure
+from vqttt.images.degradations import DEGRADATIONS, SEVERITIES, STYLES, degrade
+from vqttt.images.quality import MAX_PSNR, measure
 
-small_pictures = some.tuples(some.integers(1, 40), some.integers(1, 40)).flatmap(
+small_images = some.tuples(some.integers(1, 40), some.integers(1, 40)).flatmap(
     lambda sides: arrays(np.uint8, (*sides, 3))
 )
 # The same examples every time: a failure here is for the author of a change, not for whoever runs the tests next.
@@ -17,7 +17,7 @@ quick = settings(max_examples=400, deadline=None, derandomize=True, suppress_hea
 
 @quick
 @given(
-    image=small_pictures,
+    image=small_images,
     names=some.lists(some.sampled_from([*DEGRADATIONS, *STYLES]), min_size=1, max_size=2),
     severity=some.sampled_from(SEVERITIES),
     seed=some.integers(0, 2**63 - 1),
@@ -32,7 +32,7 @@ def test_degrading(image, names, severity, seed, scale):
 
 
 @quick
-@given(image=small_pictures, other=some.integers(0, 255))
+@given(image=small_images, other=some.integers(0, 255))
 def test_measuring(image, other):
     same, flat = measure(image, image), measure(image, np.full_like(image, other))
     assert same.psnr == MAX_PSNR and same.ssim > 0.999 and same.gradient_similarity > 0.999

@@ -118,7 +118,7 @@ def start_from_frequencies(model: LlavaForConditionalGeneration) -> None:
     """Start the patch embedding as a cosine transform and the positions as sines, where noise would lose the detail.
 
     Of a patch's 3 x 14 x 14 numbers only `hidden_size` survive the embedding. The lowest frequencies, more of
-    brightness than of colour, are nearly what the principal components of pictures are.
+    brightness than of colour, are nearly what the principal components of images are.
     """
     embeddings = model.model.vision_tower.embeddings
     width = embeddings.patch_embedding.weight.shape[0]
@@ -134,7 +134,7 @@ def start_from_frequencies(model: LlavaForConditionalGeneration) -> None:
         for color, count in zip(opponents, counts, strict=True)
         for _, u, v in order[:count]
     ]
-    # Louder high frequencies: a picture has little of them, and normalisation would drown what tells shapes apart.
+    # Louder high frequencies: an image has little of them, and normalisation would drown what tells shapes apart.
     gains = torch.tensor([1 + r**0.5 for count in counts for r, _, _ in order[:count]])
     embeddings.patch_embedding.weight.copy_(torch.stack(filters) * gains[:, None, None, None] / 8)
     quarter = width // 4

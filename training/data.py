@@ -1,6 +1,6 @@
-"""The training set of the embedded MLLM: pictures, packed questions, and what lies under every image token.
+"""The training set of the embedded MLLM: images, packed questions, and what lies under every image token.
 
-Pictures vary in quality as real training sets do (mild blur, JPEG, resizing) and never with the noise, motion blur,
+Images vary in quality as real training sets do (mild blur, JPEG, resizing) and never with the noise, motion blur,
 snow or fog that studies apply. Everything follows from the seeds; `build` makes it once and keeps it in a folder.
 """
 
@@ -45,7 +45,7 @@ def build(folder: Path, workers: int = 2) -> None:
 
 
 def load(folder: Path, source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, list[list[Turn]]]:
-    """Load one source: pictures (N, side, side, 3); coverage (N, tokens, LABELS) of VQ-Mini, else None; turns."""
+    """Load one source: images (N, side, side, 3); coverage (N, tokens, LABELS) of VQ-Mini, else None; turns."""
     pixels, coverage, turns = [], [], []
     for start in range(0, SOURCES[source], SHARD):
         with np.load(_shard(folder, source, start)) as part:
@@ -72,27 +72,27 @@ def _shard(folder: Path, source: str, start: int) -> Path:
 def _build_shard(job: tuple[Path, str, int]) -> None:
     folder, source, start = job
     cv2.setNumThreads(1)
-    pictures, coverage, turns = [], [], []
+    images, coverage, turns = [], [], []
     for index in range(start, start + SHARD):
         rng = np.random.default_rng([list(SOURCES).index(source), index, 7])
-        picture, cover, asked = _vq_mini(index, rng) if source == "vq-mini" else _real(source, index, rng)
-        pictures.append(_vary_quality(picture, rng))
+        image, cover, asked = _vq_mini(index, rng) if source == "vq-mini" else _real(source, index, rng)
+        images.append(_vary_quality(image, rng))
         coverage.append(cover)
         turns.append(asked)
     path = _shard(folder, source, start)
     partial = path.with_suffix(".part")
     with partial.open("wb") as file:
-        np.savez(file, pixels=_resize(pictures), coverage=np.array(coverage), turns=json.dumps(turns))
+        np.savez(file, pixels=_resize(images), coverage=np.array(coverage), turns=json.dumps(turns))
     partial.rename(path)
 
 
 def _vq_mini(index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[Turn]]:
     scene = _scene(index, rng)
     kind = scene.kind
-    picture, contents, colors = drawing.draw(scene)
+    image, contents, colors = drawing.draw(scene)
     cover = np.concatenate([_share(contents, len(drawing.CONTENTS)), _share(colors, len(drawing.COLOR_LABELS))], axis=1)
     asked = [questions.ask(scene, name, rng) for name in questions.question_types(kind) for _ in range(2)]
-    return picture, cover, sorted({(question.text, question.answer) for question in asked if question})
+    return image, cover, sorted({(question.text, question.answer) for question in asked if question})
 
 
 def _scene(index: int, rng: np.random.Generator) -> scenes.Scene:
@@ -121,20 +121,20 @@ def _share(labels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
 def _real(source: str, index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[Turn]]:
     groups = _grouped(source)
     group = groups[index % len(groups)]
-    picture = group[0].load()
+    image = group[0].load()
     turns = [(sample.question, sample.answers[0]) for sample in group]
     if source == "digits":
-        picture = _jitter(picture, rng)
+        image = _jitter(image, rng)
         turns = [(question, turns[0][1]) for question in digits.QUESTIONS]
     if source == "fashion-mnist":
-        picture = picture[:, ::-1].copy() if rng.random() < 0.5 else picture
+        image = image[:, ::-1].copy() if rng.random() < 0.5 else image
         turns = [(question, turns[0][1]) for question in fashion_mnist.QUESTIONS]
-    return picture, np.zeros((0,), np.uint8), turns
+    return image, np.zeros((0,), np.uint8), turns
 
 
 @lru_cache
 def _grouped(source: str) -> list[list]:
-    """Return the training samples of a source, those about one picture together."""
+    """Return the training samples of a source, those about one image together."""
     if source != "easy-vqa":
         return [[sample] for sample in {"digits": digits, "fashion-mnist": fashion_mnist}[source].samples("train")]
     groups: dict[Path, list] = {}
@@ -143,41 +143,41 @@ def _grouped(source: str) -> list[list]:
     return list(groups.values())
 
 
-def _jitter(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def _jitter(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Shift, turn and scale a little, as another hand would have."""
-    side = len(picture)
+    side = len(image)
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-12, 12), rng.uniform(0.88, 1.12))
     turn[:, 2] += rng.uniform(-0.06, 0.06, 2) * side
-    return cv2.warpAffine(picture, turn, (side, side), flags=cv2.INTER_LINEAR)
+    return cv2.warpAffine(image, turn, (side, side), flags=cv2.INTER_LINEAR)
 
 
-def _vary_quality(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Blur mildly, compress, or resize down and up; half of the pictures stay as they are."""
-    side = len(picture)
+def _vary_quality(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Blur mildly, compress, or resize down and up; half of the images stay as they are."""
+    side = len(image)
     match rng.choice(["none", "blur", "jpeg", "resize"], p=[0.5, 0.15, 0.2, 0.15]):
         case "blur":
-            return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.4) * max(side / 224, 0.4))
+            return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.4) * max(side / 224, 0.4))
         case "jpeg":
-            _, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))])
+            _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))])
             return cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
         case "resize":
             small = round(side * rng.uniform(0.5, 0.9))
             return cv2.resize(
-                cv2.resize(picture, (small, small), interpolation=cv2.INTER_AREA),
+                cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA),
                 (side, side),
                 interpolation=cv2.INTER_LINEAR,
             )
-    return picture
+    return image
 
 
-def _resize(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def _resize(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Resize as the model's own processor will; it rounds to whole grey levels, so nothing is lost by storing them."""
     import torch
 
     torch.set_num_threads(1)
     processor = build_processor([]).image_processor
     raw = processor(
-        [np.ascontiguousarray(picture) for picture in pictures],
+        [np.ascontiguousarray(image) for image in images],
         do_rescale=False,
         do_normalize=False,
         return_tensors="pt",

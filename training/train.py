@@ -2,8 +2,8 @@
 
 Three ideas make a small model learn this quickly. A linear head on every image token names what lies under it, a loss
 that generated scenes give for nothing; it trains the vision tower alone at first, for a language model learns nothing
-from a tower that sees nothing, and is thrown away after training. Several questions about a picture are packed behind
-it, each seeing the picture and itself alone, so that the picture is encoded once. And the patch embedding starts as
+from a tower that sees nothing, and is thrown away after training. Several questions about an image are packed behind
+it, each seeing the image and itself alone, so that the image is encoded once. And the patch embedding starts as
 the lowest frequencies of a cosine transform instead of noise (see `blueprint`).
 """
 
@@ -141,9 +141,9 @@ class Trainer:
         if step < self.config.vision_steps:
             shares = {"vq-mini": 1.0}
         for name, share in shares.items():
-            pictures, cover, turns = self.sources[name]
-            chosen = rng.integers(len(pictures), size=round(share * self.config.batch))
-            pixels.append(pictures[chosen])
+            scenes, cover, turns = self.sources[name]
+            chosen = rng.integers(len(scenes), size=round(share * self.config.batch))
+            pixels.append(scenes[chosen])
             if cover is not None:
                 coverage.append(cover[chosen])
             for index in chosen:

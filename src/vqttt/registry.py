@@ -97,7 +97,7 @@ class Registry(Mapping[str, T]):
         return entry
 
     def call(self, name: str, *arguments: Any) -> NDArray[np.uint8]:
-        """Call the entry `name`, which makes a picture.
+        """Call the entry `name`, which makes an image.
 
         Raises:
             PluginError: if it is another package's, and fails, or does not return a uint8 array.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image: TypeAlias = NDArray[np.uint8]
-"""A picture: uint8 RGB of shape (H, W, 3), values 0 to 255."""
+"""An image: uint8 RGB of shape (H, W, 3), values 0 to 255."""
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -18,11 +18,11 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One question about one picture.
+    """One question about one image.
 
     Attributes:
         id: unique within its task and stable between runs.
-        load: returns the picture; called when it is needed, so that a task may be larger than memory.
+        load: returns the image; called when it is needed, so that a task may be larger than memory.
         question: the question as a person would ask it, without any chat template.
         answers: the reference answers, the first being the one that is shown; any of them counts as right.
         choices: the options of a multiple-choice question, in order; empty for an open one.
@@ -30,7 +30,7 @@ class Sample:
         question_type: the finer template or type of the question, where the task has one.
         prompt: what a model is asked, to the letter, where a benchmark prescribes it; empty for the usual form.
         rule: how answers are scored, a name in `vqttt.scoring.RULES`.
-        file: where the picture lies, if it is a file that its owner may change; part of what a run is a study of.
+        file: where the image lies, if it is a file that its owner may change; part of what a run is a study of.
     """
 
     id: str
@@ -47,7 +47,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What happens to a picture before a model sees it.
+    """What happens to an image before a model sees it.
 
     Attributes:
         degradation: a registered degradation or style, several joined by `+`, or `clean`.
@@ -88,42 +88,3 @@ class Answer:
     rolled_back: bool
     seconds: float
     error: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One row of a cell: a sample, what was answered, and how it was scored.
-
-    `image_sha256` is the hash of the degraded picture's pixels, so that two runs can be shown to have seen the same
-    pictures. `score` and `base_score` lie in 0 to 1; `format_score` and `base_format_score` are the same with format
-    credit, and not a number in records from before it was taken. `psnr` to `noise_level` measure the picture that the
-    model saw (see `vqttt.quality`). A sample that failed keeps its row: `error` says why, its scores are 0, and the
-    quality of its picture is not a number.
-    """
-
-    sample_id: str
-    image_sha256: str
-    category: str
-    question_type: str
-    question: str
-    reference: str
-    base_answer: str
-    answer: str
-    base_score: float
-    score: float
-    base_confidence: float
-    confidence: float
-    entropy_before: float
-    entropy_after: float
-    steps: int
-    rolled_back: bool
-    seconds: float
-    psnr: float
-    ssim: float
-    ms_ssim: float
-    gradient_similarity: float
-    sharpness: float
-    noise_level: float
-    error: str
-    base_format_score: float = float("nan")
-    format_score: float = float("nan")

@@ -10,15 +10,15 @@ import pytest
 import torch
 from PIL import Image as PILImage
 
-from studies.families import PUBLISHED
-from vqttt.adapters import AdapterConfig, Adapters
-from vqttt.degradations import degrade
+from experiments.families import PUBLISHED
+from vqttt.images.degradations import degrade
 from vqttt.methods import METHODS
-from vqttt.methods.tuning import Tuner, TuningConfig
 from vqttt.models import load_model
 from vqttt.models.huggingface import HuggingFaceModel
 from vqttt.models.loading import LoadOptions
 from vqttt.tasks import vq_mini
+from vqttt.tuning.adapters import AdapterConfig, Adapters
+from vqttt.tuning.tuner import Tuner, TuningConfig
 
 NAMED = os.environ.get("VQTTT_MODELS", "").split()
 MEMORY = torch.cuda.get_device_properties(0).total_memory / 1e9 if torch.cuda.is_available() else 0.0

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from vqttt.cli.analysis import analyse
+from vqttt.cli.images import degrade, quality, restore
 from vqttt.cli.lists import install, list_
-from vqttt.cli.pictures import degrade, quality, restore
 from vqttt.cli.questions import answer
 from vqttt.cli.runs import compare, report
 from vqttt.cli.studies import study

@@ -6,20 +6,31 @@ from typing import Annotated
 
 import typer
 
-from vqttt.cli.asking import Bits, Device, Dtype, ModelName, Picture, Question, Revision, Tuned, answering, method_for
+from vqttt.cli.options import (
+    Bits,
+    Device,
+    Dtype,
+    ImagePath,
+    ModelName,
+    Question,
+    Revision,
+    Tuned,
+    answering,
+    method_for,
+)
 from vqttt.errors import InputError
 
 
 def analyse(
-    image: Picture,
+    image: ImagePath,
     question: Question,
     out: Annotated[Path | None, typer.Option(help="The figure: .png, .svg or .pdf.")] = None,
     model: ModelName = "embedded",
-    degradation: Annotated[str, typer.Option(help="What happens to the picture; several joined by +.")] = "fog",
+    degradation: Annotated[str, typer.Option(help="What happens to the image; several joined by +.")] = "fog",
     severity: Annotated[int, typer.Option(help="1 to 5.")] = 3,
     seed: Annotated[int, typer.Option(help="Which noise, direction or clouds to draw.")] = 0,
     method: Annotated[str, typer.Option(help="How it is tuned: see `vqttt list methods`.")] = "vq-ttt",
-    restorer: Annotated[str, typer.Option(help="What is done about the picture before it is tuned.")] = "none",
+    restorer: Annotated[str, typer.Option(help="What is done about the image before it is tuned.")] = "none",
     tuned: Tuned = None,
     layer: Annotated[
         list[int] | None, typer.Option(help="Attention of this layer, from 1; may be repeated. By default of all.")
@@ -31,12 +42,13 @@ def analyse(
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as one JSON object.")] = False,
 ) -> None:
     """Show where an answer looks and at which layer it appears: clean, degraded and tuned."""
-    from vqttt.analysis import compare, draw
-    from vqttt.analysis.drawing import check_format
-    from vqttt.degradations import CLEAN, degrade
-    from vqttt.images import load_image
+    from vqttt.images.degradations import degrade
+    from vqttt.images.files import load_image
+    from vqttt.images.restorers import restore
+    from vqttt.interpret import compare, draw
+    from vqttt.interpret.drawing import check_format
     from vqttt.models import LoadOptions, load_model
-    from vqttt.restorers import NONE, restore
+    from vqttt.runs.records import CLEAN, NONE
 
     options = LoadOptions(dtype=dtype, device=device, bits=bits, revision=revision)
     make = method_for(question, method, tuned)

@@ -8,7 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-_HOMES = {"styles": "degradations"}
+_HOMES = {
+    "styles": "images.degradations",
+    "degradations": "images.degradations",
+    "restorers": "images.restorers",
+    "objectives": "tuning.objectives",
+}
 """The modules of registries that are not called as their module is."""
 
 _ALSO = {"models": "FAMILIES"}
@@ -50,6 +55,6 @@ def install(
     ] = None,
 ) -> None:
     """Fetch a restorer's published weights (55 to 85 MB) by npm, check them and keep them in the cache."""
-    from vqttt.restorers import maxim
+    from vqttt.images.restorers import maxim
 
     typer.echo(maxim.install(name, package))

@@ -6,18 +6,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqttt.cli.asking import Bits, Device, Dtype, ModelName, Picture, Question, Revision, Tuned, answering, method_for
+from vqttt.cli.options import (
+    Bits,
+    Device,
+    Dtype,
+    ImagePath,
+    ModelName,
+    Question,
+    Revision,
+    Tuned,
+    answering,
+    method_for,
+)
 
 if TYPE_CHECKING:
     from vqttt.types import Answer
 
 
 def answer(
-    image: Picture,
+    image: ImagePath,
     question: Question,
     model: ModelName = "embedded",
     method: Annotated[str, typer.Option(help="How to answer: see `vqttt list methods`.")] = "vq-ttt",
-    restorer: Annotated[str, typer.Option(help="What is done about the picture first.")] = "none",
+    restorer: Annotated[str, typer.Option(help="What is done about the image first.")] = "none",
     tuned: Tuned = None,
     dtype: Dtype = "auto",
     device: Device = "",
@@ -26,23 +37,23 @@ def answer(
     revision: Revision = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Ask one question about one picture, before and after tuning."""
+    """Ask one question about one image, before and after tuning."""
     import time
 
-    from vqttt.images import load_image
+    from vqttt.images.files import load_image
+    from vqttt.images.restorers import restore
     from vqttt.models import LoadOptions, load_model
-    from vqttt.restorers import restore
 
     options = LoadOptions(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
     make = method_for(question, method, tuned)
-    picture = load_image(image)
+    shown = load_image(image)
     began = time.perf_counter()
-    picture = restore(picture, restorer)
+    shown = restore(shown, restorer)
     restoring = time.perf_counter() - began
     loaded = load_model(model, options)
     began = time.perf_counter()
     with answering():
-        inputs = loaded.encode([picture], [question])
+        inputs = loaded.encode([shown], [question])
         result = make(loaded).answer_alone(inputs)[0]
     result = replace(result, seconds=restoring + time.perf_counter() - began)
     if as_json:

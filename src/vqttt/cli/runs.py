@@ -23,8 +23,8 @@ def report(
     form: Annotated[Format, typer.Option("--format", help="What to write; figures are SVG and PDF.")] = Format.HTML,
 ) -> None:
     """Write a run's report again, from its records alone."""
-    from vqttt import report as reports
-    from vqttt.runfolder import local_copy
+    from vqttt.results import report as reports
+    from vqttt.runs.folder import local_copy
 
     writers: dict[Format, tuple[Callable[[Path, reports.Contents], Path], ...]] = {
         Format.HTML: (reports.write_html,),
@@ -43,14 +43,14 @@ def compare(
     first: Annotated[str, typer.Argument(help="A run folder, or its address.")],
     second: Annotated[str, typer.Argument(help="Another, of the same tasks and conditions.")],
 ) -> None:
-    """Show what one run answers better than another, on the same pictures and questions."""
+    """Show what one run answers better than another, on the same images and questions."""
     from rich.console import Console
 
-    from vqttt.compare import compare as compared
-    from vqttt.compare import unpaired
-    from vqttt.report import load_records
-    from vqttt.runfolder import local_copy
-    from vqttt.tables import comparison_table
+    from vqttt.results.compare import compare as compared
+    from vqttt.results.compare import unpaired
+    from vqttt.results.report import load_records
+    from vqttt.results.tables import comparison_table
+    from vqttt.runs.folder import local_copy
 
     with local_copy(first) as one, local_copy(second) as other:
         runs = load_records(one), load_records(other)
@@ -61,8 +61,8 @@ def compare(
             f"left out, as the other run lacks them: answers of {first}: {left.first:,}, of {second}: {left.second:,}"
         )
         typer.echo(f"in only one of the runs: cells: {left.cells:,}, questions: {left.questions:,}")
-    if left.pictures:
-        typer.echo(f"left out: {left.pictures:,} answers of both, to pictures that differ")
+    if left.images:
+        typer.echo(f"left out: {left.images:,} answers of both, to images that differ")
     for name, run in zip((first, second), runs, strict=True):
         if failed := (run["error"] != "").sum():
             typer.echo(f"{name}: {failed:,} records failed, and count as wrong")

@@ -12,14 +12,15 @@ import typer
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
-    from vqttt.study import EngineOptions, StudyConfig
+    from vqttt.study.config import StudyConfig
+    from vqttt.study.engines import EngineOptions
 
 _ENGINE = "How it is run"
 _LOADING = "How a checkpoint is loaded"
 
 
 class Preset(StrEnum):
-    """Named studies."""
+    """Named experiments."""
 
     QUICK = "quick"
     PAPER = "paper"
@@ -87,7 +88,7 @@ def study(
     ] = None,
 ) -> None:
     """Run a grid of tasks, conditions, restorers and methods; write records, tables and report.html."""
-    from vqttt.engines import EngineOptions
+    from vqttt.study.engines import EngineOptions
 
     given: dict[str, Any] = {
         "model": model,
@@ -122,8 +123,8 @@ def _asked(
     preset: Preset, file: Path | None, given: dict[str, Any], load: dict[str, Any], out: str | None
 ) -> tuple["StudyConfig", str]:
     """Return what was asked for, and the folder to put it."""
-    from vqttt.configfile import read_config
-    from vqttt.study import PRESETS
+    from vqttt.study.config import PRESETS
+    from vqttt.study.configfile import read_config
 
     base = read_config(file, preset) if file else PRESETS[preset]
     how = replace(base.load, **{name: value for name, value in load.items() if value is not None})
@@ -133,7 +134,7 @@ def _asked(
 
 def _resumed(folder: str, given: dict[str, Any]) -> tuple["StudyConfig", str]:
     """Return what a begun run is a study of, and its folder."""
-    from vqttt.configfile import resumed
+    from vqttt.study.runner import resumed
 
     if said := [name for name, value in given.items() if value is not None]:
         raise InputError(f"--resume takes everything from the run itself; leave out what says {', '.join(said)}")
@@ -143,9 +144,9 @@ def _resumed(folder: str, given: dict[str, Any]) -> tuple["StudyConfig", str]:
 def _estimate(config: "StudyConfig", workers: int) -> None:
     from datetime import timedelta
 
-    from vqttt.estimate import estimate
     from vqttt.models import load_model
-    from vqttt.paradox import smallest_difference
+    from vqttt.results.statistics import smallest_difference
+    from vqttt.study.estimate import estimate
 
     found = estimate(config, lambda: load_model(config.model, config.load), workers=workers)
     for task, questions in found.questions.items():
@@ -171,7 +172,7 @@ def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
         TimeRemainingColumn,
     )
 
-    from vqttt.study import run
+    from vqttt.study.runner import run
 
     console = Console(stderr=True)
     columns = (
@@ -197,8 +198,8 @@ def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
 def _show(out: str) -> None:
     from rich.console import Console
 
-    from vqttt import report
-    from vqttt.runfolder import local_copy
+    from vqttt.results import report
+    from vqttt.runs.folder import local_copy
 
     console = Console()
     with local_copy(out) as folder:

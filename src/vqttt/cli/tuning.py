@@ -11,25 +11,25 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def clean_features(
-    folder: Annotated[Path, typer.Argument(help="A folder of clean pictures like those to come; no labels.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of clean images like those to come; no labels.")],
     out: Annotated[Path, typer.Option(help="Where to write; in a checkpoint's folder: clean_features.safetensors.")],
     model: Annotated[str, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = "embedded",
-    limit: Annotated[int, typer.Option(help="At most so many pictures; 256 are plenty.")] = 256,
+    limit: Annotated[int, typer.Option(help="At most so many images; 256 are plenty.")] = 256,
 ) -> None:
-    """Store how a model's vision features look on clean pictures, for `vq-ttt-features`."""
+    """Store how a model's vision features look on clean images, for `vq-ttt-features`."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder of pictures")
+        raise InputError(f"{folder} is not a folder of images")
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)[:limit]
     if len(files) < 2:
-        raise InputError(f"{folder} has {len(files)} pictures ({', '.join(sorted(_SUFFIXES))}); at least 2 are needed")
-    from vqttt.features import measure_clean, save_clean
-    from vqttt.images import load_image
+        raise InputError(f"{folder} has {len(files)} images ({', '.join(sorted(_SUFFIXES))}); at least 2 are needed")
+    from vqttt.images.files import load_image
     from vqttt.models import load_model
+    from vqttt.tuning.feature_statistics import measure_clean, save_clean
 
     _writable(out)
     clean = measure_clean(load_model(model), [load_image(file) for file in files], ["what is shown?"] * len(files))
     save_clean(out, clean)
-    typer.echo(f"{out}: features of {len(files)} pictures")
+    typer.echo(f"{out}: features of {len(files)} images")
 
 
 def _writable(out: Path) -> None:
@@ -50,19 +50,20 @@ def tune(
     out: Annotated[Path, typer.Option(help="Where to write what was learned, a few kB; answer --tuned takes it.")],
     model: Annotated[str, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = "embedded",
     method: Annotated[str, typer.Option(help="An online method that tunes.")] = "vq-ttt",
-    degradation: Annotated[str, typer.Option(help="What happens to the pictures first.")] = "clean",
+    degradation: Annotated[str, typer.Option(help="What happens to the images first.")] = "clean",
     severity: Annotated[int, typer.Option(help="1 to 5.")] = 3,
     limit: Annotated[int | None, typer.Option(help="At most so many samples.")] = None,
     batch: Annotated[int, typer.Option(help="Samples that are tuned together.")] = 20,
 ) -> None:
-    """Tune along a stream of pictures and questions, and save it, to be applied frozen to others."""
+    """Tune along a stream of images and questions, and save it, to be applied frozen to others."""
     from rich.console import Console
     from rich.progress import track
 
-    from vqttt.batches import Batch, PictureCache
-    from vqttt.degradations import CLEAN, check_kind
+    from vqttt.images.degradations import check_kind
     from vqttt.methods import VQTTT, savable
     from vqttt.models import load_model
+    from vqttt.runs.records import CLEAN
+    from vqttt.study.batch import Batch, ImageCache
     from vqttt.tasks import load_task
     from vqttt.types import Condition
 
@@ -71,13 +72,13 @@ def tune(
     if batch < 1 or not 1 <= severity <= 5:
         raise InputError("batch must be at least 1, and severity 1 to 5")
     _writable(out)
-    samples, pictures, loaded = load_task(task, limit), PictureCache(), load_model(model)
+    samples, images, loaded = load_task(task, limit), ImageCache(), load_model(model)
     condition = Condition(degradation=degradation, severity=0 if degradation == CLEAN else severity)
     tuned = VQTTT(loaded, config)
     console = Console(stderr=True)
     for start in track(range(0, len(samples), batch), "tuning", console=console, disable=not console.is_terminal):
         some = samples[start : start + batch]
-        prepared = Batch.prepare(some, pictures, condition, loaded, seed=0, max_new_tokens=16)
+        prepared = Batch.prepare(some, images, condition, loaded, seed=0, max_new_tokens=16)
         for name, error in prepared.errors.items():
             typer.echo(f"{name}: {error}", err=True)
         if prepared.answered:
@@ -102,8 +103,8 @@ def bench(
     from rich.console import Console
     from rich.table import Table
 
-    from vqttt import bench as benchmark
     from vqttt.methods import METHODS
+    from vqttt.methods import cost as benchmark
     from vqttt.models import load_model
 
     names = method or ["none", "kernel-only", "vq-ttt", "vq-ttt-static", "vq-ttt-episodic", "tent"]

@@ -1,6 +1,6 @@
 """The model `vqttt` of lmms-eval 0.7: its tasks with degradations, restorers and tuning at test time.
 
-Every setting is in `--model_args`, since the key of lmms-eval's response cache has them but not the pictures.
+Every setting is in `--model_args`, since the key of lmms-eval's response cache has them but not the images.
 """
 
 import os
@@ -20,7 +20,7 @@ from PIL import Image as PILImage
 from tqdm import tqdm
 
 from vqttt.errors import InputError, UnsupportedError
-from vqttt.images import SAVE_OPTIONS, from_pillow, load_image
+from vqttt.images.files import SAVE_OPTIONS, from_pillow, load_image
 from vqttt.integrations.settings import Limits, Settings
 from vqttt.integrations.stream import Load, Question, Stream
 from vqttt.models import MODELS
@@ -34,7 +34,7 @@ MANIFEST = ModelManifest(
 """What the entry point in the group `lmms_eval.models` offers."""
 
 _MARK = "<image>"
-"""What some tasks write into a text where a picture belongs; the model's own template puts pictures first."""
+"""What some tasks write into a text where an image belongs; the model's own template puts images first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
         return _Request(task=task, doc_id=doc_id, question=Question(id=f"{task}:{doc_id}", load=load), limits=limits)
 
     def _load_messages(self, messages: Any, doc_id: int, task: str, split: str) -> tuple[list[Image], str]:
-        pictures: list[Image] = []
+        images: list[Image] = []
         texts: list[str] = []
         for message in messages(self.task_dict[task][split][doc_id]):
             if message["role"] == "assistant":
@@ -159,12 +159,12 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
                 if part["type"] == "text":
                     texts.append(part["text"])
                 elif part["type"] == "image":
-                    pictures.append(_picture(part["url"]))
+                    images.append(_image(part["url"]))
                     if texts and message["role"] == "user":
-                        self._warn(f"{task} has pictures after text; the model is shown all pictures first")
+                        self._warn(f"{task} has images after text; the model is shown all images first")
                 else:
-                    raise UnsupportedError(f"{task} shows a {part['type']}; vqttt answers questions about pictures")
-        return pictures, _unmarked("\n".join(texts), pictures)
+                    raise UnsupportedError(f"{task} shows a {part['type']}; vqttt answers questions about images")
+        return images, _unmarked("\n".join(texts), images)
 
     def _batches(self, read: Sequence[_Request]) -> Iterator[tuple[tuple[str, int], list[_Request]]]:
         """Part requests into batches of one kind each, without changing their order."""
@@ -207,12 +207,12 @@ class SimpleVQTTT(ChatVQTTT):
 
     def _load_visuals(self, text: str, visuals: Any, doc_id: int, task: str, split: str) -> tuple[list[Image], str]:
         shown = (visuals(self.task_dict[task][split][doc_id]) if visuals else None) or []
-        pictures = [_picture(visual) for visual in (shown if isinstance(shown, list | tuple) else [shown])]
-        return pictures, _unmarked(text, pictures)
+        images = [_image(visual) for visual in (shown if isinstance(shown, list | tuple) else [shown])]
+        return images, _unmarked(text, images)
 
 
-def _picture(visual: Any) -> Image:
-    """Turn what a task shows into a picture.
+def _image(visual: Any) -> Image:
+    """Turn what a task shows into an image.
 
     Raises:
         UnsupportedError: if it is a video or sound.
@@ -223,8 +223,8 @@ def _picture(visual: Any) -> Image:
     if isinstance(visual, str) and Path(visual).suffix.lower() in {*SAVE_OPTIONS, ".gif"}:
         return load_image(visual)
     what = visual if isinstance(visual, str) else f"a {type(visual).__name__}"
-    raise UnsupportedError(f"{what} is no picture; vqttt answers questions about pictures, not videos or sound")
+    raise UnsupportedError(f"{what} is no image; vqttt answers questions about images, not videos or sound")
 
 
-def _unmarked(text: str, pictures: Sequence[Image]) -> str:
-    return text.replace(_MARK, "").strip() if pictures and _MARK in text else text
+def _unmarked(text: str, images: Sequence[Image]) -> str:
+    return text.replace(_MARK, "").strip() if images and _MARK in text else text

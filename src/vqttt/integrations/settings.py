@@ -1,17 +1,17 @@
-"""A harness's arguments: which model, what happens to its pictures, and how it answers; and what a request may say."""
+"""A harness's arguments: which model, what happens to its images, and how it answers; and what a request may say."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from vqttt.degradations import CLEAN, check_kind, check_scale, check_severity
 from vqttt.errors import InputError, UnknownNameError
+from vqttt.images.degradations import check_kind, check_scale, check_severity
+from vqttt.images.restorers import check_restorer, fingerprint
 from vqttt.methods import METHODS, Method, frozen, savable
 from vqttt.models import LoadOptions, load_model
 from vqttt.models.base import Model
-from vqttt.restorers import NONE, check_restorer, fingerprint
-from vqttt.stats import BASELINE
+from vqttt.runs.records import CLEAN, NONE
 from vqttt.types import Condition
 
 DEFAULT_TOKENS = 128
@@ -26,7 +26,7 @@ class Settings:
         pretrained: a registered model, a checkpoint folder, or a Hugging Face id.
         method: how to answer, a name in `METHODS`.
         tuned: a file that `vqttt tune` wrote, which the method applies and learns nothing; empty for none.
-        degradation: what happens to every picture: names joined by `+`, or `clean`.
+        degradation: what happens to every image: names joined by `+`, or `clean`.
         severity: 1 to 5, of each; `clean` has none.
         restorer, scale: see `Condition`.
         seed: decides every random draw.
@@ -36,7 +36,7 @@ class Settings:
     """
 
     pretrained: str = "embedded"
-    method: str = BASELINE
+    method: str = NONE
     tuned: str = ""
     degradation: str = CLEAN
     severity: int = 3
@@ -76,7 +76,7 @@ class Settings:
 
     @property
     def condition(self) -> Condition:
-        """What happens to every picture."""
+        """What happens to every image."""
         severity = 0 if self.degradation == CLEAN else self.severity
         return Condition(degradation=self.degradation, severity=severity, scale=self.scale, restorer=self.restorer)
 

@@ -5,24 +5,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from vqttt.batches import Asked, answer_untuned, as_seen
-from vqttt.degradations import image_seed
 from vqttt.errors import UnsupportedError
+from vqttt.images.conditions import degrade_and_restore
+from vqttt.images.degradations import image_seed
 from vqttt.integrations.settings import Settings
+from vqttt.models.answering import Asked, answer_untuned
 from vqttt.models.base import Model
 from vqttt.types import Answer, Image
 
 Load: TypeAlias = Callable[[], tuple[list[Image], str]]
-"""Returns the undegraded pictures of a question and its text."""
+"""Returns the undegraded images of a question and its text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question about a picture, several or none.
+    """A question about an image, several or none.
 
     Attributes:
-        id: stable between runs; with the settings' seed and a picture's place it decides what is drawn for a picture.
-        load: called when pictures and text are needed.
+        id: stable between runs; with the settings' seed and an image's place it decides what is drawn for an image.
+        load: called when images and text are needed.
     """
 
     id: str
@@ -74,8 +75,8 @@ class Stream:
         asked = dict[str, Asked]()
         for place, question in enumerate(questions):
             try:
-                pictures, text = question.load()
-                seen = [self._seen(picture, f"{question.id}:{n}") for n, picture in enumerate(pictures)]
+                images, text = question.load()
+                seen = [self._seen(image, f"{question.id}:{n}") for n, image in enumerate(images)]
                 asked[str(place)] = Asked(shown=seen[0] if len(seen) == 1 else seen, text=text)
             except UnsupportedError:
                 raise
@@ -83,11 +84,11 @@ class Stream:
                 self._fail([f"{question.id}: {type(error).__name__}: {error}"])
         return asked
 
-    def _seen(self, picture: Image, name: str) -> Image:
-        return as_seen(picture, self.settings.condition, image_seed(self.settings.seed, name))
+    def _seen(self, image: Image, name: str) -> Image:
+        return degrade_and_restore(image, self.settings.condition, image_seed(self.settings.seed, name))
 
     def _answered(self, asked: dict[str, Asked], max_new_tokens: int) -> dict[str, Answer]:
-        """Answer questions that are all with pictures or all without; a method that fails forgets what it learned."""
+        """Answer questions that are all with images or all without; a method that fails forgets what it learned."""
         try:
             together, errors = answer_untuned(asked, self.model, max_new_tokens)
             answers = self.method.answer(*together) if together else []
@@ -108,7 +109,7 @@ class Stream:
 
 
 def _with_and_without(asked: dict[str, Asked]) -> list[dict[str, Asked]]:
-    """Part the questions that show pictures from those that show none."""
+    """Part the questions that show images from those that show none."""
     bare = {place for place, one in asked.items() if isinstance(one.shown, list) and not one.shown}
     parts = [{place: one for place, one in asked.items() if (place in bare) is without} for without in (False, True)]
     return [part for part in parts if part]

@@ -1,20 +1,20 @@
 """Methods by name: VQ-TTT and what it is compared with, as peers on the same seam.
 
-Rates, steps and thresholds of all of them were chosen on development data by `python -m studies.choose_settings`.
+Rates, steps and thresholds of all of them were chosen on development data by `python -m experiments.choose_settings`.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from vqttt.adapters import AdapterConfig
 from vqttt.errors import InputError
 from vqttt.methods.base import Method
-from vqttt.methods.likeliest import Likeliest
 from vqttt.methods.none import NoTuning
-from vqttt.methods.tta import Vote, VoteConfig
+from vqttt.methods.option_likelihood import Likeliest
+from vqttt.methods.vote import Vote, VoteConfig
 from vqttt.methods.vq_ttt import VQTTT, VQTTTConfig
 from vqttt.registry import Registry
+from vqttt.tuning.adapters import AdapterConfig
 
 __all__ = ["CONFIGS", "METHODS", "VQTTT", "Method", "NoTuning", "VQTTTConfig", "frozen", "savable"]
 
@@ -50,7 +50,7 @@ _add("vq-ttt-bank", _BANK, "the same without the restorer: kernels of the bank a
 _add(
     "vq-ttt-features",
     replace(_BANK, objective="entropy+0.1*feature-statistics"),
-    "vq-ttt-bank with vision features like clean pictures'; not source-free",
+    "vq-ttt-bank with vision features like clean images'; not source-free",
 )
 _add("vq-ttt-static", _GRADIENT, "one mixture of blurs and LoRA tuned along the stream by gradients of entropy")
 _add(

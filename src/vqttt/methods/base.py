@@ -8,20 +8,17 @@ from dataclasses import dataclass
 from math import log
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from vqttt.errors import InputError
 from vqttt.models.base import Generation, Inputs, Model
-from vqttt.objectives import confidence, mean_entropy
+from vqttt.models.generation import confidence, mean_entropy
 from vqttt.types import Answer, Image
 
 
 @dataclass(frozen=True)
 class Filtered:
-    """One picture as a tuned network is given it, and in words what it went through."""
+    """One image as a tuned network is given it, and in words what it went through."""
 
-    picture: Image
+    image: Image
     through: str
 
 
@@ -57,7 +54,7 @@ class Outcome:
 
 class Method(ABC):
     """A way to answer. Created anew for every cell; `online` says whether what it learns outlives a batch,
-    `has_kernel` whether it changes pictures by a kernel that a report can show.
+    `has_kernel` whether it changes images by a kernel that a report can show.
     """
 
     online: bool = False
@@ -84,11 +81,11 @@ class Method(ABC):
         return
 
     def kernel(self, inputs: Inputs) -> list[list[float]] | None:
-        """Return the learned kernel for the one picture of a batch, if there is one."""
+        """Return the learned kernel for the one image of a batch, if there is one."""
         return None
 
     def filtered(self, inputs: Inputs, base: Generation) -> Filtered:
-        """Return the one picture of a batch through what was learned; only where `has_kernel`."""
+        """Return the one image of a batch through what was learned; only where `has_kernel`."""
         raise AssertionError(f"{type(self).__name__} has no kernel")
 
     def seen(self, inputs: Inputs, base: Generation) -> AbstractContextManager[Inputs]:
@@ -126,8 +123,3 @@ def histogram_entropy(texts: Sequence[str]) -> float:
     """Return the entropy in nats of how often each text occurs."""
     counts = Counter(texts).values()
     return -sum(count / len(texts) * log(count / len(texts)) for count in counts)
-
-
-def finite(values: Tensor) -> bool:
-    """Tell whether every value is a number."""
-    return bool(torch.isfinite(values).all())

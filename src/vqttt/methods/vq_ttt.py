@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqttt.adapters import Adapters
-from vqttt.bank import BANK, members
-from vqttt.methods.base import Filtered, Method, Outcome, compose, finite, histogram_entropy
-from vqttt.methods.restoring import answers_when_restored, restored
-from vqttt.methods.search import Search
-from vqttt.methods.tuning import Tuner, TuningConfig
+from vqttt.methods.base import Filtered, Method, Outcome, compose, histogram_entropy
+from vqttt.methods.restored import answers_when_restored, restored
 from vqttt.models.base import Generation, Inputs, Model
+from vqttt.tuning.adapters import Adapters
+from vqttt.tuning.corrections import BANK, members
+from vqttt.tuning.search import Search
+from vqttt.tuning.tuner import Tuner, TuningConfig, finite
 from vqttt.types import Answer
 
 
@@ -37,7 +37,7 @@ class VQTTTConfig(TuningConfig):
         before: answer with the adapters from before the batch's updates, as TENT does.
         gate: samples whose answer entropy (nats) is below this are certain already: they keep their untuned answer
             and take no part in the tuning.
-        restore: whether an uncertain picture is also answered untuned as the blind restorer would have it; the more
+        restore: whether an uncertain image is also answered untuned as the blind restorer would have it; the more
             certain answer is taken.
         guard: roll back what tuning made worse (see `VQTTT`).
         guard_ratio: what share of its untuned entropy a new answer may have at most to be taken.
@@ -190,14 +190,14 @@ class VQTTT(Method):
         return asdict(self.config)
 
     def kernel(self, inputs: Inputs) -> list[list[float]] | None:
-        """Return the kernel K for the one picture of a batch, or that of the last image that was tuned."""
+        """Return the kernel K for the one image of a batch, or that of the last image that was tuned."""
         if self.tuner is None:
             return None
         shown = self.tuner.adapters.kernels(inputs)
         return None if shown is None else shown[-1].tolist()
 
     def filtered(self, inputs: Inputs, base: Generation) -> Filtered:
-        """Show one picture through the kernel; an episodic method tunes on it first."""
+        """Show one image through the kernel; an episodic method tunes on it first."""
         with self._tuned(inputs, base) as (seen, through):
             return Filtered(self.model.to_image(self.model.pixels(seen).pixels[0]), through)
 
@@ -244,7 +244,7 @@ class VQTTT(Method):
         return Search(self.model, first=first, share=share, caution=self.config.caution)
 
     def _best_answers(self, inputs: Inputs, base: Generation) -> Outcome | None:
-        """Tune and answer; each sample's restored pictures compete with that. None if nothing came of it."""
+        """Tune and answer; each sample's restored images compete with that. None if nothing came of it."""
         tuned = self._tune_and_answer(inputs, base)
         if tuned is None or not self.config.restore:
             return tuned

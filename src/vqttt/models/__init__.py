@@ -15,7 +15,7 @@ __all__ = ["CLEAN_FEATURES", "EMBEDDED", "FAMILIES", "MODELS", "LoadOptions", "f
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 
 CLEAN_FEATURES = "clean_features.safetensors"
-"""The file in a checkpoint folder that holds statistics of clean pictures' features."""
+"""The file in a checkpoint folder that holds statistics of clean images' features."""
 
 MODELS: Registry[Callable[[], Any]] = Registry("model")
 FAMILIES: Registry[Any] = Registry("model family", group="vqttt.families")
@@ -120,7 +120,7 @@ def _from_pretrained(name: str, source: str, options: LoadOptions) -> Any:
         missing = sorted(map(str, [*found["missing_keys"], *found["mismatched_keys"]]))
         raise ModelError(f"{source} lacks weights, among them {missing[0]}; the checkpoint is not complete")
     if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
-        raise ModelError(f"{source} has no processor for pictures and text; the checkpoint is not complete")
+        raise ModelError(f"{source} has no processor for images and text; the checkpoint is not complete")
     if "device_map" not in arguments:
         network = network.to(options.target)
     model = kind(name, network, processor)

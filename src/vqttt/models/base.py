@@ -16,20 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.batch import Generation, Inputs, Shown
+from vqttt.models.batch import Inputs, Shown
 from vqttt.models.blocks import Part
+from vqttt.models.content import ImageContent
 from vqttt.models.decoder import Decoder, ImageTokens
-from vqttt.models.pictures import Pictures
+from vqttt.models.generation import Generation
 from vqttt.types import Image
 
 __all__ = [
     "Decoder",
     "Generation",
+    "ImageContent",
     "ImageTokens",
     "Inputs",
     "Model",
     "Part",
-    "Pictures",
     "Shown",
     "forward_hooks",
 ]
@@ -41,22 +42,22 @@ class Model(ABC):
     name: str
     network: nn.Module
     clean_features: Path | None = None
-    """Statistics of clean pictures' features that came with the model (see `vqttt.features`), if any did."""
+    """Statistics of clean images' features that came with the model (see `vqttt.features`), if any did."""
 
     @abstractmethod
     def encode(self, images: Sequence[Any], questions: Sequence[str]) -> Inputs:
-        """Encode N pictures with a question each, by the family's stock processor and chat template.
+        """Encode N images with a question each, by the family's stock processor and chat template.
 
-        Families of transformers take in place of a picture a list of several, or an empty one (see `Shown`).
+        Families of transformers take in place of an image a list of several, or an empty one (see `Shown`).
         """
 
     @abstractmethod
-    def pixels(self, inputs: Inputs) -> Pictures:
-        """View the image content of `inputs` as pictures."""
+    def pixels(self, inputs: Inputs) -> ImageContent:
+        """View the image content of `inputs` as images."""
 
     @abstractmethod
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Return `inputs` showing other pictures, shaped as `pixels(inputs).pixels` was; gradients pass."""
+        """Return `inputs` showing other images, shaped as `pixels(inputs).pixels` was; gradients pass."""
 
     @property
     @abstractmethod
@@ -86,7 +87,7 @@ class Model(ABC):
         )
 
     def row_owner(self, inputs: Inputs) -> Tensor:
-        """Say which sample each row of a vision block's input belongs to; by default a row is a picture."""
+        """Say which sample each row of a vision block's input belongs to; by default a row is an image."""
         return self.pixels(inputs).owner
 
     @abstractmethod
@@ -132,20 +133,20 @@ class Model(ABC):
         raise InputError(f"{self.name} does not expose its language model, so there is nothing to analyse in it")
 
     def image_tokens(self, inputs: Inputs) -> ImageTokens:
-        """Say where the text finds the pictures.
+        """Say where the text finds the images.
 
         Raises:
-            InputError: if the family does not expose it, or no sample shows a picture.
+            InputError: if the family does not expose it, or no sample shows an image.
         """
-        raise InputError(f"{self.name} does not expose which of its tokens are pictures")
+        raise InputError(f"{self.name} does not expose which of its tokens are images")
 
     @abstractmethod
     def to_image(self, pixels: Tensor) -> Image:
-        """Turn a normalised picture (3, H, W) back into one to look at."""
+        """Turn a normalised image (3, H, W) back into one to look at."""
 
     @abstractmethod
     def to_pixels(self, image: Image) -> Tensor:
-        """Turn a picture to look at into a normalised one, (3, H, W); undoes `to_image` but for rounding."""
+        """Turn an image to look at into a normalised one, (3, H, W); undoes `to_image` but for rounding."""
 
     def fingerprint(self) -> str:
         """Return a SHA-256 over the names and values of all weights."""

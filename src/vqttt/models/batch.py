@@ -9,7 +9,7 @@ from torch import Tensor
 from vqttt.types import Image
 
 Shown = Image | Sequence[Image]
-"""What a sample shows: a picture, several of them, or none (an empty list)."""
+"""What a sample shows: an image, several of them, or none (an empty list)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Inputs:
         tensors: the keyword arguments of the model's forward; token tensors are left-padded, (N, L).
         count: number of samples, N.
         groups: each sample's type of question, where it is known; no model sees it.
-        shown: how many pictures each sample shows; empty where each shows one.
+        shown: how many images each sample shows; empty where each shows one.
         options: each sample's options, empty for an open question; the question has them as well, if a model is to see
             them.
     """
@@ -37,34 +37,7 @@ class Inputs:
 
     @property
     def owner(self) -> Tensor:
-        """Which sample each picture that was shown belongs to, on the tensors' device."""
+        """Which sample each image that was shown belongs to, on the tensors' device."""
         device = next(iter(self.tensors.values())).device
         samples = torch.arange(self.count, device=device)
         return samples.repeat_interleave(torch.tensor(self.shown, device=device)) if self.shown else samples
-
-
-@dataclass(frozen=True, kw_only=True)
-class Generation:
-    """Greedy answers with the distributions they came from.
-
-    Attributes:
-        texts: N answers, without special tokens, stripped.
-        tokens: (N, T), the end token included, padded on the right.
-        mask: (N, T), True on an answer's tokens.
-        logits: (N, T, V) in float32.
-    """
-
-    texts: list[str]
-    tokens: Tensor
-    mask: Tensor
-    logits: Tensor
-
-    def select(self, rows: Sequence[int]) -> "Generation":
-        """Return some of the answers."""
-        chosen = list(rows)
-        return Generation(
-            texts=[self.texts[n] for n in chosen],
-            tokens=self.tokens[chosen],
-            mask=self.mask[chosen],
-            logits=self.logits[chosen],
-        )

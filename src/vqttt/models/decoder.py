@@ -24,9 +24,9 @@ class Decoder:
         layers: its layers, in order.
         norm: what comes between the last layer and the head.
         head: from (..., width) to the vocabulary.
-        looks: for each layer at which the text attends to pictures, its number from 0, and the attention module, whose
+        looks: for each layer at which the text attends to images, its number from 0, and the attention module, whose
             second output is the weights (N, heads, L, K).
-        crossed: whether pictures are looked at by cross-attention, their tokens not being among the prompt's.
+        crossed: whether images are looked at by cross-attention, their tokens not being among the prompt's.
         softcap: what logits are squeezed into after the head, -softcap to softcap; None where they are not.
     """
 
@@ -83,14 +83,14 @@ def find_decoder(network: Any) -> Decoder:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTokens:
-    """Where the text finds a batch's pictures.
+    """Where the text finds a batch's images.
 
     Attributes:
-        keys: (N, K), True where what the text attends to is a picture's token: places of the prompt, or of the list
+        keys: (N, K), True where what the text attends to is an image's token: places of the prompt, or of the list
             that cross-attention looks at.
-        grids: for each picture of `Model.pixels`, which of its sample's image tokens, counted from 0, sees each part
+        grids: for each image of `Model.pixels`, which of its sample's image tokens, counted from 0, sees each part
             of it, (rows, columns), the whole frame with its padding being divided evenly; -1 where none does. None
-            for a picture whose tokens have no places: each of them may have looked anywhere.
+            for an image whose tokens have no places: each of them may have looked anywhere.
     """
 
     keys: Tensor

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqttt.models.base import Generation, Inputs, Model, Pictures
+from vqttt.models.base import Generation, ImageContent, Inputs, Model
 from vqttt.types import Image
 
 WORDS = ("red", "green", "blue", "yes", "no")
@@ -47,7 +47,7 @@ class _Network(nn.Module):
 
 
 class FakeModel(Model):
-    """Answers one word: mostly the strongest of the picture's mean red, green and blue."""
+    """Answers one word: mostly the strongest of the image's mean red, green and blue."""
 
     def __init__(self, name: str = "fake") -> None:
         """Draw the weights from a fixed seed, without touching torch's global generator."""
@@ -72,13 +72,13 @@ class FakeModel(Model):
             count=len(questions),
         )
 
-    def pixels(self, inputs: Inputs) -> Pictures:
-        """View the pictures."""
+    def pixels(self, inputs: Inputs) -> ImageContent:
+        """View the images."""
         pixels = inputs.tensors["pixel_values"]
-        return Pictures(pixels, torch.arange(len(pixels)), None)
+        return ImageContent(pixels, torch.arange(len(pixels)), None)
 
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Show other pictures."""
+        """Show other images."""
         return inputs.with_tensors(pixel_values=pixels)
 
     def to_image(self, pixels: Tensor) -> Image:

@@ -1,4 +1,4 @@
-"""Gemma 3 (Gemma team 2025): pictures and, where pan and scan is on, crops of them in one list, (crops, 3, S, S)."""
+"""Gemma 3 (Gemma team 2025): images and, where pan and scan is on, crops of them in one list, (crops, 3, S, S)."""
 
 from vqttt.models.internvl import InternVL
 

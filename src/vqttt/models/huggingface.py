@@ -1,4 +1,4 @@
-"""What all families that live in transformers share; most say no more than how their pictures are laid out."""
+"""What all families that live in transformers share; most say no more than how their images are laid out."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,21 +15,21 @@ from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vqttt.errors import InputError
-from vqttt.models.base import Generation, Inputs, Model, Part, Pictures, Shown
+from vqttt.models.base import Generation, ImageContent, Inputs, Model, Part, Shown
 from vqttt.models.blocks import find_blocks, find_targets
 from vqttt.models.decoder import Decoder, ImageTokens, find_decoder, square
 from vqttt.types import Image
 
 
 class HuggingFaceModel(Model):
-    """What all families in transformers share; as it stands it serves those of one picture of one size a prompt.
+    """What all families in transformers share; as it stands it serves those of one image of one size a prompt.
 
-    A family whose pictures are laid out otherwise overrides `view` and `with_view`, `packed`, and `row_owner`, and for
+    A family whose images are laid out otherwise overrides `view` and `with_view`, `packed`, and `row_owner`, and for
     analyses `image_keys` and `token_grids`.
 
     Attributes:
-        nested: whether the processor wants a list of pictures for each sample.
-        mixes: whether the processor takes samples with and without pictures in one batch.
+        nested: whether the processor wants a list of images for each sample.
+        mixes: whether the processor takes samples with and without images in one batch.
         answer_type: the token type of an answer's tokens, where the family has token types.
     """
 
@@ -62,19 +62,19 @@ class HuggingFaceModel(Model):
         return network, processor, found
 
     def encode(self, images: Sequence[Shown], questions: Sequence[str]) -> Inputs:
-        """Encode N samples: a picture, several or none, with a question each (see `Model.encode`).
+        """Encode N samples: an image, several or none, with a question each (see `Model.encode`).
 
         Raises:
-            InputError: if samples with and without pictures are in one batch, and the processor does not take that.
+            InputError: if samples with and without images are in one batch, and the processor does not take that.
         """
-        # As Pillow pictures, for of a tiny array a processor may take the height for the channels.
+        # As Pillow images, for of a tiny array a processor may take the height for the channels.
         shown = [
-            [PILImage.fromarray(picture) for picture in ([image] if isinstance(image, np.ndarray) else image)]
+            [PILImage.fromarray(one) for one in ([image] if isinstance(image, np.ndarray) else image)]
             for image in images
         ]
         if not self.mixes and any(shown) and not all(shown):
             model_type = self.network.config.model_type
-            raise InputError(f"samples of {model_type} with and without pictures cannot be in one batch")
+            raise InputError(f"samples of {model_type} with and without images cannot be in one batch")
         batch = self.process(shown, questions)
         tensors = {key: value.to(self.device) for key, value in batch.items()}
         if "pixel_values" in tensors:
@@ -83,8 +83,8 @@ class HuggingFaceModel(Model):
         return Inputs(tensors=tensors, count=len(questions), shown=() if set(counts) == {1} else counts)
 
     def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
-        """Run the stock processor over each sample's pictures and question; returns what the forward pass takes."""
-        images: Any = shown if self.nested else [picture for pictures in shown for picture in pictures]
+        """Run the stock processor over each sample's images and question; returns what the forward pass takes."""
+        images: Any = shown if self.nested else [image for own in shown for image in own]
         batch: dict[str, Tensor] = self.processor(
             images=images if any(shown) else None,
             text=[self.prompt(question, len(p)) for question, p in zip(questions, shown, strict=True)],
@@ -93,37 +93,37 @@ class HuggingFaceModel(Model):
         )
         return {key: value for key, value in batch.items() if key != "labels"}
 
-    def prompt(self, question: str, pictures: int = 1) -> str:
-        """Put a question about some pictures into the model's chat template."""
-        content = [*({"type": "image"} for _ in range(pictures)), {"type": "text", "text": question}]
+    def prompt(self, question: str, images: int = 1) -> str:
+        """Put a question about some images into the model's chat template."""
+        content = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": question}]
         chat = [{"role": "user", "content": content}]
         return str(self.processor.apply_chat_template(chat, add_generation_prompt=True))
 
-    def pixels(self, inputs: Inputs) -> Pictures:
-        """View the image content (see `Model.pixels`); of a batch without a picture, none."""
+    def pixels(self, inputs: Inputs) -> ImageContent:
+        """View the image content (see `Model.pixels`); of a batch without an image, none."""
         if "pixel_values" not in inputs.tensors:
             empty = torch.zeros(0, 3, 1, 1, device=self.device)
-            return Pictures(empty, torch.zeros(0, dtype=torch.long, device=self.device), None)
+            return ImageContent(empty, torch.zeros(0, dtype=torch.long, device=self.device), None)
         return self.view(inputs)
 
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Show other pictures (see `Model.with_pixels`)."""
+        """Show other images (see `Model.with_pixels`)."""
         return self.with_view(inputs, pixels) if "pixel_values" in inputs.tensors else inputs
 
-    def view(self, inputs: Inputs) -> Pictures:
-        """View `pixel_values` as pictures; by default it is (P, 3, H, W) already, without padding."""
-        return Pictures(inputs.tensors["pixel_values"], inputs.owner, None)
+    def view(self, inputs: Inputs) -> ImageContent:
+        """View `pixel_values` as images; by default it is (P, 3, H, W) already, without padding."""
+        return ImageContent(inputs.tensors["pixel_values"], inputs.owner, None)
 
     def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
         """Undo `view` with other pixels."""
         return inputs.with_tensors(pixel_values=pixels)
 
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Name the tensors that have no row a sample; by default `pixel_values` has one a picture."""
+        """Name the tensors that have no row a sample; by default `pixel_values` has one an image."""
         return {"pixel_values": self.pixels(inputs).owner} if "pixel_values" in inputs.tensors else {}
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
-        """Return the batch of some samples (see `Model.select`); without a picture among them, no `pixel_values`."""
+        """Return the batch of some samples (see `Model.select`); without an image among them, no `pixel_values`."""
         chosen = super().select(inputs, rows)
         bare = [key for key in self.packed(inputs) if not len(chosen.tensors[key])]
         return replace(chosen, tensors={key: value for key, value in chosen.tensors.items() if key not in bare})
@@ -219,36 +219,36 @@ class HuggingFaceModel(Model):
         return find_decoder(self.network)
 
     def image_tokens(self, inputs: Inputs) -> ImageTokens:
-        """Say where the text finds the pictures (see `Model.image_tokens`)."""
+        """Say where the text finds the images (see `Model.image_tokens`)."""
         keys = self.image_keys(inputs) if "pixel_values" in inputs.tensors else None
         if keys is None or not keys.any():
-            raise InputError("there is no picture to look at")
+            raise InputError("there is no image to look at")
         return ImageTokens(keys=keys, grids=self.token_grids(inputs, keys.sum(1).tolist()))
 
     def image_keys(self, inputs: Inputs) -> Tensor:
-        """Mark what the text attends to that is a picture's, (N, K); by default the prompt's image tokens."""
+        """Mark what the text attends to that is an image's, (N, K); by default the prompt's image tokens."""
         return inputs.tensors["input_ids"].eq(self.network.config.image_token_id)
 
     def token_grids(self, inputs: Inputs, counts: Sequence[int]) -> list[Tensor | None]:
         """Return the `ImageTokens.grids` of a batch whose samples have so many image tokens.
 
-        By default a sample's are shared out among its pictures evenly, and `token_grid` says how those of one lie.
+        By default a sample's are shared out among its images evenly, and `token_grid` says how those of one lie.
         """
         pixels, owner, mask = self.pixels(inputs)
         real = torch.ones_like(owner, dtype=torch.bool) if mask is None else mask.flatten(1).any(1)
         grids: list[Tensor | None] = [None] * len(pixels)
         for n, count in enumerate(counts):
             own = ((owner == n) & real).nonzero()[:, 0].tolist()
-            for picture, run in zip(own, torch.arange(count).tensor_split(max(len(own), 1)), strict=False):
-                grids[picture] = self.token_grid(run)
+            for image, run in zip(own, torch.arange(count).tensor_split(max(len(own), 1)), strict=False):
+                grids[image] = self.token_grid(run)
         return grids
 
     def token_grid(self, tokens: Tensor) -> Tensor | None:
-        """Return one picture's run of tokens by rows and columns; by default they are a square or have no places."""
+        """Return one image's run of tokens by rows and columns; by default they are a square or have no places."""
         return square(tokens)
 
     def to_image(self, pixels: Tensor) -> Image:
-        """Undo the image processor's normalisation, clipped to what a picture can show."""
+        """Undo the image processor's normalisation, clipped to what an image can show."""
         mean, std = (values.to(pixels.device) for values in self._normalisation())
         image: Image = (
             ((pixels.float() * std + mean).clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()

@@ -1,6 +1,6 @@
-"""Idefics2 (Laurençon et al. 2024), Idefics3 and SmolVLM: pictures or tiles beside a mask of what is padding.
+"""Idefics2 (Laurençon et al. 2024), Idefics3 and SmolVLM: images or tiles beside a mask of what is padding.
 
-`pixel_values` is (N, pictures, 3, H, W), `pixel_attention_mask` (N, pictures, H, W). Pictures of zeros are padding: the
+`pixel_values` is (N, images, 3, H, W), `pixel_attention_mask` (N, images, H, W). ImageContent of zeros are padding: the
 model drops them before its vision encoder, which is why not a bit of them may change.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from vqttt.models.base import Inputs, Pictures
+from vqttt.models.base import ImageContent, Inputs
 from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
 
@@ -20,15 +20,15 @@ class Idefics2(HuggingFaceModel):
 
     nested = True
 
-    def view(self, inputs: Inputs) -> Pictures:
-        """View all pictures, padded to one size."""
+    def view(self, inputs: Inputs) -> ImageContent:
+        """View all images, padded to one size."""
         pixels = inputs.tensors["pixel_values"].flatten(0, 1)
         owner = torch.arange(inputs.count, device=pixels.device).repeat_interleave(len(pixels) // inputs.count)
         mask = inputs.tensors["pixel_attention_mask"].flatten(0, 1)[:, None].bool()
-        return Pictures(pixels, owner, mask & _real(pixels)[:, None, None, None])
+        return ImageContent(pixels, owner, mask & _real(pixels)[:, None, None, None])
 
     def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Show other pictures."""
+        """Show other images."""
         return inputs.with_tensors(pixel_values=pixels.view_as(inputs.tensors["pixel_values"]))
 
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
@@ -36,14 +36,14 @@ class Idefics2(HuggingFaceModel):
         return {}
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
-        """Return the batch of some samples, without the padding where none of them shows a picture."""
+        """Return the batch of some samples, without the padding where none of them shows an image."""
         chosen = super().select(inputs, rows)
         if "pixel_values" not in chosen.tensors or chosen.tensors["pixel_values"].any():
             return chosen
         return replace(chosen, tensors={key: t for key, t in chosen.tensors.items() if not key.startswith("pixel")})
 
     def row_owner(self, inputs: Inputs) -> Tensor:
-        """The vision encoder is given the pictures that are not of zeros."""
+        """The vision encoder is given the images that are not of zeros."""
         pixels, owner, _ = self.pixels(inputs)
         return owner[_real(pixels)]
 

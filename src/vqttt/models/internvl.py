@@ -1,19 +1,19 @@
-"""InternVL (Chen et al. 2024, in transformers' own form): all tiles of all pictures in one list, (tiles, 3, S, S)."""
+"""InternVL (Chen et al. 2024, in transformers' own form): all tiles of all images in one list, (tiles, 3, S, S)."""
 
 import torch
 from torch import Tensor
 
-from vqttt.models.base import Inputs, Pictures
+from vqttt.models.base import ImageContent, Inputs
 from vqttt.models.huggingface import HuggingFaceModel
 
 
 class InternVL(HuggingFaceModel):
     """The InternVL seam: tiles belong to the sample whose prompt has their tokens, as many for each."""
 
-    def view(self, inputs: Inputs) -> Pictures:
+    def view(self, inputs: Inputs) -> ImageContent:
         """View the tiles."""
         pixels = inputs.tensors["pixel_values"]
-        return Pictures(pixels, self._owner(inputs), None)
+        return ImageContent(pixels, self._owner(inputs), None)
 
     def _owner(self, inputs: Inputs) -> Tensor:
         tokens = inputs.tensors["input_ids"].eq(self.network.config.image_token_id).sum(1)

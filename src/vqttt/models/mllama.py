@@ -1,7 +1,7 @@
-"""Llama 3.2 Vision (Grattafiori et al. 2024): the text looks at tiles of the pictures by cross-attention.
+"""Llama 3.2 Vision (Grattafiori et al. 2024): the text looks at tiles of the images by cross-attention.
 
-`pixel_values` is (N, pictures, tiles, 3, S, S). Samples of fewer pictures, and pictures of fewer tiles, are padded with
-zeros; a picture smaller than its tiles has black margins on the right and below.
+`pixel_values` is (N, images, tiles, 3, S, S). Samples of fewer images, and images of fewer tiles, are padded with
+zeros; an image smaller than its tiles has black margins on the right and below.
 """
 
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vqttt.models.base import Inputs, Pictures
+from vqttt.models.base import ImageContent, Inputs
 from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
 
 
 class Mllama(HuggingFaceModel):
-    """The Llama 3.2 Vision seam; every tile is a picture."""
+    """The Llama 3.2 Vision seam; every tile is an image."""
 
     nested = True
     mixes = False
 
-    def view(self, inputs: Inputs) -> Pictures:
+    def view(self, inputs: Inputs) -> ImageContent:
         """View the tiles. Where their margins begin is not among the inputs, but black they are."""
         pixels = inputs.tensors["pixel_values"]
         flat = pixels.flatten(0, 2)
@@ -29,7 +29,7 @@ class Mllama(HuggingFaceModel):
         lit = ((flat - self._black(flat)).abs() > 1e-2).any(1) & real[:, None, None]
         # Content reaches to the last row and column with any light in it.
         rows, columns = (lit.any(axis).flip(1).cummax(1).values.flip(1) for axis in (2, 1))
-        return Pictures(flat, owner, (rows[:, :, None] & columns[:, None])[:, None])
+        return ImageContent(flat, owner, (rows[:, :, None] & columns[:, None])[:, None])
 
     def _black(self, pixels: Tensor) -> Tensor:
         stats = self.processor.image_processor
@@ -45,7 +45,7 @@ class Mllama(HuggingFaceModel):
         return {}
 
     def row_owner(self, inputs: Inputs) -> Tensor:
-        """A row is a picture with all its tiles, pictures of zeros too."""
+        """A row is an image with all its tiles, images of zeros too."""
         if "pixel_values" not in inputs.tensors:
             return inputs.owner
         count = inputs.tensors["pixel_values"].shape[1]

@@ -1,4 +1,4 @@
-"""PaliGemma (Beyer et al. 2024) and PaliGemma 2: pictures of one size before a prompt that is read as a whole."""
+"""PaliGemma (Beyer et al. 2024) and PaliGemma 2: images of one size before a prompt that is read as a whole."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ class PaliGemma(HuggingFaceModel):
     mixes = False
     answer_type = 1  # prompts are looked at in both directions, answers in one
 
-    def prompt(self, question: str, pictures: int = 1) -> str:
+    def prompt(self, question: str, images: int = 1) -> str:
         """Ask in the form of visual question answering in English."""
-        return f"{self.processor.image_token * pictures}answer en {question}"
+        return f"{self.processor.image_token * images}answer en {question}"
 
     def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
-        """Run the stock processor; it knows no prompt without a picture, so such a batch goes to its tokenizer."""
+        """Run the stock processor; it knows no prompt without an image, so such a batch goes to its tokenizer."""
         if any(shown):
             return super().process(shown, questions)
         tokenizer = self.processor.tokenizer

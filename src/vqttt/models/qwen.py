@@ -1,8 +1,8 @@
-"""Qwen2-VL (Wang et al. 2024), Qwen2.5-VL and Qwen3-VL: all patches of all pictures in one packed sequence.
+"""Qwen2-VL (Wang et al. 2024), Qwen2.5-VL and Qwen3-VL: all patches of all images in one packed sequence.
 
 `pixel_values` is (patches, 3 * 2 * S * S): patches in the order (height / 2, width / 2, 2, 2), each over two frames,
-which for a picture are the same. The vision blocks are given the sequence itself, (patches, width); Qwen2.5-VL's take
-it in the order of windows, which never cross from one picture into the next.
+which for an image are the same. The vision blocks are given the sequence itself, (patches, width); Qwen2.5-VL's take
+it in the order of windows, which never cross from one image into the next.
 """
 
 from collections.abc import Sequence
@@ -11,32 +11,32 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from vqttt.models.base import Inputs, Pictures
+from vqttt.models.base import ImageContent, Inputs
 from vqttt.models.huggingface import HuggingFaceModel
 
 
 class QwenVL(HuggingFaceModel):
     """The seam of the Qwen-VL families."""
 
-    def view(self, inputs: Inputs) -> Pictures:
-        """Undo the packing; smaller pictures are padded with zeros on the right and below."""
+    def view(self, inputs: Inputs) -> ImageContent:
+        """Undo the packing; smaller images are padded with zeros on the right and below."""
         runs = torch.split(inputs.tensors["pixel_values"], self._lengths(inputs))
-        pictures = [self._unpacked(run, *grid) for run, grid in zip(runs, self._grids(inputs), strict=True)]
-        height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
+        images = [self._unpacked(run, *grid) for run, grid in zip(runs, self._grids(inputs), strict=True)]
+        height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
         padded, masks = [], []
-        for picture in pictures:
-            margins = (0, width - picture.shape[2], 0, height - picture.shape[1])
-            padded.append(pad(picture, margins))
-            masks.append(pad(torch.ones_like(picture[:1], dtype=torch.bool), margins))
-        return Pictures(torch.stack(padded), inputs.owner, torch.stack(masks))
+        for image in images:
+            margins = (0, width - image.shape[2], 0, height - image.shape[1])
+            padded.append(pad(image, margins))
+            masks.append(pad(torch.ones_like(image[:1], dtype=torch.bool), margins))
+        return ImageContent(torch.stack(padded), inputs.owner, torch.stack(masks))
 
     def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Pack other pictures."""
-        patches = [self._packed(picture, *grid) for picture, grid in zip(pixels, self._grids(inputs), strict=True)]
+        """Pack other images."""
+        patches = [self._packed(image, *grid) for image, grid in zip(pixels, self._grids(inputs), strict=True)]
         return inputs.with_tensors(pixel_values=torch.cat(patches))
 
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Patches belong to the sample of their picture."""
+        """Patches belong to the sample of their image."""
         if "pixel_values" not in inputs.tensors:
             return {}
         return {"pixel_values": self.row_owner(inputs), "image_grid_thw": inputs.owner}
@@ -48,7 +48,7 @@ class QwenVL(HuggingFaceModel):
         return inputs.owner.repeat_interleave(torch.tensor(self._lengths(inputs), device=self.device))
 
     def token_grids(self, inputs: Inputs, counts: Sequence[int]) -> list[Tensor | None]:
-        """A token is of patches merged two by two; smaller pictures are padded with none on the right and below."""
+        """A token is of patches merged two by two; smaller images are padded with none on the right and below."""
         shapes = [(rows // self._sizes[0], columns // self._sizes[0]) for rows, columns in self._grids(inputs)]
         height, width = (max(edges) for edges in zip(*shapes, strict=True))
         numbers = torch.cat([torch.arange(count) for count in counts])
@@ -70,15 +70,15 @@ class QwenVL(HuggingFaceModel):
         return processor.merge_size, processor.temporal_patch_size, processor.patch_size
 
     def _unpacked(self, patches: Tensor, rows: int, columns: int) -> Tensor:
-        """Return one picture (3, H, W) of its patches."""
+        """Return one image (3, H, W) of its patches."""
         merged, frames, side = self._sizes
         tiles = patches.view(rows // merged, columns // merged, merged, merged, 3, frames, side, side)[:, :, :, :, :, 0]
         return tiles.permute(4, 0, 2, 5, 1, 3, 6).reshape(3, rows * side, columns * side)
 
-    def _packed(self, picture: Tensor, rows: int, columns: int) -> Tensor:
+    def _packed(self, image: Tensor, rows: int, columns: int) -> Tensor:
         """Undo `_unpacked`, and drop the margins."""
         merged, frames, side = self._sizes
-        inner = picture[:, : rows * side, : columns * side]
+        inner = image[:, : rows * side, : columns * side]
         tiles = inner.reshape(3, rows // merged, merged, side, columns // merged, merged, side)
         patches = tiles.permute(1, 4, 2, 5, 0, 3, 6).unsqueeze(5).expand(-1, -1, -1, -1, -1, frames, -1, -1)
         return patches.reshape(rows * columns, -1)

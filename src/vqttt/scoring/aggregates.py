@@ -32,7 +32,7 @@ def aggregate(task: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def mme(rows: Rows) -> dict[str, float]:
-    """MME (Fu et al. 2023): for each category accuracy and, over pairs of a picture, accuracy+, in percent, added up.
+    """MME (Fu et al. 2023): for each category accuracy and, over pairs of an image, accuracy+, in percent, added up.
 
     `perception` and `cognition` are the sums of their categories, at most 2000 and 800. Two questions are a pair if
     their ids are equal but for the "#2" of the second; one whose other was left out, by a limit, is not counted.
@@ -41,8 +41,8 @@ def mme(rows: Rows) -> dict[str, float]:
     for row in rows:
         pairs[row["category"]][row["sample_id"].removesuffix("#2")].append(row["score"])
     found = dict[str, float]()
-    for category, of_picture in pairs.items():
-        whole = [scores for scores in of_picture.values() if len(scores) == 2]
+    for category, of_image in pairs.items():
+        whole = [scores for scores in of_image.values() if len(scores) == 2]
         if whole:
             accuracy = sum(map(sum, whole)) / (2 * len(whole))
             found[category] = 100 * accuracy + 100 * sum(sum(scores) == 2 for scores in whole) / len(whole)

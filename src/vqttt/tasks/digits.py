@@ -30,7 +30,7 @@ def samples(split: str = "test") -> list[Sample]:
     return [
         Sample(
             id=f"digits-{split}-{index:04d}",
-            load=partial(_picture, index),
+            load=partial(_image, index),
             question=QUESTIONS[position % len(QUESTIONS)],
             answers=(str(labels[index]),),
             category=f"digit {labels[index]}",
@@ -50,7 +50,7 @@ def _scans() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return data.images, data.target
 
 
-def _picture(index: int) -> Image:
+def _image(index: int) -> Image:
     scan = _scans()[0][index].astype(np.float32) * (255 / 16)
     large = cv2.resize(scan, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     return np.repeat(np.clip(large + 0.5, 0, 255).astype(np.uint8)[..., None], 3, axis=2)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from vqttt.errors import MissingExtraError
-from vqttt.images import load_image
+from vqttt.images.files import load_image
 from vqttt.types import Sample
 
 

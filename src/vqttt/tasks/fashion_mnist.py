@@ -30,7 +30,7 @@ def samples(split: str = "test") -> list[Sample]:
     return [
         Sample(
             id=f"fashion-mnist-{split}-{index:05d}",
-            load=partial(_picture, split, index),
+            load=partial(_image, split, index),
             question=QUESTIONS[index % len(QUESTIONS)],
             answers=(CLASSES[label],),
             category=CLASSES[label],
@@ -48,7 +48,7 @@ def _read(split: str, name: str, offset: int) -> NDArray[np.uint8]:
     return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=offset)
 
 
-def _picture(split: str, index: int) -> Image:
+def _image(split: str, index: int) -> Image:
     photo = _read(split, "images-idx3-ubyte.gz", offset=16).reshape(-1, 28, 28)[index]
     large = cv2.resize(photo, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     return np.repeat(large[..., None], 3, axis=2)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from vqttt.errors import InputError
-from vqttt.images import load_image
+from vqttt.images.files import load_image
 from vqttt.types import LETTERS, Image, Sample
 
 

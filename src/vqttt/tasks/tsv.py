@@ -1,7 +1,7 @@
-"""VLMEvalKit's files: a table by tabs, a question a row, its picture in base64.
+"""VLMEvalKit's files: a table by tabs, a question a row, its image in base64.
 
 Columns: index, question, answer, and image or image_path; optionally A, B, ... (options), hint, category, and others.
-An `image` of at most 64 characters is the index of the row that has the picture. `image_path` is relative to the file.
+An `image` of at most 64 characters is the index of the row that has the image. `image_path` is relative to the file.
 A file named as VLMEvalKit names a benchmark's, such as `ChartQA_TEST.tsv`, is scored by that benchmark's rule; others
 by the letter where there are options, and as text where there are none.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from vqttt.errors import InputError
-from vqttt.images import load_image
+from vqttt.images.files import load_image
 from vqttt.tasks.benchmarks.spec import BY_LETTER, BY_PHRASE, choices_in, lettered, text
 from vqttt.types import LETTERS, Image, Sample
 
@@ -32,7 +32,7 @@ _REFERENCE = 64
 
 
 def samples(path: Path) -> list[Sample]:
-    """Read the samples of a TSV file; its pictures stay on disk until they are loaded.
+    """Read the samples of a TSV file; its images stay on disk until they are loaded.
 
     A row that cannot be used becomes a sample whose `load` raises `InputError`, so that a study marks and counts it.
 
@@ -47,7 +47,7 @@ def samples(path: Path) -> list[Sample]:
                 rows.append(row)
                 if len(row.get("image", "")) > _REFERENCE:
                     places.setdefault(row["index"], place)
-                row["image"] = row.get("image", "")[: _REFERENCE + 1]  # not all the pictures at once
+                row["image"] = row.get("image", "")[: _REFERENCE + 1]  # not all the images at once
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}; a TSV file is wanted") from error
     if not rows:
@@ -113,11 +113,11 @@ def _sample(row: dict[str, str], number: int, path: Path, places: dict[str, tupl
     source = row["index"] if len(image) > _REFERENCE else image
     answers = _answers(text(row.get("answer")))
     if source in places:
-        load = partial(_picture, path, places[source])
+        load = partial(_image, path, places[source])
     elif image_path and not image_path.startswith("["):
         load = partial(load_image, path.parent / image_path)
     else:
-        return _broken(row, number, path, f"has no picture that can be shown (image {image!r}, path {image_path!r})")
+        return _broken(row, number, path, f"has no image that can be shown (image {image!r}, path {image_path!r})")
     if options and len(answers[0]) == 1 and answers[0].upper() in LETTERS[len(options) :]:
         return _broken(row, number, path, f"has the answer {answers[0]}, but only {len(options)} options")
     if not question or not any(answers):
@@ -147,7 +147,7 @@ def _answers(cell: str) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, list) else (cell,)
 
 
-def _picture(path: Path, place: tuple[int, int]) -> Image:
+def _image(path: Path, place: tuple[int, int]) -> Image:
     with path.open("rb") as file:
         header = _cells(file.readline())
         file.seek(place[0])
@@ -156,7 +156,7 @@ def _picture(path: Path, place: tuple[int, int]) -> Image:
         encoded = cells[[name.lstrip("\ufeff") for name in header].index("image")]
         return load_image(base64.b64decode(encoded, validate=True))
     except (binascii.Error, IndexError) as error:
-        raise InputError(f"{path.name}: the picture is not in base64 ({error})") from error
+        raise InputError(f"{path.name}: the image is not in base64 ({error})") from error
 
 
 def _broken(row: dict[str, str], number: int, path: Path, reason: str) -> Sample:

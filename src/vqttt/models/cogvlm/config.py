@@ -79,7 +79,7 @@ class CogVLMConfig(PreTrainedConfig):
 
     @property
     def image_tokens(self) -> int:
-        """How many tokens a picture takes: its patches, downsampled, between a begin and an end of image."""
+        """How many tokens an image takes: its patches, downsampled, between a begin and an end of image."""
         vision: Any = self.vision_config
         grid = int(vision.image_size // vision.patch_size // self.downsample)
         return grid**2 + 2

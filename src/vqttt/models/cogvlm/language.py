@@ -22,9 +22,9 @@ LANGUAGE, VISION = 0, 1
 
 
 def positions_of(kinds: Tensor, mask: Tensor | None, image_tokens: int) -> Tensor:
-    """Return rotary positions (N, L) for token kinds (N, L), where a picture takes so many tokens.
+    """Return rotary positions (N, L) for token kinds (N, L), where an image takes so many tokens.
 
-    All of a picture's patches share one position, begin and end of image have their own (paper, section 2); padding,
+    All of an image's patches share one position, begin and end of image have their own (paper, section 2); padding,
     where `mask` (N, L) is 0, takes none, so that the first real token is at 0.
     """
     real = torch.ones_like(kinds, dtype=torch.bool) if mask is None else mask.bool()
@@ -34,13 +34,13 @@ def positions_of(kinds: Tensor, mask: Tensor | None, image_tokens: int) -> Tenso
 
 
 def expert_mask(kinds: Tensor, image_tokens: int) -> Tensor:
-    """Say which tokens (N, L) go to the visual expert: a picture's, but for its end of image, as published."""
+    """Say which tokens (N, L) go to the visual expert: an image's, but for its end of image, as published."""
     rank = _rank(kinds, image_tokens)
     return (rank >= 0) & (rank < image_tokens - 1)
 
 
 def _rank(kinds: Tensor, image_tokens: int) -> Tensor:
-    """Return the place of each token (N, L) in its picture, -1 for text."""
+    """Return the place of each token (N, L) in its image, -1 for text."""
     image = kinds == VISION
     return torch.where(image, (image.cumsum(1) - 1) % image_tokens, -1)
 

@@ -60,10 +60,10 @@ class CogVLMModel(CogVLMPreTrainedModel):
         self.post_init()
 
     def embed(self, input_ids: Tensor, kinds: Tensor, pixel_values: Tensor | None) -> Tensor:
-        """Embed tokens (N, L), with pictures (P, 3, S, S) in the places of kind `VISION`, in order.
+        """Embed tokens (N, L), with images (P, 3, S, S) in the places of kind `VISION`, in order.
 
         Raises:
-            ValueError: if there are not as many places as the pictures need.
+            ValueError: if there are not as many places as the images need.
         """
         embedded: Tensor = self.embed_tokens(input_ids)
         places = kinds == VISION
@@ -71,7 +71,7 @@ class CogVLMModel(CogVLMPreTrainedModel):
         if pixel_values is not None:
             shown = self.vision(pixel_values).flatten(0, 1).to(embedded)
         if len(shown) != places.sum():
-            raise ValueError(f"the pictures take {len(shown)} tokens, but {int(places.sum())} are marked as theirs")
+            raise ValueError(f"the images take {len(shown)} tokens, but {int(places.sum())} are marked as theirs")
         return embedded.masked_scatter(places[..., None], shown) if len(shown) else embedded
 
     @capture_outputs  # type: ignore[untyped-decorator]
@@ -90,7 +90,7 @@ class CogVLMModel(CogVLMPreTrainedModel):
         kinds = torch.full_like(input_ids, LANGUAGE) if token_type_ids is None else token_type_ids
         if position_ids is None:
             if cache is not None and cache.get_seq_length():
-                raise ValueError("with a filled cache, position_ids are needed: pictures' tokens share positions")
+                raise ValueError("with a filled cache, position_ids are needed: images' tokens share positions")
             position_ids = positions_of(kinds, attention_mask, self.config.image_tokens)
         if cache is None and (self.config.use_cache if use_cache is None else use_cache):
             cache = DynamicCache(config=self.config)
@@ -130,9 +130,9 @@ class CogVLMForCausalLM(CogVLMPreTrainedModel, GenerationMixin):
         """Predict the next token at every place.
 
         Args:
-            input_ids: (N, L); what stands at a picture's places does not matter.
-            pixel_values: all pictures, (P, 3, image_size, image_size), normalised.
-            token_type_ids: (N, L), 1 at the `config.image_tokens` places of each picture, else 0.
+            input_ids: (N, L); what stands at an image's places does not matter.
+            pixel_values: all images, (P, 3, image_size, image_size), normalised.
+            token_type_ids: (N, L), 1 at the `config.image_tokens` places of each image, else 0.
             attention_mask: (N, L, or more with a cache), 0 on padding.
             position_ids: (N, L), worked out where there is no cache.
             cache: keys and values of tokens before.

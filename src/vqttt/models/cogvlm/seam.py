@@ -23,7 +23,7 @@ _HUB = ("revision", "cache_dir", "token", "local_files_only")
 
 
 class CogVLM(HuggingFaceModel):
-    """The seam of both: pictures of one size, through the EVA2-CLIP tower."""
+    """The seam of both: images of one size, through the EVA2-CLIP tower."""
 
     nested = True
 
@@ -59,7 +59,7 @@ class CogVLM(HuggingFaceModel):
         return list(network.model.vision.transformer.layers)
 
     def image_keys(self, inputs: Inputs) -> Tensor:
-        """Mark the prompt's places of a picture."""
+        """Mark the prompt's places of an image."""
         return inputs.tensors["token_type_ids"] == VISION
 
     def token_grid(self, tokens: Tensor) -> Tensor | None:

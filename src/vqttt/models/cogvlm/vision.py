@@ -17,14 +17,14 @@ class PatchEmbedding(nn.Module):
     """Patches, a class token before them, and a learned position for each."""
 
     def __init__(self, config: CogVLMVisionConfig) -> None:
-        """Build for one size of picture."""
+        """Build for one size of image."""
         super().__init__()
         self.proj = nn.Conv2d(config.in_channels, config.hidden_size, config.patch_size, config.patch_size)
         self.cls_embedding = nn.Parameter(torch.zeros(1, config.hidden_size))
         self.position_embedding = nn.Embedding(config.num_positions, config.hidden_size)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Embed pictures (P, 3, S, S) as (P, 1 + patches, width)."""
+        """Embed images (P, 3, S, S) as (P, 1 + patches, width)."""
         patches = self.proj(pixels).flatten(2).mT
         tokens = torch.cat([self.cls_embedding.expand(len(patches), 1, -1), patches], dim=1)
         embedded: Tensor = tokens + self.position_embedding.weight
@@ -32,7 +32,7 @@ class PatchEmbedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention among all tokens of a picture; query, key and value in one linear, in this order."""
+    """Self-attention among all tokens of an image; query, key and value in one linear, in this order."""
 
     def __init__(self, config: CogVLMVisionConfig) -> None:
         """Build the fused projection and the output's."""
@@ -119,7 +119,7 @@ class GLU(nn.Module):
 
 
 class EVA2CLIP(nn.Module):
-    """Tower and adapter: pictures in, tokens of the language model out."""
+    """Tower and adapter: images in, tokens of the language model out."""
 
     def __init__(self, config: CogVLMConfig) -> None:
         """Build all, with a convolution that shrinks the patch grid where the configuration has one."""
@@ -137,7 +137,7 @@ class EVA2CLIP(nn.Module):
         self.eoi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Map pictures (P, 3, S, S) to (P, image tokens, width): begin of image, patches in rows, end of image."""
+        """Map images (P, 3, S, S) to (P, image tokens, width): begin of image, patches in rows, end of image."""
         patches = self.transformer(self.patch_embedding(pixels))[:, 1:]
         if self.conv is not None:
             patches = self.conv(patches.mT.unflatten(2, (self.grid, self.grid))).flatten(2).mT

@@ -44,33 +44,33 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 
 def samples(benchmark: Benchmark, where: str = "") -> list[Sample]:
-    """Return a benchmark's samples in the order of its rows; pictures are decoded when they are loaded.
+    """Return a benchmark's samples in the order of its rows; images are decoded when they are loaded.
 
-    A row that cannot be asked, say for lack of a picture or of a public answer, becomes a sample whose `load` raises
+    A row that cannot be asked, say for lack of an image or of a public answer, becomes a sample whose `load` raises
     `InputError`, so that a study marks and counts it.
 
     Raises:
         MissingExtraError: if the package `datasets` is not installed.
         InputError: if the table cannot be had, is of another schema, or none of its rows can be asked.
     """
-    needed = benchmark.columns if benchmark.joined[0] else (*benchmark.columns, benchmark.pictures[0])
+    needed = benchmark.columns if benchmark.joined[0] else (*benchmark.columns, benchmark.images[0])
     table = open_table(benchmark, where, needed=needed)
     apart = _apart(benchmark, where, table)
     seen, reasons, read = Counter[str](), Counter[str](), list[Sample]()
-    for number, (row, pictures) in enumerate(zip(table.rows(), table.picture_counts(), strict=True)):
+    for number, (row, images) in enumerate(zip(table.rows(), table.image_counts(), strict=True)):
         question, reason = _question(benchmark, row)
         key = question.key or f"{number:05d}"
         seen[key] += 1
         name = f"{benchmark.name}-{key}" + (f"#{seen[key]}" if seen[key] > 1 else "")
-        reason = reason or (_missing(apart, benchmark, row) if apart else _miscounted(pictures))
+        reason = reason or (_missing(apart, benchmark, row) if apart else _miscounted(images))
         reasons[reason] += 1
         load: Callable[[], Image]
         if reason:
             load = partial(_fail, f"{name}: {reason}")
         elif apart:
-            load = partial(apart.table.picture, "image", apart.row_of[str(row[benchmark.joined[1]])])
+            load = partial(apart.table.image, "image", apart.row_of[str(row[benchmark.joined[1]])])
         else:
-            load = partial(table.picture, benchmark.pictures[0], number)
+            load = partial(table.image, benchmark.images[0], number)
         read.append(_sample(name, question, load))
     if not reasons[""]:
         why = reasons.most_common(1)[0][0] or "it has no rows"
@@ -79,19 +79,19 @@ def samples(benchmark: Benchmark, where: str = "") -> list[Sample]:
 
 
 class _Apart(NamedTuple):
-    """Pictures in a table of their own, and the row of each by its id."""
+    """Images in a table of their own, and the row of each by its id."""
 
     table: Table
     row_of: dict[str, int]
 
 
 def _apart(benchmark: Benchmark, where: str, table: Table) -> _Apart | None:
-    """Open the table of pictures, where they are apart."""
+    """Open the table of images, where they are apart."""
     config = benchmark.joined[0]
-    if not config or benchmark.pictures[0] in table.columns:
+    if not config or benchmark.images[0] in table.columns:
         return None
-    pictures = open_table(benchmark, where, config=config, needed=("id", "image"))
-    return _Apart(pictures, {str(row["id"]): number for number, row in enumerate(pictures.rows())})
+    images = open_table(benchmark, where, config=config, needed=("id", "image"))
+    return _Apart(images, {str(row["id"]): number for number, row in enumerate(images.rows())})
 
 
 def _question(benchmark: Benchmark, row: Row) -> tuple[Question, str]:
@@ -111,13 +111,13 @@ def _question(benchmark: Benchmark, row: Row) -> tuple[Question, str]:
 
 def _missing(apart: _Apart, benchmark: Benchmark, row: Row) -> str:
     name = str(row[benchmark.joined[1]])
-    return "" if name in apart.row_of else f"the picture {name!r} is not in {benchmark.joined[0]}"
+    return "" if name in apart.row_of else f"the image {name!r} is not in {benchmark.joined[0]}"
 
 
-def _miscounted(pictures: int) -> str:
-    if pictures == 1:
+def _miscounted(images: int) -> str:
+    if images == 1:
         return ""
-    return f"it has {pictures} pictures, and a question may have one" if pictures else "it has no picture"
+    return f"it has {images} images, and a question may have one" if images else "it has no image"
 
 
 def _sample(name: str, question: Question, load: Callable[[], Image]) -> Sample:

@@ -1,4 +1,4 @@
-"""GQA (Hudson and Manning 2019): composed questions about scenes, balanced `testdev`, 12,578; pictures stand apart."""
+"""GQA (Hudson and Manning 2019): composed questions about scenes, balanced `testdev`, 12,578; images stand apart."""
 
 from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, text
 

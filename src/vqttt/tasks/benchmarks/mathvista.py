@@ -1,4 +1,4 @@
-"""MathVista (Lu et al. 2024): mathematics in pictures, `testmini`, 1,000 questions; asked by its own column `query`."""
+"""MathVista (Lu et al. 2024): mathematics in images, `testmini`, 1,000 questions; asked by its own column `query`."""
 
 from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row, text
 
@@ -24,13 +24,13 @@ def _read(row: Row) -> Question:
 
 BENCHMARK = Benchmark(
     name="mathvista",
-    summary="mathematics in pictures, testmini, 1,000 questions (MathVista)",
+    summary="mathematics in images, testmini, 1,000 questions (MathVista)",
     hub="AI4Math/MathVista",
     split="testmini",
     files="data/testmini-*",
     columns=(
         "pid", "question", "choices", "precision", "answer", "question_type", "answer_type", "metadata", "query",
     ),
-    pictures=("decoded_image",),
+    images=("decoded_image",),
     read=_read,
 )  # fmt: skip

@@ -1,6 +1,6 @@
-"""MME (Fu et al. 2023): fourteen abilities, two yes-or-no questions a picture, 2,374 questions.
+"""MME (Fu et al. 2023): fourteen abilities, two yes-or-no questions an image, 2,374 questions.
 
-The second question of a picture has the id of the first with "#2".
+The second question of an image has the id of the first with "#2".
 """
 
 from vqttt.scoring.aggregates import COGNITION, PERCEPTION

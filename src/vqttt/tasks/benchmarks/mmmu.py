@@ -1,6 +1,6 @@
 """MMMU (Yue et al. 2024): college examinations in thirty subjects, `validation`, 900 questions.
 
-A question with several pictures is marked, not asked: a sample has one picture.
+A question with several images is marked, not asked: a sample has one image.
 """
 
 import ast
@@ -43,6 +43,6 @@ BENCHMARK = Benchmark(
     split="validation",
     files="data/validation-*",
     columns=("id", "question", "options", "answer", "question_type"),
-    pictures=tuple(f"image_{number}" for number in range(1, 8)),
+    images=tuple(f"image_{number}" for number in range(1, 8)),
     read=_read,
 )

@@ -1,4 +1,4 @@
-"""MMStar (Chen et al. 2024): questions that need their picture, `val`, 1,500; options stand within the question."""
+"""MMStar (Chen et al. 2024): questions that need their image, `val`, 1,500; options stand within the question."""
 
 import re
 
@@ -30,7 +30,7 @@ def options_in(question: str) -> tuple[str, ...]:
 
 BENCHMARK = Benchmark(
     name="mmstar",
-    summary="questions that need their picture, 1,500 questions (MMStar)",
+    summary="questions that need their image, 1,500 questions (MMStar)",
     hub="Lin-Chen/MMStar",
     split="val",
     columns=("index", "question", "answer", "category", "l2_category"),

@@ -1,4 +1,4 @@
-"""POPE (Li et al. 2023): is a thing in the picture? 9,000 questions in three splits.
+"""POPE (Li et al. 2023): is a thing in the image? 9,000 questions in three splits.
 
 What is asked for and not there was chosen by chance (`random`), as frequent (`popular`), or as often seen with what is
 there (`adversarial`).
@@ -21,7 +21,7 @@ def _read(row: Row) -> Question:
 
 BENCHMARK = Benchmark(
     name="pope",
-    summary="is a thing in the picture, 9,000 questions in three splits (POPE)",
+    summary="is a thing in the image, 9,000 questions in three splits (POPE)",
     hub="lmms-lab-encoder/POPE",
     split="test",
     columns=("question_id", "question", "answer", "category"),

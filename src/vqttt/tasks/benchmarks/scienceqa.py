@@ -1,4 +1,4 @@
-"""ScienceQA (Lu et al. 2022): school science, the 2,017 questions of `test` that have a picture; hints as context."""
+"""ScienceQA (Lu et al. 2022): school science, the 2,017 questions of `test` that have an image; hints as context."""
 
 from vqttt.tasks.benchmarks.spec import BY_LETTER, Benchmark, Question, Row, lettered, text
 from vqttt.types import LETTERS
@@ -20,7 +20,7 @@ def _read(row: Row) -> Question:
 
 BENCHMARK = Benchmark(
     name="scienceqa",
-    summary="school science with pictures, test, 2,017 questions (ScienceQA)",
+    summary="school science with images, test, 2,017 questions (ScienceQA)",
     hub="lmms-lab-encoder/ScienceQA",
     config="ScienceQA-IMG",
     split="test",

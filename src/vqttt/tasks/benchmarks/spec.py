@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from vqttt.types import LETTERS
 
 Row: TypeAlias = Mapping[str, Any]
-"""One row of a data set, without its pictures."""
+"""One row of a data set, without its images."""
 
 BY_LETTER = "Answer with the option's letter from the given choices directly."
 BY_PHRASE = "Answer the question using a single word or phrase."
@@ -16,7 +16,7 @@ BY_PHRASE = "Answer the question using a single word or phrase."
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What a row becomes; the fields are those of `Sample`, but for the picture.
+    """What a row becomes; the fields are those of `Sample`, but for the image.
 
     Attributes:
         key: what tells the row from others; empty, where the table has no ids, for the number of the row. A key that
@@ -44,10 +44,10 @@ class Benchmark:
         config: the configuration there; empty for the default.
         split: the split that is asked, one with public answers.
         files: the files of that split on the Hub, where taking all splits would be many times as large.
-        columns: the columns that are read, besides the picture's.
+        columns: the columns that are read, besides the image's.
         read: turns a row into a question; what it raises on a row marks that row.
-        pictures: the columns with pictures; the first is shown.
-        joined: the configuration that holds the pictures, if they are apart, and the column that names them; pictures
+        images: the columns with images; the first is shown.
+        joined: the configuration that holds the images, if they are apart, and the column that names them; images
             there have a column `id`.
     """
 
@@ -59,7 +59,7 @@ class Benchmark:
     read: Callable[[Row], Question]
     config: str = ""
     files: str = ""
-    pictures: tuple[str, ...] = ("image",)
+    images: tuple[str, ...] = ("image",)
     joined: tuple[str, str] = ("", "")
 
 

@@ -1,6 +1,6 @@
 """Opening a benchmark's table with the library `datasets`, from the Hub or from disk.
 
-The table is memory-mapped by Arrow and pictures stay encoded until they are shown, so memory does not grow.
+The table is memory-mapped by Arrow and images stay encoded until they are shown, so memory does not grow.
 """
 
 import re
@@ -12,40 +12,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqttt.errors import InputError, MissingExtraError, in_a_line
-from vqttt.images import load_image
+from vqttt.images.files import load_image
 from vqttt.tasks.benchmarks.spec import Benchmark, Row
 from vqttt.types import Image
 
 
 class Table:
-    """Rows of a data set, and the pictures that belong to them."""
+    """Rows of a data set, and the images that belong to them."""
 
-    def __init__(self, data: Any, pictures: Sequence[str], folder: Path | None) -> None:
-        """Wrap a `datasets.Dataset`; pictures that are paths are relative to `folder`."""
+    def __init__(self, data: Any, images: Sequence[str], folder: Path | None) -> None:
+        """Wrap a `datasets.Dataset`; images that are paths are relative to `folder`."""
         self.columns: list[str] = data.column_names
         self.folder = folder
-        self._pictures = [name for name in pictures if name in self.columns]
-        self._data = _encoded(data, self._pictures)
-        self._columns = {name: self._data.select_columns([name]) for name in self._pictures}
+        self._images = [name for name in images if name in self.columns]
+        self._data = _encoded(data, self._images)
+        self._columns = {name: self._data.select_columns([name]) for name in self._images}
 
     def rows(self) -> Iterator[Row]:
-        """Yield all rows in order, without their pictures."""
-        for batch in self._data.remove_columns(self._pictures).iter(1000):
+        """Yield all rows in order, without their images."""
+        for batch in self._data.remove_columns(self._images).iter(1000):
             for values in zip(*batch.values(), strict=True):
                 yield dict(zip(batch, values, strict=True))
 
-    def picture_counts(self) -> list[int]:
-        """Say how many pictures each row has in the columns of pictures; only what Arrow notes of them is read."""
+    def image_counts(self) -> list[int]:
+        """Say how many images each row has in the columns of images; only what Arrow notes of them is read."""
         counts = np.zeros(len(self._data), np.int64)
         table, chosen = self._data.data, self._data._indices
-        for name in self._pictures:
+        for name in self._images:
             there = _valid(table.column(name))
             # A selection that was saved with the table holds the rows that it consists of.
             counts += there if chosen is None else there[chosen.column(0).to_numpy()]
         return [int(count) for count in counts]
 
-    def picture(self, column: str, row: int) -> Image:
-        """Decode one picture.
+    def image(self, column: str, row: int) -> Image:
+        """Decode one image.
 
         Raises:
             InputError: if there is none, or it cannot be decoded.
@@ -57,7 +57,7 @@ class Table:
             return load_image(found)
         if isinstance(found, str) and found:
             return load_image((self.folder or Path()) / found)
-        raise InputError(f"row {row} has no picture in the column {column!r}")
+        raise InputError(f"row {row} has no image in the column {column!r}")
 
 
 def open_table(benchmark: Benchmark, where: str, config: str = "", needed: Sequence[str] | None = None) -> Table:
@@ -81,8 +81,8 @@ def open_table(benchmark: Benchmark, where: str, config: str = "", needed: Seque
         ) from None
     config = config or benchmark.config
     data = _from_disk(datasets, benchmark, Path(where), config) if where else _from_hub(datasets, benchmark, config)
-    table = Table(data, benchmark.pictures, _folder(where))
-    wanted = (*benchmark.columns, benchmark.pictures[0]) if needed is None else needed
+    table = Table(data, benchmark.images, _folder(where))
+    wanted = (*benchmark.columns, benchmark.images[0]) if needed is None else needed
     missing = [name for name in wanted if name not in table.columns]
     if missing:
         raise InputError(
@@ -93,7 +93,7 @@ def open_table(benchmark: Benchmark, where: str, config: str = "", needed: Seque
 
 
 def _valid(column: Any) -> NDArray[np.bool_]:
-    """Tell where a column of pictures has one: bytes or a path."""
+    """Tell where a column of images has one: bytes or a path."""
     import pyarrow
     from pyarrow import compute
 
@@ -160,11 +160,11 @@ def _folder(where: str) -> Path | None:
     return None if not where else path if path.is_dir() else path.parent
 
 
-def _encoded(data: Any, pictures: Sequence[str]) -> Any:
-    """Keep pictures as the bytes that they are, in columns that know to be pictures."""
+def _encoded(data: Any, images: Sequence[str]) -> Any:
+    """Keep images as the bytes that they are, in columns that know to be images."""
     import datasets
 
-    for name in pictures:
+    for name in images:
         if isinstance(data.features[name], datasets.Image):
             data = data.cast_column(name, datasets.Image(decode=False))
     return data

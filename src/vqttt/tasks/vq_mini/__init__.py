@@ -48,7 +48,7 @@ def _sample(split: str, index: int) -> Sample:
     scene, question = scene_and_question(split, index)
     return Sample(
         id=f"vq-mini-{split}-{index:06d}",
-        load=partial(_picture, scene),
+        load=partial(_image, scene),
         question=question.text,
         answers=(question.answer,),
         category=question.category,
@@ -56,5 +56,5 @@ def _sample(split: str, index: int) -> Sample:
     )
 
 
-def _picture(scene: Scene) -> Image:
+def _image(scene: Scene) -> Image:
     return draw(scene)[0]

@@ -1,4 +1,4 @@
-"""Scenes to pictures: anti-aliased shapes, text and bars on textured and graded backgrounds, 224 x 224 px.
+"""Scenes to images: anti-aliased shapes, text and bars on textured and graded backgrounds, 224 x 224 px.
 
 `draw` also returns what lies under every pixel. Training uses it for an auxiliary loss; nothing else does.
 """
@@ -28,7 +28,7 @@ def draw(scene: Scene) -> tuple[Image, NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw `scene`.
 
     Returns:
-        The picture (224, 224, 3) and, of shape (224, 224) each, the indices into `CONTENTS` and into `COLOR_LABELS` of
+        The image (224, 224, 3) and, of shape (224, 224) each, the indices into `CONTENTS` and into `COLOR_LABELS` of
         what lies under every pixel.
     """
     rng = np.random.default_rng(scene.seed)
@@ -143,13 +143,13 @@ def _text_mask(item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         width = font.getlength(item.name)
     ends = [font.getlength(item.name[: n + 1]) for n in range(len(item.name))]
     x = float(np.clip(item.x, width / 2 + _MARGIN, SIDE - width / 2 - _MARGIN))
-    picture = PILImage.new("L", (SIDE, SIDE))
-    ImageDraw.Draw(picture).text((x, item.y), item.name, fill=255, font=font, anchor="mm")
+    image = PILImage.new("L", (SIDE, SIDE))
+    ImageDraw.Draw(image).text((x, item.y), item.name, fill=255, font=font, anchor="mm")
     columns = np.minimum(np.searchsorted(ends, np.arange(SIDE) - (x - width / 2), side="right"), len(ends) - 1)
     indices = np.array([CONTENTS.index(character) for character in item.name], np.uint8)
     labels: NDArray[np.uint8] = np.broadcast_to(indices[columns], (SIDE, SIDE))
     turn = cv2.getRotationMatrix2D((x, item.y), item.angle, 1.0)
-    mask = cv2.warpAffine(np.asarray(picture), turn, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    mask = cv2.warpAffine(np.asarray(image), turn, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
     turned = cv2.warpAffine(np.ascontiguousarray(labels), turn, (SIDE, SIDE), flags=cv2.INTER_NEAREST)
     return np.asarray(mask, np.uint8), np.asarray(turned, np.uint8)
 

@@ -1,4 +1,4 @@
-"""Seeded descriptions of VQ-Mini's scenes: what is in a picture, before anything is drawn.
+"""Seeded descriptions of VQ-Mini's scenes: what is in an image, before anything is drawn.
 
 Three kinds of scene carry the eight categories of question: `shapes` (existence, attribute, counting, spatial),
 `text` (reading, comparison, arithmetic) and `chart` (chart, comparison). Everything here is our own choice.
@@ -58,7 +58,7 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """A picture's content; `seed` decides its background and the small variations of its drawing."""
+    """An image's content; `seed` decides its background and the small variations of its drawing."""
 
     kind: str
     items: tuple[Item, ...]

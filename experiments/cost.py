@@ -1,0 +1,144 @@
+"""What tuning costs: `python -m experiments.cost` measures, keeps the rows, and writes the tables of docs/cost.md.
+
+Every figure is a ratio to plain inference in the same run; about ten minutes on two cores that do nothing else.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from experiments.markers import put
+from experiments.method.page import table
+from vqttt.cli.tuning import bench
+from vqttt.images.degradations import degrade
+from vqttt.methods import CONFIGS, METHODS, VQTTT, Method
+from vqttt.methods.base import Outcome
+from vqttt.models import load_model
+from vqttt.models.base import Inputs, Model
+from vqttt.tasks import question_text, vq_mini
+
+RESULTS = Path(__file__).parent / "cost.json"
+PAGE = Path("docs/cost.md")
+SELECTION = (
+    "vq-ttt", "vq-ttt-bank", "kernel-only", "vq-ttt-static", "vq-ttt-episodic", "vq-ttt-vote", "tent", "sar", "memo",
+)  # fmt: skip
+Row = dict[str, Any]
+Methods = dict[str, Callable[[Model], Method]]
+
+
+def half_certain(model: Model, batch: int) -> Inputs:
+    """Encode clean images and foggy ones, so many of each that the model is certain about half of them."""
+    samples = vq_mini.samples("test", 60)
+    clean = [sample.load() for sample in samples]
+    foggy = [degrade(image, "fog", 5, 0, "relative") for image in clean]
+    inputs = model.encode(clean + foggy, 2 * [question_text(sample) for sample in samples])
+    entropies = Outcome.of(model.generate(inputs, 16)).entropies
+    order = sorted(range(len(entropies)), key=entropies.__getitem__)
+    return model.select(inputs, order[: batch // 2] + order[len(order) - batch // 2 :])
+
+
+def resized(model: Any, side: int) -> Model:
+    """Return the embedded model, made to look at images of another side: more image tokens, the same weights."""
+    from vqttt.models.llava import Llava
+
+    processor, network = model.processor, model.network
+    for size in (processor.image_processor.size, processor.image_processor.crop_size):
+        size["height"] = size["width"] = side
+    network.config.vision_config.image_size = side
+    forward = network.model.vision_tower.forward
+    network.model.vision_tower.forward = partial(forward, interpolate_pos_encoding=True)
+    return Llava(f"embedded at {side} pixels", network, processor)
+
+
+def steps(count: int) -> Methods:
+    """Return the episodic method with so many updates."""
+    config = replace(CONFIGS["vq-ttt-episodic"], steps=count, gate=0.0)
+    return {f"{count} steps" if count > 1 else "1 step": lambda model: VQTTT(model, config)}
+
+
+def measured(repeats: int) -> Iterator[Row]:
+    """Measure all parts of the page."""
+    embedded = load_model("embedded")
+    chosen: Methods = {name: METHODS[name] for name in SELECTION}
+    episodic: Methods = {"vq-ttt-episodic": METHODS["vq-ttt-episodic"], "vq-ttt-bank": METHODS["vq-ttt-bank"]}
+
+    def part(name: str, *arguments: Any, **more: Any) -> Iterator[Row]:
+        for cost in bench.measure(*arguments, **more):
+            yield {"part": name} | asdict(cost)
+
+    yield from part("methods", embedded, chosen, (1, 4, 16, 64), repeats)
+    yield from part("half", embedded, episodic, (2, 16), repeats, encode=half_certain)
+    yield from part("together", embedded, steps(1), (1, 32), 3 * repeats)
+    for count in (1, 2, 4, 8):
+        yield from part("steps", embedded, steps(count), (16,), repeats)
+    for side in (112, 224, 336):
+        yield from part("tokens", resized(load_model("embedded"), side), steps(1), (4,), repeats)
+    few = {name: METHODS[name] for name in ("vq-ttt-episodic", "vq-ttt-static", "tent")}
+    yield from part("proportions", bench.proportioned(), few, (1,), 3)
+
+
+def pages(rows: list[Row]) -> dict[str, str]:
+    """Turn rows into the tables of the page."""
+
+    def of(name: str) -> list[Row]:
+        return [row for row in rows if row["part"] == name]
+
+    def ratio(row: Row) -> str:
+        return f"{row['ratio']:.1f}×"
+
+    batches = sorted({row["batch"] for row in of("methods")})
+    body = []
+    for method in dict.fromkeys(row["method"] for row in of("methods")):
+        mine = {row["batch"]: row for row in of("methods") if row["method"] == method}
+        body.append([f"`{method}`", *(ratio(mine[batch]) for batch in batches)])
+    parts = {"methods": table(["time of plain, batch of", *map(str, batches)], body)}
+    parts["half"] = table(
+        ["half of the samples certain", "batch", "tuned", "time"],
+        [[f"`{row['method']}`", str(row["batch"]), f"{row['tuned']:.0%}", ratio(row)] for row in of("half")],
+    )
+    alone, together = of("together")
+    growth = [("one at a time", alone), ("32 in a batch, a set each", together)]
+    parts["together"] = table(
+        ["one step for each image", "images a second", "of one at a time"],
+        [
+            [name, f"{1 / row['seconds']:.1f}", f"{alone['seconds'] / row['seconds']:.1f}×"]
+            for name, row in growth
+        ],
+    )  # fmt: skip
+    parts["steps"] = table(["steps, batch 16", "time"], [[row["method"], ratio(row)] for row in of("steps")])
+    parts["tokens"] = table(
+        ["batch 4", "method", "ms a sample, plain", "time"],
+        [[r["model"], f"`{r['method']}`", f"{1000 * r['plain_seconds']:.0f}", ratio(r)] for r in of("tokens")],
+    )
+    parts["proportions"] = table(
+        ["batch 1", "s a sample, plain", "time", "peak memory beyond plain"],
+        [
+            [f"`{r['method']}`", f"{r['plain_seconds']:.1f}", ratio(r), "–" if n else f"{r['peak_mib']:.0f} MiB"]
+            for n, r in enumerate(of("proportions"))  # only the first finds memory that no other has taken
+        ],
+    )  # fmt: skip
+    return parts
+
+
+def main() -> None:
+    """Measure, unless the rows are there and only the page is wanted, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--page", action="store_true", help="only write the page from the rows that are there")
+    arguments = parser.parse_args()
+    if not arguments.page:
+        rows = []
+        for row in measured(arguments.repeats):
+            rows.append(row)
+            print(f"{row['part']}: {row['method']}, batch {row['batch']}: {row['ratio']:.2f}x", flush=True)
+        RESULTS.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+    for name, part in pages(json.loads(RESULTS.read_text())).items():
+        put(PAGE, name, part)
+
+
+if __name__ == "__main__":
+    main()

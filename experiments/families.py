@@ -1,0 +1,252 @@
+"""Write the page of model families, docs/families.md: `python -m experiments.families`.
+
+It runs the conformance suite (half a minute) and counts, for each family, what held. Memory is estimated on paper from
+published sizes by the formula that the page gives; nothing is downloaded.
+"""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from vqttt.models import FAMILIES
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "families.md"
+SUITE = "tests/models/test_conformance.py"
+
+TEXT = 100
+"""Tokens of a question, its template and an answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What is published of a family's typical checkpoint.
+
+    Attributes:
+        ids: on the Hugging Face hub; the first is the one whose memory is estimated.
+        vision: the vision encoder.
+        layout: of images in what the model is given.
+        billions: of weights, all parts.
+        tower: the vision encoder's layers, width, and patches that it is given for an image of 1024 x 768 px.
+        text: the language model's layers, width, width of keys, and tokens that such an image takes in its prompt.
+    """
+
+    ids: tuple[str, ...]
+    vision: str
+    layout: str
+    billions: float
+    tower: tuple[int, int, int]
+    text: tuple[int, int, int, int]
+
+    @property
+    def plain(self) -> float:
+        """GB for plain inference in bfloat16, batch 1: weights, and keys and values of every token."""
+        layers, _, keys, tokens = self.text
+        return 2 * self.billions + 2 * 2 * layers * keys * (tokens + TEXT) / 1e9
+
+    @property
+    def tuned(self) -> float:
+        """GB for a gradient step of VQ-TTT on one sample: also what the backward pass wants of every layer."""
+        kept = sum(
+            34 * layers * width * tokens
+            for layers, width, tokens in (self.tower, (*self.text[:2], self.text[3] + TEXT))
+        )
+        return self.plain + 2 * kept / 1e9
+
+
+SO400M = "SigLIP so400m/14"
+PUBLISHED = {
+    "llava": Family(
+        ids=("llava-hf/llava-1.5-7b-hf", "llava-hf/llava-1.5-13b-hf"),
+        vision="CLIP L/14-336; SigLIP, DINOv2 and SAM too",
+        layout="one size, whole",
+        billions=7.06,
+        tower=(24, 1024, 577),
+        text=(32, 4096, 4096, 576),
+    ),
+    "llava_next": Family(
+        ids=("llava-hf/llava-v1.6-mistral-7b-hf", "llava-hf/llava-v1.6-vicuna-7b-hf"),
+        vision="CLIP L/14-336",
+        layout="overview and tiles, black margins, padded with tiles of zeros",
+        billions=7.57,
+        tower=(24, 1024, 5 * 577),
+        text=(32, 4096, 1024, 2340),
+    ),
+    "llava_onevision": Family(
+        ids=("llava-hf/llava-onevision-qwen2-7b-ov-hf", "llava-hf/llava-onevision-qwen2-0.5b-ov-hf"),
+        vision=SO400M + "-384",
+        layout="as LLaVA-NeXT; whole where a prompt has several",
+        billions=8.03,
+        tower=(26, 1152, 7 * 729),
+        text=(28, 3584, 512, 4671),
+    ),
+    "idefics": Family(
+        ids=("HuggingFaceM4/idefics-9b-instruct", "HuggingFaceM4/idefics-80b-instruct"),
+        vision="CLIP H/14-224",
+        layout="one size, whole, padded with images of zeros; cross-attention",
+        billions=8.93,
+        tower=(32, 1280, 257),
+        text=(32, 4096, 4096, 0),
+    ),
+    "idefics2": Family(
+        ids=("HuggingFaceM4/idefics2-8b", "HuggingFaceM4/idefics2-8b-chatty"),
+        vision=SO400M + ", up to 980 px",
+        layout="own shape, padded with zeros and a mask",
+        billions=8.40,
+        tower=(27, 1152, 70 * 52),
+        text=(32, 4096, 1024, 64),
+    ),
+    "idefics3": Family(
+        ids=("HuggingFaceM4/Idefics3-8B-Llama3",),
+        vision=SO400M + "-364",
+        layout="tiles and overview, padded with tiles of zeros",
+        billions=8.46,
+        tower=(27, 1152, 13 * 676),
+        text=(32, 4096, 1024, 13 * 169),
+    ),
+    "smolvlm": Family(
+        ids=("HuggingFaceTB/SmolVLM-Instruct", "HuggingFaceTB/SmolVLM2-2.2B-Instruct"),
+        vision=SO400M + "-384",
+        layout="as Idefics3",
+        billions=2.25,
+        tower=(27, 1152, 13 * 729),
+        text=(24, 2048, 2048, 13 * 81),
+    ),
+    "qwen2_vl": Family(
+        ids=("Qwen/Qwen2-VL-7B-Instruct", "Qwen/Qwen2-VL-2B-Instruct"),
+        vision="own ViT/14",
+        layout="own shape; patches of all images packed",
+        billions=8.29,
+        tower=(32, 1280, 3996),
+        text=(28, 3584, 512, 999),
+    ),
+    "qwen2_5_vl": Family(
+        ids=("Qwen/Qwen2.5-VL-7B-Instruct", "Qwen/Qwen2.5-VL-3B-Instruct"),
+        vision="own ViT/14, windows",
+        layout="as Qwen2-VL",
+        billions=8.29,
+        tower=(32, 1280, 3996),
+        text=(28, 3584, 512, 999),
+    ),
+    "qwen3_vl": Family(
+        ids=("Qwen/Qwen3-VL-8B-Instruct", "Qwen/Qwen3-VL-4B-Instruct"),
+        vision="own ViT/16, features of several depths",
+        layout="as Qwen2-VL",
+        billions=8.77,
+        tower=(27, 1152, 3072),
+        text=(36, 4096, 1024, 768),
+    ),
+    "internvl": Family(
+        ids=("OpenGVLab/InternVL3-8B-hf", "OpenGVLab/InternVL3-2B-hf"),
+        vision="InternViT-300M/14-448",
+        layout="tiles and overview in one list",
+        billions=7.94,
+        tower=(24, 1024, 13 * 1025),
+        text=(28, 3584, 512, 13 * 256),
+    ),
+    "paligemma": Family(
+        ids=("google/paligemma-3b-mix-448", "google/paligemma2-3b-mix-448"),
+        vision=SO400M + "-448",
+        layout="one size, whole",
+        billions=2.92,
+        tower=(27, 1152, 1024),
+        text=(18, 2048, 256, 1024),
+    ),
+    "gemma3": Family(
+        ids=("google/gemma-3-4b-it", "google/gemma-3-12b-it"),
+        vision=SO400M + "-896",
+        layout="one size, whole, and crops where pan and scan is on",
+        billions=4.30,
+        tower=(27, 1152, 4096),
+        text=(34, 2560, 1024, 256),
+    ),
+    "mllama": Family(
+        ids=("meta-llama/Llama-3.2-11B-Vision-Instruct",),
+        vision="own ViT H/14-560, two encoders",
+        layout="up to four tiles, black margins, padded with tiles of zeros; cross-attention",
+        billions=10.67,
+        tower=(40, 1280, 4 * 1608),
+        text=(40, 4096, 1024, 0),
+    ),
+    "cogvlm": Family(
+        ids=("THUDM/cogvlm-chat-hf",),
+        vision="EVA2-CLIP-E/14-490",
+        layout="one size, whole",
+        billions=17.64,
+        tower=(63, 1792, 1226),
+        text=(32, 4096, 4096, 1227),
+    ),
+    "cogvlm2": Family(
+        ids=("THUDM/cogvlm2-llama3-chat-19B",),
+        vision="EVA2-CLIP-E/14-1344",
+        layout="one size, whole",
+        billions=19.50,
+        tower=(63, 1792, 9217),
+        text=(32, 4096, 1024, 2306),
+    ),
+}
+
+
+def verify() -> tuple[dict[str, Counter[str]], list[str]]:
+    """Run the conformance suite; returns each small model's outcomes and the names of the checks."""
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "--no-header", SUITE]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    found = re.findall(r"^(PASSED|FAILED|ERROR) \S+::(test_\w+)\[([\w/]+)", printed, re.MULTILINE)
+    skipped = int((re.search(r"(\d+) skipped", printed) or [0, 0])[1])
+    if not found or skipped:
+        raise SystemExit(f"the suite did not run whole ({skipped} checks skipped):\n{printed[-2000:]}")
+    outcomes: dict[str, Counter[str]] = {}
+    for outcome, _, model in found:
+        outcomes.setdefault(model, Counter())[outcome] += 1
+    return outcomes, list(dict.fromkeys(test for _, test, _ in found))
+
+
+def page(outcomes: dict[str, Counter[str]], checks: list[str]) -> str:
+    """Return the whole page."""
+    template = (Path(__file__).parent / "families.template.md").read_text()
+    parts = {
+        "families": "\n".join(_families()),
+        "memory": "\n".join(_memory()),
+        "outcomes": "\n".join(_outcomes(outcomes)),
+        "checks": "\n".join(f"- {check.removeprefix('test_').replace('_', ' ')}" for check in checks),
+        "text": str(TEXT),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
+
+
+def _families() -> list[str]:
+    rows = ["| `model_type` | ids | vision encoder | images |", "| --- | --- | --- | --- |"]
+    for name, family in PUBLISHED.items():
+        ids = ", ".join(f"`{one}`" for one in family.ids)
+        rows.append(f"| `{name}` | {ids} | {family.vision} | {family.layout} |")
+    return rows
+
+
+def _memory() -> list[str]:
+    rows = [
+        "| checkpoint | weights, billions | patches | tokens | plain, GB | VQ-TTT, a gradient step, GB |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for family in PUBLISHED.values():
+        sizes = f"{family.billions:.1f} | {family.tower[2]:,} | {family.text[3]:,}"
+        rows.append(f"| `{family.ids[0]}` | {sizes} | {family.plain:.0f} | {family.tuned:.0f} |")
+    return rows
+
+
+def _outcomes(outcomes: dict[str, Counter[str]]) -> list[str]:
+    rows = ["| small model | checks that held |", "| --- | ---: |"]
+    return rows + [f"| `{name}` | {count['PASSED']} of {count.total()} |" for name, count in outcomes.items()]
+
+
+def main() -> None:
+    """Write the page."""
+    missing = set(FAMILIES) - set(PUBLISHED)
+    assert not missing, f"families without a row: {missing}"
+    PAGE.write_text(page(*verify()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Images in and out: files of any kind to uint8 RGB arrays, and back to files, hashes and HTML."""
+
+import base64
+import contextlib
+import hashlib
+import io
+import logging
+import threading
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+from PIL import ImageCms, ImageOps, UnidentifiedImageError
+
+from vqttt.errors import ImageError, InputError
+from vqttt.types import Image
+
+MAX_PIXELS = 100_000_000
+"""The largest image that is decoded, in pixels; a larger one is refused from its header."""
+
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    ".png": {},
+    ".jpg": {"quality": 95},
+    ".jpeg": {"quality": 95},
+    ".webp": {"quality": 95},
+    ".bmp": {},
+    ".tif": {},
+    ".tiff": {},
+}
+"""The suffixes that `save_image` knows, with the encoder's options for each."""
+
+# Pillow would start other programs to draw these.
+_DRAWINGS = ("EPS", "WMF")
+
+# Warning filters belong to the whole process before Python 3.14, so threads take turns while Pillow's are silenced.
+_QUIET = threading.Lock()
+
+# Pillow logs what it dislikes about a TIFF, which would reach stderr beside our own line if nobody handled it.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def load_image(source: str | Path | bytes) -> Image:
+    """Read an image from a file, or from the bytes of one.
+
+    Any raster format of Pillow is read, turned upright by its EXIF orientation. Palettes, CMYK and Lab become RGB,
+    gray of 16 or more bits is scaled (not clipped) to 8, transparency is laid over white, and an animation gives its
+    first frame.
+
+    Args:
+        source: the path of a file, or its contents.
+
+    Returns:
+        A new uint8 array of shape (H, W, 3).
+
+    Raises:
+        ImageError: if there is no such file, or it is no image, is damaged, or holds more than `MAX_PIXELS`.
+    """
+    name = f"an image of {len(source):,} bytes" if isinstance(source, bytes) else str(source)
+    with io.BytesIO(source) if isinstance(source, bytes) else _open_file(Path(source)) as stream:
+        if not stream.read(1):
+            raise ImageError(f"{name}: empty; give the whole image file")
+        stream.seek(0)
+        with _QUIET, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(stream, name)
+
+
+def from_pillow(image: PILImage.Image) -> Image:
+    """Turn a Pillow image into a new uint8 array of shape (H, W, 3), as `load_image` does with what a file holds."""
+    image.load()
+    upright = image
+    with contextlib.suppress(Exception):  # an image is no worse for an EXIF block that makes no sense
+        upright = ImageOps.exif_transpose(image)
+    return np.array(_to_rgb(upright))
+
+
+def save_image(image: Image, path: str | Path) -> None:
+    """Write `image` to `path` in the format that its suffix names (see `SAVE_OPTIONS`).
+
+    Raises:
+        InputError: if the suffix is unknown, the folder does not exist, or the file cannot be written.
+    """
+    check_image(image)
+    path = Path(path)
+    options = SAVE_OPTIONS.get(path.suffix.lower())
+    if options is None:
+        raise InputError(f"{path}: no image format has the suffix {path.suffix!r}; use {', '.join(SAVE_OPTIONS)}")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist; create it first")
+    try:
+        PILImage.fromarray(image).save(path, **options)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be written: {_reason(error)}") from error
+
+
+def sha256(image: Image) -> str:
+    """Return the hexadecimal SHA-256 of the image's shape and pixels."""
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
+
+
+def to_data_uri(image: Image, max_side: int | None = None) -> str:
+    """Return `image` as a `data:image/webp;base64,...` string, for the `src` of an HTML `<img>`; slightly lossy.
+
+    Args:
+        image: uint8 RGB of shape (H, W, 3).
+        max_side: an image whose longer side exceeds this many pixels is scaled down to it; None keeps every pixel.
+    """
+    check_image(image)
+    scaled = PILImage.fromarray(image)
+    if max_side is not None:
+        scaled.thumbnail((max_side, max_side), PILImage.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    scaled.save(buffer, format="WEBP", quality=85)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def check_image(image: Image) -> None:
+    """Raise `InputError` unless `image` is uint8 of shape (H, W, 3) with at least one pixel."""
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"an image must be a uint8 array of shape (H, W, 3); got a {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise InputError(f"an image must be a uint8 array of shape (H, W, 3); got {image.dtype} of shape {image.shape}")
+
+
+def at_least(image: Image, side: int) -> Image:
+    """Return a read-only view of an image whose sides are at least `side` pixels, its last row and column repeated."""
+    height, width = image.shape[:2]
+    padding = ((0, max(side - height, 0)), (0, max(side - width, 0)), (0, 0))
+    padded = np.pad(image, padding, mode="edge") if min(height, width) < side else image.view()
+    padded.flags.writeable = False
+    return padded
+
+
+def to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Round `values` (0 to 255) to uint8; what lies outside is clipped."""
+    rounded = np.rint(values)
+    np.clip(rounded, 0, 255, out=rounded)
+    return np.asarray(rounded, np.uint8)
+
+
+def _open_file(path: Path) -> BinaryIO:
+    try:
+        if path.is_dir():
+            raise ImageError(f"{path}: a folder; give an image file inside it")
+        if not path.exists():
+            raise ImageError(f"{path}: no such file; check the path")
+        if not path.is_file():
+            raise ImageError(f"{path}: neither a file nor a folder; give an image file")
+        return path.open("rb")
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path}: cannot be opened: {_reason(error)}; give a file that can be read") from error
+
+
+def _decode(stream: BinaryIO, name: str) -> Image:
+    too_large = f"{name}: more than {MAX_PIXELS // 1_000_000} million pixels; scale the image down first"
+    try:
+        with PILImage.open(stream) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(too_large)
+            if image.format in _DRAWINGS:
+                raise ImageError(f"{name}: a vector drawing ({image.format}); give a PNG of it")
+            return from_pillow(image)
+    except ImageError:
+        raise
+    except PILImage.DecompressionBombError as error:
+        raise ImageError(too_large) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: not an image; give a PNG, JPEG, WebP, TIFF, GIF or BMP file") from error
+    except Exception as error:  # Pillow's decoders raise whatever the damage happens to provoke
+        raise ImageError(
+            f"{name}: truncated, damaged or of an unsupported kind ({_reason(error)}); "
+            "give an image that other programs can open"
+        ) from error
+
+
+def _to_rgb(image: PILImage.Image) -> PILImage.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return PILImage.fromarray(_gray_to_uint8(np.asarray(image))).convert("RGB")
+    if image.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        rgb = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
+        assert rgb is not None, "only an in-place conversion returns nothing"
+        return rgb
+    if image.has_transparency_data:
+        layers = image.convert("RGBA")
+        return PILImage.alpha_composite(PILImage.new("RGBA", image.size, "white"), layers).convert("RGB")
+    return image.convert("RGB")
+
+
+def _gray_to_uint8(gray: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale gray of more than 8 bits to 0..255.
+
+    The file does not say which value is white. We take the least usual full scale that holds the brightest pixel:
+    16 bits for integers (then 32); 1, 255 or 16 bits for floats. Beyond those the brightest pixel is white. Negative
+    values and NaN are black.
+    """
+    scales = (1.0, 255.0, 65535.0) if gray.dtype.kind == "f" else (65535.0, 2.0**31 - 1)
+    values = np.nan_to_num(gray.astype(np.float64))
+    brightest = float(values.max())
+    white = next((scale for scale in scales if brightest <= scale), brightest)
+    return to_uint8(values / white * 255)
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what `error` complains of."""
+    return (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split()) or repr(error)

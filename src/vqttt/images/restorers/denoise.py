@@ -1,0 +1,227 @@
+"""Taking noise away.
+
+What is smoothed is not the image but a stretch of its tones under which noise is equally strong everywhere (Foi
+2009). It is fitted to the image (see `noise_model`), and undone in the mean, so that tones which noise drove into
+black or white come back.
+"""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from statistics import NormalDist
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vqttt.images.files import to_uint8
+from vqttt.types import Image
+
+Floats = NDArray[np.float32]
+
+LEAST_NOISE = 2.0
+"""Noise of a smaller standard deviation, of 255, is left alone."""
+
+_TONES = np.arange(256.0)
+_QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 64) for i in range(64)])
+_MODELS = [(power, float(sigma)) for power in (0.0, 0.5, 1.0) for sigma in np.geomspace(1, 200, 33)]
+_DETAIL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+# Luma and two colour differences of equal noise: rows have unit length.
+OPPONENT = np.array([[2, 2, 2], [math.sqrt(6), 0, -math.sqrt(6)], [math.sqrt(2), -math.sqrt(8), math.sqrt(2)]])
+OPPONENT = (OPPONENT / math.sqrt(12)).astype(np.float32)
+
+
+def non_local_means(image: Image) -> Image:
+    """Replace each pixel by the mean of pixels near it whose surroundings look alike.
+
+    Noise differs between the like, so that it cancels while edges and texture stay. Looks at 13 x 13 pixels around
+    each, compares 3 x 3, and forgives as much difference as the noise explains; so at full, half and quarter size, for
+    coarse grain. Strength follows from `noise_model`; an image with less noise than 2 of 255 is left alone.
+    Source: Buades, Coll and Morel 2005; scales and colours are our own choice.
+    """
+    return _stabilised(image, lambda planes: _pyramid(planes, 1.0, lambda p, sigma: alike(p, 0.55 * sigma, sigma)))
+
+
+def bilateral(image: Image) -> Image:
+    """Average each pixel with its neighbours, less with those of other colours, so that edges stay.
+
+    Standard deviation in space: 2 pixels; in colour: 5 times the noise that `noise_model` finds; at full, half and
+    quarter size. An image with less noise than 2 of 255 is left alone. Source: Tomasi and Manduchi 1998.
+    """
+
+    def smooth(planes: Floats, sigma: float) -> Floats:
+        pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
+        return np.asarray(cv2.bilateralFilter(pixels, 0, 5 * sigma, 2), np.float32).transpose(2, 0, 1)
+
+    return _stabilised(image, lambda planes: _pyramid(planes, 1.0, smooth))
+
+
+def total_variation(image: Image, steps: int = 30) -> Image:
+    """Find the image nearby that changes least in all: flat areas become flat, and edges stay sharp.
+
+    The weight of change is 1.1 times the noise that `noise_model` finds; the three colours share their edges. An image
+    with less noise than 2 of 255 is left alone.
+    Source: Rudin, Osher and Fatemi 1992, by the dual of Chambolle 2004, accelerated as in Beck and Teboulle 2009.
+    """
+    return _stabilised(image, lambda planes: _least_change(planes, 1.1, steps))
+
+
+def median(image: Image) -> Image:
+    """Replace single values that were turned black or white, and no others.
+
+    Such a value is 0 or 255 and far from the median of 5 x 5 around it. It is filled in from the other two colours of
+    its pixel, which differ from it as they do around (weights: a Gaussian of 0.8 pixels), or from its neighbours. A
+    image with less than 0.6% of values that are 40 of 255 off is left alone; otherwise 8 suffice.
+    Source: our own choice, after the adaptive median of Hwang and Haddad 1995.
+    """
+    image = np.ascontiguousarray(image)
+    off = np.where((image == 0) | (image == 255), cv2.absdiff(image, cv2.medianBlur(image, 5)), 0)
+    if np.mean(off > 40) < 0.006:
+        return image.copy()
+    pixels, good = image.astype(np.float32), (off <= 8).astype(np.float32)
+    total, weight = 1e-3 * _filled(pixels, good), np.full_like(pixels, 1e-3)
+    for turn in (1, 2):
+        other, other_good = np.roll(pixels, turn, axis=2), np.roll(good, turn, axis=2)
+        total += other_good * (other + _filled(pixels - other, good * other_good))
+        weight += other_good
+    return np.where(good > 0, image, to_uint8(total / weight))
+
+
+def noise_model(image: Image) -> tuple[float, float]:
+    """Return `power` and `sigma` of the noise that fits best: sigma * (tone / 255) ** power, of 255.
+
+    A power of 0 is a sensor's own noise, of 0.5 that of few photons, and of 1 speckle. Noise is told from texture by
+    differing between the colours; of a gray image, the flattest quarter is taken. The fit is by maximum likelihood
+    under Student's t of two degrees, which forgives edges, and counts in what black and white cut off.
+    """
+    image = np.ascontiguousarray(image)
+    # Whole numbers, so that the choice does not hang on a last bit.
+    detail = cv2.filter2D(image, cv2.CV_16S, _DETAIL, borderType=cv2.BORDER_REFLECT_101)
+    tone = cv2.blur(image, (7, 7), borderType=cv2.BORDER_REFLECT_101)
+    if (np.ptp(image, axis=2) == 0).all():
+        rough = cv2.blur(np.abs(detail[..., 0]), (7, 7))
+        flat = rough <= np.quantile(rough, 0.25)
+        off, tones = detail[flat][:, :1], [tone[flat][:, :1]]
+    else:
+        off = (detail - np.roll(detail, 1, axis=2)).reshape(-1, 3)
+        tones = [part.reshape(-1, 3) for part in (tone, np.roll(tone, 1, axis=2))]
+    every = max(len(off) // 4000, 1)
+    expected = np.sum([_variances()[:, part[::every]] for part in tones], axis=0)
+    # The mask's squares sum to 36, and two degrees of t have 0.69 of a Gaussian's spread.
+    ratio = off[::every].astype(np.float32) ** 2 / (36 * 0.69**2 * expected)
+    misfit = (np.log(expected) / 2 + 1.5 * np.log1p(ratio / 2)).mean(axis=(1, 2))
+    return _MODELS[int(misfit.argmin())]
+
+
+def noise_level(image: Image) -> float:
+    """Return the `sigma` of `noise_model`, or 0 if it is below `LEAST_NOISE`."""
+    sigma = noise_model(image)[1]
+    return sigma if sigma >= LEAST_NOISE else 0.0
+
+
+def _stabilised(image: Image, smooth: Callable[[Floats], Floats]) -> Image:
+    """Smooth planes (luma and two colour differences) whose noise has a standard deviation of 1."""
+    power, sigma = noise_model(image)
+    if sigma < LEAST_NOISE:
+        return image.copy()
+    spread = np.maximum(sigma * (_TONES / 255) ** power, max(0.3 * sigma, 1))
+    stretched = np.concatenate([[0], np.cumsum(2 / (spread[1:] + spread[:-1]))])
+    mean = stretched[_noisy(power, sigma)].mean(axis=1)
+    planes = np.tensordot(OPPONENT, np.take(stretched.astype(np.float32), image), (1, 2))
+    smoothed = np.tensordot(smooth(planes), OPPONENT, (0, 0))
+    return to_uint8(np.interp(smoothed, mean, _TONES))
+
+
+def _noisy(power: float, sigma: float) -> NDArray[np.intp]:
+    """Return what noise makes of each tone, at evenly spaced quantiles: shape (256, 64)."""
+    noisy = _TONES[:, None] + (sigma * (_TONES / 255) ** power)[:, None] * _QUANTILES
+    return np.asarray(np.clip(np.rint(noisy), 0, 255), np.intp)
+
+
+@lru_cache
+def _variances() -> Floats:
+    """Return, for each of `_MODELS`, the variance that noise has around a mean tone of 0 to 255, clipping included."""
+    rows = []
+    for model in _MODELS:
+        noisy = _noisy(*model)
+        # Rounding adds a twelfth.
+        rows.append(np.interp(_TONES, noisy.mean(axis=1), noisy.var(axis=1) + 1 / 12))
+    return np.array(rows, np.float32)
+
+
+def _pyramid(planes: Floats, sigma: float, smooth: Callable[[Floats, float], Floats], levels: int = 2) -> Floats:
+    """Smooth with noise of `sigma`, and take what is coarse from an image of half the size, where noise is half."""
+    smoothed = smooth(planes, sigma)
+    height, width = planes.shape[1:]
+    if levels == 0 or min(height, width) < 32:
+        return smoothed
+    half = width // 2, height // 2
+    below = _pyramid(_resized(planes, half, cv2.INTER_AREA), sigma / 2, smooth, levels - 1)
+    return smoothed + _resized(below - _resized(smoothed, half, cv2.INTER_AREA), (width, height), cv2.INTER_CUBIC)
+
+
+def _resized(planes: Floats, size: tuple[int, int], method: int) -> Floats:
+    return np.stack([np.asarray(cv2.resize(plane, size, interpolation=method), np.float32) for plane in planes])
+
+
+def alike(planes: Floats, strength: float, sigma: float, reach: int = 6, colour: float = 1.0) -> Floats:
+    """Average over pixels up to `reach` away, weighted by the likeness of their 3 x 3 surroundings.
+
+    Args:
+        planes: shape (3, H, W), luma first.
+        strength: root mean square difference at which a weight falls to 1/e, beyond what noise explains.
+        sigma: standard deviation of the noise.
+        reach: in pixels.
+        colour: how much colour counts in a difference, where luma counts 1.
+    """
+    height, width = planes.shape[1:]
+    guide = planes * np.array([1, colour, colour], np.float32)[:, None, None]
+    channels = 1 + 2 * colour**2
+    total, weights = np.zeros_like(planes), np.zeros((height, width), np.float32)
+    best = np.full((height, width), 1e-3, np.float32)
+    down, right = min(reach, height - 1), min(reach, width - 1)
+    for y in range(down + 1):
+        for x in range(-right if y else 1, right + 1):
+            # Each pair of pixels is compared once, and adds to both.
+            one = slice(0, height - y), slice(max(0, -x), width - max(0, x))
+            other = slice(y, height), slice(max(0, x), width - max(0, -x))
+            difference = guide[:, *one] - guide[:, *other]
+            difference *= difference
+            distance = cv2.blur(difference.sum(axis=0), (3, 3)) - np.float32(2 * channels * sigma**2)
+            weight = cv2.exp(np.maximum(distance, 0) * np.float32(-1 / (channels * strength**2)))
+            for here, there in ((one, other), (other, one)):
+                total[:, *here] += weight * planes[:, *there]
+                weights[here] += weight
+                np.maximum(best[here], weight, out=best[here])
+    # A pixel is likest to itself; it counts as much as the next best.
+    return np.asarray((total + best * planes) / (weights + best), np.float32)
+
+
+def _least_change(planes: Floats, weight: float, steps: int) -> Floats:
+    """Minimise |u - planes|^2 / 2 + weight * total variation of u, by projected gradients on its dual."""
+    flow = ahead = np.zeros((2, *planes.shape), np.float32)
+    momentum = 1.0
+    for _ in range(steps):
+        error = _divergence(ahead) - planes / np.float32(weight)
+        step = ahead.copy()
+        step[0, :, :-1] += np.diff(error, axis=1) / 8
+        step[1, :, :, :-1] += np.diff(error, axis=2) / 8
+        step /= np.maximum(np.sqrt((step * step).sum(axis=(0, 1))), 1)
+        faster = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = step + np.float32((momentum - 1) / faster) * (step - flow)
+        flow, momentum = step, faster
+    return planes - np.float32(weight) * _divergence(flow)
+
+
+def _divergence(flow: Floats) -> Floats:
+    out: Floats = flow[0] + flow[1]
+    out[:, 1:] -= flow[0, :, :-1]
+    out[:, :, 1:] -= flow[1, :, :, :-1]
+    return out
+
+
+def _filled(pixels: Floats, good: Floats) -> Floats:
+    """Return the mean of the good values around each."""
+    border = cv2.BORDER_REFLECT_101
+    total, weight = (cv2.GaussianBlur(part, (0, 0), 0.8, borderType=border) for part in (pixels * good, good))
+    return np.asarray(total / np.maximum(weight, 1e-6), np.float32)

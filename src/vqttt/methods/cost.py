@@ -1,0 +1,194 @@
+"""What a method costs: time and peak memory as ratios to plain inference, measured side by side in one run."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vqttt.errors import InputError
+from vqttt.methods import METHODS, VQTTT, Method
+from vqttt.models.base import Inputs, Model
+
+QUESTIONS = ("what color is the circle?", "how many shapes are there?", "what digit is written?", "is there any star?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """One measurement.
+
+    Attributes:
+        seconds: of one sample, the untuned answer included, median over repeats; `plain_seconds` without the method.
+        ratio: of the two.
+        peak_mib: what the answers needed beyond the loaded model, in MiB, and likewise `plain_peak_mib`; None where
+            the system does not tell.
+        tuned: share of the samples that passed the method's gate.
+    """
+
+    model: str
+    method: str
+    batch: int
+    seconds: float
+    plain_seconds: float
+    ratio: float
+    peak_mib: float | None
+    plain_peak_mib: float | None
+    tuned: float
+    threads: int
+    device: str
+
+
+def measure(
+    model: Model,
+    methods: Mapping[str, Callable[[Model], Method]],
+    batches: Sequence[int],
+    repeats: int,
+    encode: Callable[[Model, int], Inputs] | None = None,
+) -> Iterator[Cost]:
+    """Measure every method at every batch size, by turns with plain inference, so that both meet the same machine.
+
+    Methods that explore at first are measured when that is over.
+
+    `encode` makes a batch of so many samples; by default of images that no model is certain about.
+
+    Raises:
+        InputError: if a number is below 1.
+    """
+    if min(*batches, repeats) < 1:
+        raise InputError("batch sizes and repeats must be at least 1")
+    for batch in batches:
+        inputs = (encode or uncertain_images)(model, batch)
+
+        def plain(inputs: Inputs = inputs) -> None:
+            model.generate(inputs, 16)
+
+        plain()
+        _, base_peak = _timed(plain)  # once methods have run, the memory that they leave behind would hide it
+        for name, make in methods.items():
+            method = make(model)
+            tuned: list[float] = []
+
+            def whole(method: Method = method, inputs: Inputs = inputs, tuned: list[float] = tuned) -> None:
+                answers = method.answer_alone(inputs)
+                tuned.append(float(np.mean([answer.steps > 0 for answer in answers])))
+
+            _explored(method, whole)
+            tuned.clear()
+            (base_seconds, _), (seconds, peak) = _by_turns((plain, whole), repeats)
+            yield Cost(
+                model=model.name,
+                method=name,
+                batch=batch,
+                seconds=seconds / batch,
+                plain_seconds=base_seconds / batch,
+                ratio=seconds / base_seconds,
+                peak_mib=peak,
+                plain_peak_mib=base_peak,
+                tuned=statistics.mean(tuned),
+                threads=torch.get_num_threads(),
+                device=str(model.device),
+            )
+
+
+def _explored(method: Method, answer: Callable[[], None]) -> None:
+    """Answer until a method that tries the whole bank on its first samples has done so."""
+    search = method.search if isinstance(method, VQTTT) else None
+    before = -1
+    while search is not None and before < search.predictor.seen < search.first:
+        before = search.predictor.seen
+        answer()
+
+
+def write(costs: Sequence[Cost], path: Path) -> None:
+    """Write measurements as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([asdict(cost) for cost in costs], indent=1) + "\n")
+
+
+def profile(model: Model, method: str, batch: int) -> str:
+    """Return a table of where the time of one batch goes, by torch.profiler."""
+    inputs, answering = uncertain_images(model, batch), METHODS[method](model)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        answering.answer_alone(inputs)
+    return str(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
+
+
+def proportioned() -> Model:
+    """Return a LLaVA of LLaVA-1.5's proportions: CLIP-L/14-336, 576 image tokens, two layers of 7B; random weights."""
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+
+    from vqttt.models import load_model
+    from vqttt.models.llava import Llava
+
+    processor = load_model("embedded").processor
+    processor.image_processor.size = {"height": 336, "width": 336}
+    processor.image_processor.crop_size = {"height": 336, "width": 336}
+    vision = CLIPVisionConfig(
+        hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=336,
+        patch_size=14,
+    )  # fmt: skip
+    text = LlamaConfig(vocab_size=32000, hidden_size=4096, intermediate_size=11008, num_hidden_layers=2)
+    token = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
+    torch.manual_seed(0)
+    network = LlavaForConditionalGeneration(
+        LlavaConfig(vision_config=vision, text_config=text, image_token_index=token)
+    )
+    network.generation_config.eos_token_id = processor.tokenizer.eos_token_id
+    network.generation_config.pad_token_id = processor.tokenizer.pad_token_id
+    return Llava("llava-1.5-proportions", network, processor)
+
+
+def uncertain_images(model: Model, batch: int) -> Inputs:
+    """Encode noise with some structure: images whose answers are not certain, as those are that get tuned."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (batch, 16, 16, 3), dtype=np.uint8).repeat(14, 1).repeat(14, 2)
+    return model.encode(list(coarse), [QUESTIONS[n % len(QUESTIONS)] for n in range(batch)])
+
+
+def _by_turns(calls: Sequence[Callable[[], Any]], repeats: int) -> list[tuple[float, float | None]]:
+    """Return for each call its median seconds, and the most memory it took beyond what was there before."""
+    measured = [[_timed(call) for call in calls] for _ in range(repeats)]
+    return [
+        (
+            statistics.median(seconds for seconds, _ in of_call),
+            max((peak for _, peak in of_call if peak is not None), default=None),
+        )
+        for of_call in zip(*measured, strict=True)
+    ]
+
+
+def _timed(call: Callable[[], Any]) -> tuple[float, float | None]:
+    before = _reset_peak()
+    began = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    seconds, peak = time.perf_counter() - began, _memory("VmHWM")
+    return seconds, None if before is None or peak is None else peak - before
+
+
+def _reset_peak() -> float | None:
+    """Forget the peak of memory so far; returns what is in use, in MiB."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated() / 2**20
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return None
+    return _memory("VmRSS")
+
+
+def _memory(name: str) -> float | None:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return None
+    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024

@@ -1,0 +1,64 @@
+"""The untuned answers to a batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from vqttt.errors import VQTTTError, in_a_line
+from vqttt.models.base import Model
+from vqttt.models.batch import Inputs, Shown
+from vqttt.models.generation import Generation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a model is asked.
+
+    Attributes:
+        shown: an image, several or none.
+        text: the question, to the letter.
+        group, options: see `Inputs`.
+    """
+
+    shown: Shown
+    text: str
+    group: str = ""
+    options: tuple[str, ...] = ()
+
+
+def answer_untuned(
+    asked: Mapping[str, Asked], model: Model, max_new_tokens: int
+) -> tuple[tuple[Inputs, Generation] | None, dict[str, str]]:
+    """Encode a batch and answer it untuned; a sample that the model chokes on is set aside.
+
+    Returns:
+        The others, in order, encoded and answered (None if there are none); and by name why the rest is not.
+
+    Raises:
+        VQTTTError: if the model answers each of them alone but not all together.
+    """
+    answered, errors = _answer_together(list(asked.values()), model, max_new_tokens), dict[str, str]()
+    if isinstance(answered, Exception):  # one of them is to blame: find out which
+        for name, one in asked.items():
+            alone = _answer_together([one], model, max_new_tokens)
+            if isinstance(alone, Exception):
+                errors[name] = f"the model cannot answer this: {in_a_line(alone)}"
+        good = [one for name, one in asked.items() if name not in errors]
+        answered = _answer_together(good, model, max_new_tokens)
+    if isinstance(answered, Exception):
+        reason = in_a_line(answered)
+        raise VQTTTError(f"the model answers these samples alone but not together; a smaller batch may do: {reason}")
+    return answered, errors
+
+
+def _answer_together(
+    asked: Sequence[Asked], model: Model, max_new_tokens: int
+) -> tuple[Inputs, Generation] | Exception | None:
+    """Encode and answer untuned; returns what a model that chokes on them raised."""
+    if not asked:
+        return None
+    try:
+        inputs = model.encode([one.shown for one in asked], [one.text for one in asked])
+        inputs = replace(inputs, groups=tuple(a.group for a in asked), options=tuple(a.options for a in asked))
+        return inputs, model.generate(inputs, max_new_tokens)
+    except Exception as error:  # whatever a processor or a network may raise over a sample
+        return error

@@ -1,0 +1,193 @@
+"""How a figure is drawn: a `Panel` says what to paint, and is written inline into a page or into files, without dates.
+
+Panels are small and many rather than one and large, so that a page can flow them in as many columns as fit a screen.
+matplotlib takes long to import and is wanted only here, so it is imported by the functions that draw.
+"""
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqttt.results.tables import label
+
+Axes: TypeAlias = Any
+"""matplotlib's; untyped because its import is late."""
+
+INK, SOFT, FAINT, GRID, CARD = "#1f2933", "#5b6672", "#c9d1da", "#e8ecf0", "#ffffff"
+GOOD, BAD = "#0f6fb5", "#c2500a"
+# Okabe and Ito's palette without yellow, told apart by colour-blind readers; the markers differ as well.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5568e", "#b07d00", "#3a9bd9")
+MARKERS = (("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"), ("P", "✚"), ("X", "✖"))
+
+VARIABLES = {
+    INK: "--ink",
+    SOFT: "--soft",
+    FAINT: "--rule",
+    GRID: "--grid",
+    CARD: "--card",
+    GOOD: "--good",
+    BAD: "--bad",
+}
+"""Which variable of the page stands for which colour, so that a figure follows the page into the dark."""
+VARIABLES |= {colour: f"--c{i}" for i, colour in enumerate(COLOURS, 1)}
+
+LONGEST = 30
+"""So many characters of a row's label are shown."""
+
+STYLE = {
+    "svg.hashsalt": "vqttt",
+    "text.parse_math": False,  # names and questions are anybody's, dollars among them
+    "pdf.fonttype": 42,
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": SOFT,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+}
+
+
+class Mark(NamedTuple):
+    """How a method is drawn: a colour, matplotlib's marker, and the character that stands for it in a legend."""
+
+    colour: str
+    marker: str
+    glyph: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One figure, not drawn yet.
+
+    Attributes:
+        title: what it shows, in words; also of the file.
+        paint: draws on as many axes as there are `columns`.
+        width: in inches; likewise `height`.
+        columns: axes side by side.
+        left: inches for the labels of the vertical axis.
+        legend: what the marks in it stand for. A file shows it below; a page, once for all panels of a kind.
+    """
+
+    title: str
+    paint: Callable[..., None] = field(repr=False)
+    width: float = 3.6
+    height: float = 2.6
+    columns: int = 1
+    left: float = 0.58
+    legend: Mapping[str, Mark] = field(default_factory=dict)
+
+    def inline(self) -> str:
+        """Draw as an SVG element for a page: transparent, in the page's letters and in its colours."""
+        svg = self._saved("svg", {"Date": None, "Creator": None}, {"svg.fonttype": "none"}).decode()
+        # What one figure says of all its paths would hold for the whole page.
+        svg = re.sub(
+            r"^.*?<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>|<metadata>.*?</metadata>", r"<svg \1>", svg, flags=re.S
+        )
+        svg = re.sub(r"<svg >|<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.S)
+        svg = re.sub(r' id="(?!m[0-9a-f]{10}|p[0-9a-f]{10}|C\d)[^"]*"', "", svg)
+        svg = re.sub(r"font: (?:(\w+) )?([\d.]+)px [^;\"]*", _font, svg)
+        svg = re.sub(r"#[0-9a-f]{6}\b", lambda match: _variable(match[0]), svg)
+        return re.sub(r"\n\s*", "\n", svg).strip()
+
+    def write(self, folder: Path, name: str) -> list[Path]:
+        """Write as SVG and as PDF, for papers: always the same bytes."""
+        kinds = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None}}
+        files = []
+        for kind, nameless in kinds.items():
+            files.append(folder / f"{name}.{kind}")
+            files[-1].write_bytes(self._saved(kind, nameless, {}, explained=True))
+        return files
+
+    def _saved(self, kind: str, metadata: dict[str, None], settings: dict[str, Any], explained: bool = False) -> bytes:
+        from matplotlib import style
+        from matplotlib.figure import Figure
+
+        # From the defaults, so that the reader's own matplotlibrc does not change the report.
+        with style.context(["default", STYLE, settings]):
+            below = 0.2 * -(-len(self.legend) // 2) + 0.08 if explained and self.legend else 0.0
+            height = self.height + below
+            figure = Figure(figsize=(self.width, height))
+            axes = figure.subplots(1, self.columns, squeeze=False)[0]
+            edges = {"left": self.left / self.width, "right": 1 - 0.14 / self.width, "wspace": 0.55}
+            figure.subplots_adjust(**edges, bottom=(below + 0.46) / height, top=1 - 0.3 / height)
+            self.paint(*axes)
+            axes[0].set_title(self.title)
+            if below:
+                figure.legend(handles=self._handles(), loc="lower center", ncols=2, frameon=False, fontsize=8)
+            file = io.BytesIO()
+            figure.savefig(file, format=kind, metadata=metadata, transparent=True)
+        return file.getvalue()
+
+    def _handles(self) -> list[Any]:
+        from matplotlib.lines import Line2D
+
+        return [
+            Line2D([], [], color=mark.colour, marker=mark.marker, linewidth=0, label=name, markersize=6)
+            for name, mark in self.legend.items()
+        ]
+
+
+def _font(match: re.Match[str]) -> str:
+    weight = f"font-weight: {match[1]}; " if match[1] else ""
+    return f"{weight}font-size: {match[2]}px"
+
+
+def _variable(colour: str) -> str:
+    return f"var({VARIABLES[colour]})" if colour in VARIABLES else colour
+
+
+def marks(methods: Sequence[str]) -> dict[str, Mark]:
+    """Give every method a mark of its own; the baseline, or what stands for it, comes first and is grey."""
+    rest = zip(methods[1:], cycle(COLOURS), cycle(MARKERS), strict=False)
+    first = {method: Mark(SOFT, "o", "●") for method in methods[:1]}
+    return first | {method: Mark(colour, *shape) for method, colour, shape in rest}
+
+
+def offset(i: int, n: int) -> float:
+    """Return where in its row the i-th of n things stands, -0.4 to 0.4."""
+    return (i - (n - 1) / 2) * 0.8 / max(n, 1)
+
+
+def rows(axes: Axes, names: Sequence[str]) -> None:
+    """Label the rows of a horizontal chart from the top down."""
+    axes.set_yticks(range(len(names)), [shortened(label(name)) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+
+
+def margin(names: Sequence[str]) -> float:
+    """Return how many inches the labels of rows take."""
+    return 0.16 + 0.077 * min(max(map(len, names), default=1), LONGEST)
+
+
+def shortened(name: str) -> str:
+    """Take from the middle of a name what is too much; its ends tell it from others."""
+    half = (LONGEST - 1) // 2
+    return name if len(name) <= LONGEST else f"{name[:half]}…{name[-half:]}"
+
+
+def arms(middle: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:
+    """Turn ends of intervals into lengths, as matplotlib takes them."""
+    lengths: NDArray[Any] = np.stack([middle - low, high - middle])
+    return lengths.clip(min=0)

@@ -1,0 +1,272 @@
+"""What may change at test time: a kernel before the vision encoder, LoRA in its blocks, the affine part of its norms.
+
+All carry a leading dimension of `sets`: one set for a whole stream, or one set an image, tuned side by side in a
+batch. At the start all are exactly the identity: they add zeros, so logits stay bit-identical.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from vqttt.errors import InputError
+from vqttt.models.base import Inputs, Model, Part, forward_hooks
+from vqttt.tuning.kernels import KERNELS, Kernel, KernelConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterConfig:
+    """Which adapters, and of what size. The paper names kernel and LoRA; every number here is our choice.
+
+    Attributes:
+        kernel: a name in `KERNELS`, or `none`.
+        kernel_size, kernel_rank, kernel_hidden: of what size it is, see `KernelConfig`.
+        lora_rank: 0 for no LoRA.
+        lora_blocks: how many of the vision encoder's blocks, from the shallowest, or from the deepest if negative.
+        lora_targets: which linears of a block: among `q`, `k`, `v`.
+        norms: whether the weights and biases of the vision encoder's norms may change, as TENT has it.
+    """
+
+    kernel: str = "interpolation"
+    kernel_size: int = 9
+    kernel_rank: int = 2
+    kernel_hidden: int = 16
+    lora_rank: int = 4
+    lora_blocks: int = 2
+    lora_targets: tuple[str, ...] = ("q", "v")
+    norms: bool = False
+
+    def __post_init__(self) -> None:
+        """Reject what is not known."""
+        if self.kernel != "none":
+            KERNELS[self.kernel]
+        self.kernel_config()
+
+    def kernel_config(self) -> KernelConfig:
+        """Return the kernel's sizes by themselves."""
+        return KernelConfig(size=self.kernel_size, rank=self.kernel_rank, hidden=self.kernel_hidden)
+
+
+@dataclass(frozen=True)
+class LoRA:
+    """Two factors for a linear: `down` (sets, rank, inputs), `up` (sets, outputs, rank), zero at the start.
+
+    Of a fused linear they serve the outputs from `offset` on.
+    """
+
+    module: nn.Linear
+    offset: int
+    down: Tensor
+    up: Tensor
+
+    def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
+        """Return what is added to the output for rows x (rows, ..., inputs); `rows` says which set each row uses."""
+        down, up = self.down.to(x), self.up.to(x)  # of another type, or on another device, than the rest
+        if rows is None:
+            own = (x @ down[0].mT) @ up[0].mT
+        elif x.ndim == 2:  # packed: runs of rows that use the same set
+            chosen, lengths = torch.unique_consecutive(rows, return_counts=True)
+            runs = zip(torch.split(x, lengths.tolist()), chosen.tolist(), strict=True)
+            own = torch.cat([(run @ down[n].mT) @ up[n].mT for run, n in runs])
+        else:
+            own = ((x.flatten(1, -2) @ down[rows].mT) @ up[rows].mT).view(*x.shape[:-1], -1)
+        rest = output.shape[-1] - own.shape[-1]
+        return nn.functional.pad(own, (self.offset, rest - self.offset)) if rest else own
+
+
+@dataclass(frozen=True)
+class _Norm:
+    """What is added to the weight and the bias of one norm, each (sets, width), zero at the start."""
+
+    module: nn.Module
+    weight: Tensor
+    bias: Tensor
+
+    def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
+        """Return what is added to the output for rows x (rows, ..., width)."""
+        weight, bias = (shift[:1] if rows is None else shift[rows] for shift in (self.weight, self.bias))
+        broad = (len(weight), *[1] * (x.ndim - 2), -1)
+        wide = x.float()
+        if isinstance(self.module, nn.LayerNorm):
+            normal = nn.functional.layer_norm(wide, self.module.normalized_shape, eps=self.module.eps)
+        else:  # a norm without a mean: x over its root mean square
+            normal = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + 1e-6)
+        return (normal * weight.view(broad) + bias.view(broad)).to(output.dtype)
+
+
+class Adapters:
+    """Kernel, LoRA and norms for one model: `sets` copies, which start alike.
+
+    The model's own weights are never written: adapters act only inside `applied`.
+    """
+
+    def __init__(self, model: Model, config: AdapterConfig, *, sets: int, seed: int = 0) -> None:
+        """Build adapters at the identity.
+
+        Raises:
+            ValueError: if a LoRA target is not to be found in the model's vision blocks.
+        """
+        self.model, self.config, self.sets = model, config, sets
+        generator = torch.Generator().manual_seed(seed)
+        self.kernel: Kernel | None = None
+        if config.kernel != "none":
+            self.kernel = KERNELS[config.kernel](config.kernel_config(), sets, generator)
+            self.kernel.parameters = [self._own(tensor) for tensor in self.kernel.parameters]
+        self.lora = self._build_lora(generator) if config.lora_rank else []
+        self.norms = self._build_norms() if config.norms else []
+        self.start = self.snapshot()
+
+    def _own(self, start: Tensor) -> Tensor:
+        return start.detach().clone().to(self.model.device).requires_grad_()
+
+    def _build_lora(self, generator: torch.Generator) -> list[LoRA]:
+        blocks, count, built = list(self.model.vision_blocks), self.config.lora_blocks, []
+        for block in blocks[count:] if count < 0 else blocks[:count]:
+            linears = self.model.lora_targets(block)
+            missing = set(self.config.lora_targets) - set(linears)
+            if missing:
+                raise ValueError(f"LoRA targets {sorted(missing)} are not in this model; it has {sorted(linears)}")
+            for target in self.config.lora_targets:
+                found = linears[target]
+                module, offset = (found.linear, found.start) if isinstance(found, Part) else (found, 0)
+                down = torch.randn(self.config.lora_rank, found.in_features, generator=generator)
+                down = (down / found.in_features**0.5).expand(self.sets, -1, -1)
+                up = torch.zeros(self.sets, found.out_features, self.config.lora_rank)
+                built.append(LoRA(module, offset, self._own(down), self._own(up)))
+        return built
+
+    def _build_norms(self) -> list[_Norm]:
+        norms = [
+            module
+            for block in self.model.vision_blocks
+            for module in block.modules()
+            if "norm" in type(module).__name__.lower() and getattr(module, "weight", None) is not None
+        ]
+        zeros = [torch.zeros(self.sets, len(norm.weight)) for norm in norms]  # type: ignore[arg-type]
+        return [_Norm(norm, self._own(zero), self._own(zero)) for norm, zero in zip(norms, zeros, strict=True)]
+
+    @property
+    def kernel_parameters(self) -> list[Tensor]:
+        """The kernel's tensors."""
+        return self.kernel.parameters if self.kernel else []
+
+    @property
+    def lora_parameters(self) -> list[Tensor]:
+        """The LoRA's tensors."""
+        return [tensor for pair in self.lora for tensor in (pair.down, pair.up)]
+
+    @property
+    def norm_parameters(self) -> list[Tensor]:
+        """The tensors of the norms."""
+        return [tensor for norm in self.norms for tensor in (norm.weight, norm.bias)]
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """All tensors, in a fixed order."""
+        return [*self.kernel_parameters, *self.lora_parameters, *self.norm_parameters]
+
+    def snapshot(self) -> list[Tensor]:
+        """Copy the state of every set."""
+        return [tensor.detach().clone() for tensor in self.parameters]
+
+    @torch.no_grad()
+    def restore(self, snapshot: list[Tensor]) -> None:
+        """Return to a snapshot, bit for bit."""
+        for tensor, kept in zip(self.parameters, snapshot, strict=True):
+            tensor.copy_(kept)
+
+    def reset(self) -> None:
+        """Return every set to what it started at, bit for bit: the identity, or what was loaded."""
+        self.restore(self.start)
+
+    def save(self, path: Path, extra: dict[str, Tensor]) -> None:
+        """Write the first set as safetensors, with what it is a set of, and whatever else belongs to it."""
+        tensors = {f"adapter.{i}": tensor[0].cpu().contiguous() for i, tensor in enumerate(self.snapshot())}
+        save_file(tensors | extra, path, metadata={"vqttt": json.dumps(asdict(self.config))})
+
+    @torch.no_grad()
+    def load(self, path: Path) -> dict[str, Tensor]:
+        """Start every set, now and at a reset, at what `save` wrote; returns what else was written.
+
+        Raises:
+            InputError: if the file is not there, or is not of adapters like these.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                written = json.loads((file.metadata() or {}).get("vqttt", "null"))
+                found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, ValueError, SafetensorError) as error:
+            raise InputError(f"cannot read adapters from {path}: {error}") from error
+        if written != json.loads(json.dumps(asdict(self.config))):
+            raise InputError(f"{path} has other adapters than these: {written}, not {asdict(self.config)}")
+        tensors = [found.pop(f"adapter.{i}") for i in range(len(self.parameters)) if f"adapter.{i}" in found]
+        if [tensor.shape for tensor in tensors] != [tensor.shape[1:] for tensor in self.parameters]:
+            raise InputError(f"{path} has adapters for another model; tune them on this one")
+        self.start = [tensor.to(own).expand_as(own) for tensor, own in zip(tensors, self.parameters, strict=True)]
+        self.reset()
+        return found
+
+    @contextmanager
+    def applied(self, inputs: Inputs, sets: Tensor | None = None) -> Iterator[Inputs]:
+        """Within the block, LoRA and norms are attached; yields the inputs as seen through the kernel. Gradients pass.
+
+        Sample n uses set n, or the only set there is, or set `sets[n]`.
+        """
+        if sets is None:
+            assert self.sets in (1, inputs.count), f"{self.sets} adapter sets for {inputs.count} samples"
+            sets = torch.arange(inputs.count, device=self.model.device)
+        rows = None if self.sets == 1 else sets[self.model.row_owner(inputs)]
+        parts: list[LoRA | _Norm] = [*self.lora, *self.norms]
+        with forward_hooks([(part.module, _hook(part, rows)) for part in parts]):
+            yield self._filtered(inputs, sets)
+
+    def kernels(self, inputs: Inputs) -> Tensor | None:
+        """Return the kernel that each image of a batch is filtered with, (P, side, side); None without a kernel.
+
+        Padding goes through none: zeros.
+        """
+        if self.kernel is None:
+            return None
+        images = self.model.pixels(inputs)
+        sets = self._one_set(images.owner)
+        groups = [
+            (which, self.kernel.shown(images.pixels[which][..., rows, columns], sets[which]))
+            for which, (rows, columns) in images.contents()
+        ]
+        shown = torch.zeros(len(sets), *groups[0][1].shape[1:], device=sets.device) if groups else torch.zeros(0, 1, 1)
+        for which, kernels in groups:
+            shown[which] = kernels
+        return shown
+
+    def _one_set(self, chosen: Tensor) -> Tensor:
+        return torch.zeros_like(chosen) if self.sets == 1 else chosen
+
+    def _filtered(self, inputs: Inputs, sets: Tensor) -> Inputs:
+        kernel, images = self.kernel, self.model.pixels(inputs)
+        if kernel is None or not len(images.pixels):
+            return inputs
+        chosen = self._one_set(sets[images.owner])
+        return self.model.with_pixels(
+            inputs,
+            images.changed(
+                lambda content, which: content + kernel.change(kernel.coefficients(content, chosen[which]), content)
+            ),
+        )
+
+
+def _hook(part: LoRA | _Norm, rows: Tensor | None) -> Any:
+    def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        x = arguments[0]
+        own = None if rows is None else rows.to(x.device)
+        if own is not None and len(own) != len(x):  # a block has cut each of its rows into as many windows
+            own = own.repeat_interleave(len(x) // len(own))
+        return output + part.change(x, output, own)
+
+    return add

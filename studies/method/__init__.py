@@ -1,1 +1,0 @@
-"""Does VQ-TTT earn its keep? `python -m studies.method` measures it against every baseline, on test scenes."""

@@ -1,0 +1,98 @@
+"""How a checkpoint is loaded is an option, and what cannot be is said in one line before anything is."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.support.small_families import small
+from tests.support.small_models import QUESTIONS, sample_images
+from vqttt.errors import InputError, MissingExtraError, ModelError
+from vqttt.models import LoadOptions, load_model, loading
+from vqttt.tuning.adapters import AdapterConfig, Adapters
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoint")
+    model = small("qwen2_5_vl")
+    model.network.save_pretrained(path)
+    model.processor.save_pretrained(path)
+    return path
+
+
+def load(folder: Path, **options: object):
+    return load_model(str(folder), LoadOptions(**options))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_the_type_of_the_weights(folder: Path, dtype: str) -> None:
+    model = load(folder, dtype=dtype)
+    assert {parameter.dtype for parameter in model.network.parameters()} == {getattr(torch, dtype)}
+    adapters = Adapters(model, AdapterConfig(kernel="none"), sets=1)  # a CPU takes a minute to convolve in float16
+    assert {tensor.dtype for tensor in adapters.parameters} == {torch.float32}
+    inputs = model.encode(sample_images(1), QUESTIONS[:1])
+    assert inputs.tensors["pixel_values"].dtype == getattr(torch, dtype)
+    with torch.no_grad(), adapters.applied(inputs) as seen:
+        assert torch.equal(model.answer_logits(seen), model.answer_logits(inputs))
+
+
+def test_attention(folder: Path) -> None:
+    asked = [load(folder, attention=name) for name in ("eager", "sdpa")]
+    assert [model.network.config._attn_implementation for model in asked] == ["eager", "sdpa"]
+    inputs = asked[0].encode(sample_images(1), QUESTIONS[:1])
+    torch.testing.assert_close(asked[0].answer_logits(inputs), asked[1].answer_logits(inputs), atol=1e-4, rtol=0)
+
+
+def test_layers_are_spread_by_accelerate(folder: Path) -> None:
+    pytest.importorskip("accelerate")
+    assert LoadOptions(device="auto").arguments()["device_map"] == "auto"
+    spread = load(folder, device="auto")
+    inputs = spread.encode(sample_images(2), QUESTIONS[:2])
+    assert torch.equal(spread.answer_logits(inputs), load(folder).answer_logits(inputs))
+
+
+def test_what_is_not_known_or_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="dtype 'float8' is not known; known: auto, float32, bfloat16, float16"):
+        LoadOptions(dtype="float8")
+    with pytest.raises(InputError, match="bits 3 is not known; known: 0, 4, 8"):
+        LoadOptions(bits=3)
+    with pytest.raises(InputError, match="the model 'embedded' is loaded in one way alone"):
+        load_model("embedded", LoadOptions(dtype="bfloat16"))
+    monkeypatch.setattr(loading, "find_spec", lambda package: None)
+    with pytest.raises(MissingExtraError, match=r"bits 4 needs bitsandbytes: pip install 'vqttt\[large\]'"):
+        load(folder, bits=4)
+    with pytest.raises(MissingExtraError, match=r"device auto needs accelerate: pip install 'vqttt\[large\]'"):
+        load(folder, device="auto")
+    with pytest.raises(MissingExtraError, match="flash_attention_2 needs flash_attn"):
+        load(folder, attention="flash_attention_2")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(ModelError, match="device cuda is not there"):
+        load(folder, device="cuda")
+
+
+def test_too_little_memory_is_told_before_loading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = sum(tensor.numel() for tensor in small("qwen2_5_vl").network.state_dict().values())
+    assert loading.weight_bytes(str(folder), LoadOptions()) == 4 * count
+    assert loading.weight_bytes(str(folder), LoadOptions(dtype="bfloat16")) == 2 * count
+    assert loading.weight_bytes(str(folder), LoadOptions(bits=4)) == count // 2
+    monkeypatch.setattr(loading, "free_bytes", lambda device: 3 * count)
+    with pytest.raises(ModelError, match=r"needs about 0\.0 GB for its weights, and 0\.0 GB is free on (cpu|cuda); "):
+        load(folder)
+    assert load(folder, dtype="bfloat16").network.dtype == torch.bfloat16
+
+
+def test_the_system_tells_what_is_free() -> None:
+    free = loading.free_bytes("cpu")
+    assert free is None or free > 1 << 20
+
+
+def test_revision_and_quantisation_reach_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LoadOptions(revision="v1.0").arguments() == {"dtype": "auto", "revision": "v1.0"}
+    monkeypatch.setattr(loading, "find_spec", lambda package: True)
+    asked = LoadOptions(bits=8, device="cuda:1").arguments()
+    assert asked["quantization_config"].load_in_8bit and not asked["quantization_config"].load_in_4bit
+    assert asked["device_map"] == {"": "cuda:1"}

@@ -1,0 +1,168 @@
+"""The page of a run in headless Chromium: loads, filters, opens, follows the reader's light, asks for nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as PILImage
+
+from tests.support.browsers import Visit, chromium
+from tests.support.runs import HOSTILE, image, write_run
+from vqttt.results import report
+
+EXAMPLES, AT_ONCE = 32, 24
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report.write_html(write_run(tmp_path_factory.mktemp("run")))
+
+
+@pytest.fixture
+def visit(browser: Any, page: Path) -> Iterator[Visit]:
+    opened = Visit(browser, page)
+    yield opened
+    opened.page.close()
+
+
+def test_loads_quietly_and_asks_for_nothing(visit: Visit, page: Path) -> None:
+    visit.page.mouse.wheel(0, 100_000)
+    visit.page.locator(".card").first.click()
+    visit.page.wait_for_timeout(200)
+    assert visit.complaints == []
+    assert visit.requests[0] == page.as_uri()
+    assert all(url.startswith("data:image/") for url in visit.requests[1:])
+
+
+def test_what_is_not_in_the_file_is_refused(visit: Visit, page: Path) -> None:
+    PILImage.new("RGB", (8, 8)).save(page.parent / "other.png")
+    load = "url => new Promise(done => Object.assign(new Image(), {onload: () => done('loaded'),"
+    load += " onerror: () => done('refused'), src: url}))"
+    assert visit.page.evaluate(load, (page.parent / "other.png").as_uri()) == "refused"
+    assert visit.page.evaluate(load, image(0)) == "loaded"
+    assert any("Content Security Policy" in complaint for complaint in visit.complaints)
+
+
+def test_cards_and_how_many(visit: Visit) -> None:
+    assert visit.page.locator(".card").count() == AT_ONCE
+    assert visit.texts("#shown") == [f"{EXAMPLES} examples"]
+    visit.page.click("#more")
+    assert visit.page.locator(".card").count() == EXAMPLES
+    assert not visit.page.locator("#more").is_visible()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "left"),
+    [
+        ("flip", "helped", 8),
+        ("task", "digits", 16),
+        ("degradation", "fog", 16),
+        ("severity", "3", 16),
+        ("method", "vq-ttt", 16),
+    ],
+)
+def test_filters(visit: Visit, field: str, value: str, left: int) -> None:
+    visit.page.select_option(f"[name={field}]", value)
+    data = visit.page.evaluate("JSON.parse(document.getElementById('examples').textContent)")
+    places = [" · ".join(text.splitlines()) for text in visit.texts(".card")]
+    wanted = data["flips"][value] if field == "flip" else f" {value}" if field == "severity" else value
+    assert len(places) == left == sum(str(example[field]) == value for example in data["examples"])
+    assert all(wanted in place for place in places)
+    visit.page.select_option(f"[name={field}]", "")
+    assert visit.page.locator(".card").count() == AT_ONCE
+
+
+def test_search_and_filters_together(visit: Visit) -> None:
+    visit.page.fill("[type=search]", "CIRCLE gaussian")
+    assert visit.texts("#shown") == [f"8 of {EXAMPLES} examples"]
+    assert all("circle" in text and "gaussian noise" in text for text in visit.texts(".card"))
+    visit.page.select_option("[name=task]", "digits")
+    assert visit.page.locator(".card").count() == 4
+    visit.page.fill("[type=search]", "no such thing")
+    assert visit.page.locator(".card").count() == 0
+
+
+def test_the_large_view_shows_images_kernel_and_answers(visit: Visit) -> None:
+    visit.page.select_option("[name=flip]", "corrective")
+    visit.page.locator(".card").first.focus()
+    visit.page.keyboard.press("Enter")
+    assert visit.page.locator("dialog[open]").count() == 1
+    assert visit.texts("dialog .trio figcaption") == ["clean", "degraded", "through the kernel"]
+    assert visit.page.locator("dialog .kernel svg").count() == 2
+    assert visit.page.locator("dialog .kernel rect").count() > 9
+    shown = visit.texts("dialog .told > span")
+    assert shown[:6] == ["", "before tuning", "after tuning", "answer", HOSTILE, "square"]
+    assert shown[6] == "confidence" and 0 < float(shown[7]) <= 1
+    widths = visit.page.evaluate("[...document.querySelectorAll('dialog img')].map(image => image.naturalWidth)")
+    assert widths == [128] * 3
+
+
+def test_keys_step_and_close(visit: Visit) -> None:
+    visit.page.locator(".card").first.click()
+    first = visit.texts("dialog .where")
+    visit.page.keyboard.press("ArrowRight")
+    second = visit.texts("dialog .where")
+    assert first != second and second[0].startswith(f"2 of {EXAMPLES}")
+    visit.page.keyboard.press("ArrowLeft")
+    assert visit.texts("dialog .where") == first
+    visit.page.get_by_label("next").click()
+    visit.page.keyboard.press("Enter")  # the button is still the one that is pressed
+    assert visit.texts("dialog .where")[0].startswith("3 of")
+    visit.page.keyboard.press("Escape")
+    assert visit.page.locator("dialog[open]").count() == 0
+
+
+def test_an_address_leads_back_to_an_example(browser: Any, page: Path, visit: Visit) -> None:
+    visit.page.locator(".card").nth(5).click()
+    fragment = visit.page.evaluate("location.hash")
+    assert fragment.startswith("#image-")
+    again = Visit(browser, page, fragment=fragment)
+    assert again.texts("dialog[open] .where") == visit.texts("dialog .where")
+    again.page.close()
+
+
+def test_hostile_words_are_shown_as_words(visit: Visit) -> None:
+    assert HOSTILE in visit.page.locator(".card").first.inner_text()
+    visit.page.locator(".card").first.click()
+    assert visit.texts("dialog .asked") == [HOSTILE]
+    assert visit.page.evaluate("document.scripts.length") == 2
+    assert visit.complaints == []
+
+
+@pytest.mark.parametrize("width", [390, 820, 1200])
+def test_no_page_is_wider_than_its_screen(browser: Any, page: Path, width: int) -> None:
+    visit = Visit(browser, page, width=width)
+    for detail in range(visit.page.locator("details").count()):
+        visit.page.evaluate(f"document.querySelectorAll('details')[{detail}].open = true")
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+    visit.page.locator(".card").first.click()
+    assert visit.page.evaluate("document.querySelector('dialog').getBoundingClientRect().width") <= width
+    visit.page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_follows_the_readers_light_and_the_button(browser: Any, page: Path, scheme: str) -> None:
+    visit = Visit(browser, page, scheme=scheme)
+    ground = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).reduce((a, b) => a + b) > 380"
+    ink = "getComputedStyle(document.querySelector('.panels svg text')).fill.match(/\\d+/g).map(Number)[0] > 127"
+    assert visit.page.evaluate(ground) == (scheme == "light")
+    assert visit.page.evaluate(ink) == (scheme == "dark")
+    visit.page.click("#theme")
+    assert visit.page.evaluate(ground) == (scheme == "dark")
+    assert visit.page.evaluate(ink) == (scheme == "light")
+    visit.page.close()
+
+
+def test_without_scripts_there_is_a_list(browser: Any, page: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    opened = context.new_page()
+    opened.goto(page.as_uri())
+    assert opened.locator("noscript .card, .card").count() == 6
+    context.close()

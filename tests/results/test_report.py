@@ -1,0 +1,292 @@
+"""The report, made from a small run of invented records."""
+
+import re
+import shutil
+import subprocess
+import sys
+from base64 import b64encode
+from hashlib import sha256
+from io import StringIO
+from pathlib import Path
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from perf.report import invent, timed
+from tests.support.runs import CONDITIONS, METHODS, SAMPLES, TASKS, write_cell, write_details, write_run
+from vqttt.errors import RunFolderError
+from vqttt.results import report, tables
+from vqttt.results.report import browser
+from vqttt.results.report.contents import Contents
+from vqttt.runs.loading import load_examples
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with its page, not to be changed."""
+    run = tmp_path_factory.mktemp("run")
+    write_run(run)
+    report.write_html(run)
+    return run
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """The same run, to be changed at will."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def test_reads_and_sorts_records(finished: Path) -> None:
+    records = report.load_records(finished)
+    assert len(records) == len(TASKS) * len(CONDITIONS) * len(METHODS) * SAMPLES
+    cells = report.summarise(records).select("task", "degradation", "severity", "method").rows()
+    assert cells[:4] == [("digits", "clean", 0, m) for m in METHODS] + [("digits", "fog", 1, "none")]
+
+
+def test_summary_columns_and_failures(finished: Path) -> None:
+    summary = report.summarise(report.load_records(finished))
+    assert ",".join(summary.columns) == (
+        "model,task,degradation,severity,restorer,method,n,accuracy,delta,ci_low,ci_high,p_value,corrective,"
+        "destructive,ece,seconds_per_sample,accuracy_low,accuracy_high,rolled_back,tuned,failed,scale,seed,"
+        "format_accuracy,base_format_accuracy"
+    )
+    assert set(summary["n"]) == {SAMPLES}
+    assert summary["failed"].to_list() == [int(severity == 3) for severity in summary["severity"]]
+    assert (summary["ci_low"] <= summary["delta"]).all() and (summary["delta"] <= summary["ci_high"]).all()
+    assert summary.filter(method="none").select("delta", "p_value").unique().rows() == [(0.0, 1.0)]
+    assert set(summary.filter(method="vq-ttt")["tuned"]) == {1.0}
+    assert summary["ece"].is_finite().all()
+
+
+def test_overview_averages_cells_and_reports_cost(finished: Path) -> None:
+    records = report.load_records(finished)
+    rows = {(row["task"], row["method"]): row for row in report.overview(records).to_dicts()}
+    assert set(rows) == {(task, method) for task in ("all", *TASKS) for method in METHODS}
+    degraded = report.summarise(records).filter(pl.col("degradation") != "clean", method="vq-ttt")
+    row = rows["all", "vq-ttt"]
+    assert row["accuracy"] == pytest.approx(degraded["accuracy"].mean())
+    assert row["delta"] == pytest.approx(degraded["delta"].mean())
+    assert (row["corrective"], row["cells"], row["n"]) == (degraded["corrective"].sum(), 8, 80)
+    assert row["cost"] == pytest.approx(3.5)
+    assert row["clean_ci_low"] <= row["clean_delta"] <= row["clean_ci_high"]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda run: run / "nowhere", "there is no run folder"),
+        (lambda run: [file.unlink() for file in run.glob("cells/*")] and run, "no finished cells"),
+        (lambda run: (run / "cells" / "a.parquet").write_bytes(b"torn") and run, "cannot read .*a.parquet"),
+        (lambda run: pl.DataFrame({"a": [1]}).write_parquet(run / "cells" / "a.parquet") or run, "cannot read"),
+        (lambda run: (run / "run.json").write_text("{") and run, "cannot read .*run.json"),
+    ],
+)
+def test_a_folder_that_cannot_be_reported_is_named(run: Path, break_it, message: str) -> None:
+    with pytest.raises(RunFolderError, match=message):
+        report.write_html(break_it(run))
+
+
+def test_page_is_whole_and_self_contained(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    sections = (
+        "findings heat paradox perception methods gains flips cost images kernels accuracy categories calibration"
+    )
+    sections += " errors cells provenance"
+    for section in sections.split():
+        assert f'id="{section}"' in page
+    assert "vqttt study --out &#39;a folder&#39;" in page
+    assert not re.search(r"""(src|href)=["'](?!data:image/|#)""", page)
+    assert "http:" not in page.replace("http://www.w3.org/2000/svg", "") and "https:" not in page
+    text = re.sub(r"data:[^\"]*|<style>.*?</style>|<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"\b(nan|NaN|inf|None|null|undefined)\b", text.partition('id="provenance"')[0])
+
+
+def test_hostile_text_stays_text(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    assert page.count("<script") == 2 == page.count("</script")  # the data and the code, and nothing of the records
+    assert "&lt;script&gt;alert(" in page and r"\u003cscript\u003ealert(" in page
+    errors = tables.errors_table(report.load_records(finished))
+    assert r"$<$script$>$alert('x')$<$/script$>$ \& " in errors.latex() and r"\$\_\%" in errors.latex()
+    assert r"\<script\>" in errors.markdown() and r"\|$\_" in errors.markdown()
+
+
+def test_only_images_are_shown_as_images(tmp_path: Path) -> None:
+    write_cell(tmp_path, "digits", "fog", 3, "vq-ttt")
+    write_details(tmp_path, "digits", "fog", 3, "vq-ttt")
+    detail = next(tmp_path.glob("examples/*.json"))
+    assert "data:image/webp" in report.write_html(tmp_path).read_text()
+    detail.write_text(detail.read_text().replace("data:image/webp", "javascript:alert"))
+    page = report.write_html(tmp_path).read_text()
+    assert "javascript:" not in page and "data:image/webp" not in page
+
+
+def test_examples_are_spread_over_all_kinds_within_a_budget(tmp_path: Path) -> None:
+    records = report.load_records(write_run(tmp_path))
+    details = load_examples(tmp_path)
+    every = browser.collect(details, records)
+    assert every["total"] == len(every["examples"]) == 32
+    assert len(every["images"]) == 3 and len(every["kernels"]) == 2  # each once, however many show it
+    few = browser.collect(details, records, budget=24_000)
+    assert len(browser.as_json(few)) < 24_000 and 4 <= len(few["examples"]) < 32
+    assert {example["flip"] for example in few["examples"]} == {"corrective", "destructive", "helped", "hurt"}
+
+
+def test_examples_know_confidence_before_and_after(tmp_path: Path) -> None:
+    records = report.load_records(write_run(tmp_path)).filter(task="digits", sample_id="digits-000")
+    shown = {
+        (example["sample_id"], example["degradation"], example["severity"], example["flip"]): example["confidence"]
+        for example in browser.collect(load_examples(tmp_path), records)["examples"]
+    }
+    (tuned,) = records.filter(method="vq-ttt", degradation="fog", severity=1).to_dicts()
+    (clean,) = records.filter(method="none", degradation="clean").to_dicts()
+    expected = pytest.approx([tuned["base_confidence"], tuned["confidence"]], abs=6e-4)
+    assert shown["digits-000", "fog", 1, "corrective"] == expected
+    expected = pytest.approx([clean["base_confidence"], tuned["base_confidence"]], abs=6e-4)
+    assert shown["digits-000", "fog", 1, "helped"] == expected
+    assert shown["shapes-000", "fog", 1, "helped"] == [None, None]
+
+
+def test_the_policy_allows_this_script_alone(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    assert f"script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in page
+    assert "default-src 'none'" in page and "unsafe-eval" not in page
+
+
+def test_same_records_same_bytes(finished: Path, run: Path) -> None:
+    # Another process has another hash seed.
+    code = "import sys; from pathlib import Path; from vqttt import report; report.write_html(Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", code, str(run)], check=True)
+    assert (run / "report.html").read_bytes() == (finished / "report.html").read_bytes()
+
+
+def test_wording_claims_no_more_than_the_interval(finished: Path) -> None:
+    page = " ".join((finished / "report.html").read_text().split())
+    assert "Degradation <strong>lowered accuracy by" in page
+    row = report.overview(report.load_records(finished)).row(
+        by_predicate=(pl.col("task") == "all") & (pl.col("method") == "vq-ttt"), named=True
+    )
+    assert row["ci_low"] < 0 < row["ci_high"]
+    assert "On degraded images it had <strong>no clear effect</strong> on accuracy" in page
+
+
+def test_runs_without_the_baseline(run: Path) -> None:
+    for file in run.glob("cells/*-none.parquet"):
+        file.unlink()
+    records = report.load_records(run)
+    assert report.overview(records)["cost"].is_null().all()
+    assert set(report.quality_effect(records)["n"]) == {SAMPLES}
+    page = report.write_html(run).read_text()
+    assert "untuned" in page and "times as long" not in page
+
+
+def test_runs_of_one_cell(tmp_path: Path) -> None:
+    for number, (degradation, severity, method) in enumerate([("clean", 0, "none"), ("fog", 3, "vq-ttt")]):
+        run = tmp_path / str(number)
+        write_cell(run, "digits", degradation, severity, method, n=1 + number)
+        page = report.write_html(run).read_text()
+        assert "has no run.json" in page and "cannot say what quality does" in page
+        for write in (report.write_csv, report.write_quality, report.write_markdown, report.write_latex):
+            assert "nan" not in write(run).read_text().lower()
+
+
+def test_a_run_where_everything_failed(tmp_path: Path) -> None:
+    write_cell(tmp_path, "digits", "clean", 0, "none")
+    file = next(tmp_path.glob("cells/*"))
+    lost = {"error": pl.lit("broken"), "score": 0.0, "base_score": 0.0, "seconds": float("nan")}
+    pl.read_parquet(file).with_columns(**lost).write_parquet(file)
+    (row,) = report.summarise(report.load_records(tmp_path)).to_dicts()
+    assert (row["accuracy"], row["failed"], row["ece"], row["seconds_per_sample"]) == (0.0, SAMPLES, None, None)
+    assert "40 of 40 records failed" in report.write_html(tmp_path).read_text()
+
+
+def test_text_formats(run: Path) -> None:
+    table = tables.overview_table(report.overview(report.load_records(run)))
+    assert table.markdown().splitlines()[2].startswith("| task | method | samples | clean | gain, clean |")
+    assert r"\toprule" in table.latex() and "vq-ttt-episodic & 80 &" in table.latex()
+    assert "−" not in table.latex()
+    assert pl.read_csv(report.write_csv(run)).columns[:3] == ["model", "task", "degradation"]
+    console = Console(width=80, file=StringIO(), record=True)
+    for drawn in report.for_terminal(Contents(report.load_records(run))):
+        console.print(drawn)
+    shown = console.export_text()
+    assert "vq-ttt-episodic" in shown and "gaussian noise" in shown and "…" not in shown
+
+
+def test_figures_as_files_always_have_the_same_bytes(tmp_path: Path) -> None:
+    runs = [tmp_path / name for name in ("one", "other")]
+    for run in runs:
+        for degradation, severity in CONDITIONS[:3]:
+            for method in METHODS[:2]:
+                write_cell(run, "digits", degradation, severity, method)
+        write_details(run, "digits", "gaussian_noise", 3, "vq-ttt")
+    folder = report.write_figures(runs[0])
+    # Another process has another hash seed.
+    code = "import sys; from pathlib import Path; from vqttt import report; report.write_figures(Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", code, str(runs[1])], check=True)
+    first, second = ({file.name: file.read_bytes() for file in (run / "figures").iterdir()} for run in runs)
+    shown = {"heat-quality-digits", "heat-gain-vq-ttt-digits", "forest-digits", "turned-digits"}
+    shown |= {
+        "kernel-embedded-digits-gaussian-noise-3-vq-ttt",
+        "gains-digits",
+        "flips-digits",
+        "cost-gain-and-cost",
+        "accuracy-digits-gaussian-noise",
+    }
+    assert {f"{name}.{kind}" for name in shown for kind in ("svg", "pdf")} <= set(first)
+    assert [name for name in first if first[name] != second.get(name)] == []
+    assert (folder / "forest-digits.svg").read_bytes().startswith(b"<?xml")
+    assert (folder / "forest-digits.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_many_degradations_share_a_panel_and_have_a_row_in_the_map(tmp_path: Path) -> None:
+    for number in range(35):
+        write_cell(tmp_path, "digits", f"kind_{number:02d}", 1, "none", n=8)
+    write_cell(tmp_path, "digits", "clean", 0, "none", n=8)
+    contents = Contents(report.load_records(tmp_path))
+    assert [panel.title for group in contents.charts["accuracy"] for panel in group.panels] == ["all degradations"]
+    ((_, (heat,)),) = contents.quality_maps
+    assert len(heat.rows) == 35 and heat.columns == (1,)
+
+
+def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
+    for model in ("first/model", "second/model"):
+        for task in TASKS:
+            for degradation, severity in CONDITIONS:
+                write_cell(tmp_path, task, degradation, severity, "none", model=model)
+    maps = Contents(report.load_records(tmp_path)).quality_maps
+    assert [heading for heading, _ in maps] == ["all tasks", *sorted(TASKS)]
+    assert all([heat.title for heat in group] == ["first/model", "second/model"] for _, group in maps)
+    assert "first/model" in report.write_html(tmp_path).read_text()
+
+
+def test_names_of_any_length_and_with_dollars_can_be_drawn(tmp_path: Path) -> None:
+    task = r"jsonl:/somewhere/with a long name/$\frac$/validation/questions.jsonl"
+    for seed in (0, 1):
+        for degradation in ("clean", "fog+gaussian_noise+jpeg_compression+motion_blur"):
+            write_cell(tmp_path, task, degradation, 3 * (degradation != "clean"), "none", seed=seed)
+    assert "jsonl:/somewhere/with" in report.write_html(tmp_path).read_text()
+    assert any(report.write_figures(tmp_path).glob("*.pdf"))
+
+
+def test_seeds_tell_luck_from_effect(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        for degradation, severity in CONDITIONS:
+            write_cell(tmp_path, "digits", degradation, severity, "none", seed=seed)
+    page = report.write_html(tmp_path).read_text()
+    assert "luck of the draw." in page and "This run has one seed" not in page
+    assert "by another seed" in page
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_rows_take_seconds(tmp_path: Path) -> None:
+    assert invent(tmp_path, 100_000) >= 100_000
+    _, seconds, size = timed(tmp_path)  # of a processor, since others may be at work on the machine
+    assert seconds < 20, seconds
+    assert size < 4e6
+
+
+def test_importing_the_report_is_light() -> None:
+    code = "import vqttt.report, sys; assert not {'torch', 'matplotlib', 'jinja2'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

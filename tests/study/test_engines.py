@@ -1,0 +1,162 @@
+"""Where a study runs decides nothing but the time it takes."""
+
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.support.engines import STUDY, HopelessModel, Killer, SlowModel, assert_equal
+from vqttt.errors import EngineError, InputError, UnknownNameError
+from vqttt.models import load_model
+from vqttt.models.fake import FakeModel
+from vqttt.study.engines import EngineOptions
+from vqttt.study.engines.dispatch import Done, Ended, Failed, Lost, Message, Ready, dispatch
+from vqttt.study.estimate import estimate
+from vqttt.study.plan import Job, rounds
+from vqttt.study.runner import IDENTITY, run
+from vqttt.study.worker import Desk, Setup
+
+SHORT = replace(STUDY, tasks=("digits",), severities=(5,))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(run(STUDY, tmp_path_factory.mktemp("alone") / "run"))
+
+
+def test_two_workers_write_what_one_does(tmp_path: Path, alone: Path, one_thread: None) -> None:
+    run(STUDY, tmp_path / "run", engine=EngineOptions(workers=2))
+    assert_equal(tmp_path / "run", alone)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_nothing(tmp_path: Path, alone: Path, one_thread: None) -> None:
+    killer = Killer(lambda: os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL))
+    run(STUDY, tmp_path / "run", SlowModel, killer, engine=EngineOptions(workers=2))
+    killer.check(2 * 5 * 3 * 12)
+    assert_equal(tmp_path / "run", alone)
+
+
+@pytest.mark.slow
+def test_a_study_interrupted_with_two_workers_is_resumed_by_one(tmp_path: Path, alone: Path, one_thread: None) -> None:
+    def stop(done: int, total: int, what: str) -> None:
+        if done >= 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(STUDY, tmp_path / "run", SlowModel, stop, engine=EngineOptions(workers=2))
+    assert not multiprocessing.active_children()
+    run(STUDY, tmp_path / "run")
+    assert_equal(tmp_path / "run", alone)
+
+
+@pytest.mark.slow
+def test_what_goes_wrong_in_a_worker_is_said_here(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(EngineError, match=r"digits .*KeyError: 'weights'"):
+        run(SHORT, tmp_path / "run", HopelessModel, engine=EngineOptions(workers=2))
+    assert "in with_pixels" in capfd.readouterr().err, "a traceback helps whoever has to mend it"
+    with pytest.raises(EngineError, match="unknown model 'fak'; did you mean fake"):
+        run(replace(SHORT, model="fak"), tmp_path / "run", engine=EngineOptions(workers=2))
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_wrongly_taken_for_dead_spoils_nothing(tmp_path: Path, alone: Path) -> None:
+    setup = Setup(config=STUDY, out=str(tmp_path / "shared"), load=FakeModel)
+    slow, replacement = Desk(setup, "a"), Desk(setup, "b")
+    slow.folder.open(slow.description | {"command": ""}, IDENTITY)
+    job = rounds(STUDY)[0][1]
+    first, second = slow.run(job), replacement.run(job)
+    for _ in range(4):
+        next(first)
+    for _ in range(5):
+        next(second)
+    list(first)
+    list(second)
+    cells = sorted(path.name for path in (tmp_path / "shared" / "cells").iterdir())
+    assert len(cells) == 3
+    for name in cells:
+        ours, theirs = (pl.read_parquet(run / "cells" / name) for run in (tmp_path / "shared", alone))
+        assert ours.drop("seconds").equals(theirs.drop("seconds"))
+
+
+class Scripted:
+    """A worker that says what it is told to."""
+
+    def __init__(self, script: Callable[[Job], list[Message]]) -> None:
+        self.script = script
+        self.messages: list[Message] = [Ready({}, "fake", {"t": 4})]
+        self.stopped = False
+
+    def give(self, job: Job) -> None:
+        self.messages = self.script(job)
+
+    def hear(self) -> Message:
+        return self.messages.pop(0)
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class Troupe:
+    def __init__(self, script: Callable[[Job], list[Message]]) -> None:
+        self.script, self.hired = script, list[Scripted]()
+
+    def hire(self) -> Scripted:
+        self.hired.append(Scripted(self.script))
+        return self.hired[-1]
+
+    def wait(self, workers: list[Scripted]) -> list[Scripted]:
+        return [worker for worker in workers if worker.messages]
+
+
+def test_jobs_are_given_out_in_rounds_and_begun_again_when_lost() -> None:
+    tries, order = Counter[str](), []
+
+    def script(job: Job) -> list[Message]:
+        tries[job.task] += 1
+        order.append(job.task)
+        return [Done(2), Lost("gone")] if job.task == "b" and tries["b"] < 3 else [Done(4), Ended()]
+
+    troupe, welcomed = Troupe(script), []
+    jobs = [[Job(task=name, seed=0) for name in "abc"], [Job(task="last", seed=0)]]
+    events = list(dispatch(troupe, jobs, welcomed.append, EngineOptions(workers=2, retries=2)))
+    assert tries == {"a": 1, "b": 3, "c": 1, "last": 1}
+    assert order[-1] == "last"
+    assert [count for job, count in events if job.task == "b"] == [2, 2, 4]
+    assert len(troupe.hired) == 4 and all(worker.stopped for worker in troupe.hired)
+    assert len(welcomed) == 4
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [(Lost("exit code -9"), "3 workers were lost, the last one: exit code -9"), (Failed("no"), "no")],
+)
+def test_patience_ends(message: Message, reason: str) -> None:
+    troupe = Troupe(lambda job: [message])
+    with pytest.raises(EngineError, match=reason):
+        list(dispatch(troupe, [[Job(task="a", seed=0)]], lambda _: None, EngineOptions(retries=2)))
+    assert all(worker.stopped for worker in troupe.hired)
+
+
+def test_options_that_cannot_be() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean ray"):
+        EngineOptions(name="rai")
+    for wrong in ({"workers": 0}, {"retries": -1}, {"gpus_per_worker": 1.0}, {"address": "auto"}):
+        with pytest.raises(InputError):
+            EngineOptions(**wrong)
+
+
+def test_an_estimate_is_shared_by_workers(one_thread: None) -> None:
+    config = replace(SHORT, limit=40)
+    alone, shared, crowd = (
+        estimate(config, lambda: load_model("fake"), workers=workers).seconds for workers in (1, 2, 100)
+    )
+    assert alone is not None and shared is not None and crowd is not None
+    assert 0.2 < shared / alone < 1.25  # 0.5 on a machine with nothing else to do
+    assert crowd > alone / 30, "there are three jobs, whatever the workers"

@@ -1,0 +1,102 @@
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from vqttt.errors import InputError, UnknownNameError
+from vqttt.models.generation import confidence, mean_entropy, token_entropy
+from vqttt.tuning.feature_statistics import FeatureStatistics
+from vqttt.tuning.objectives import OBJECTIVES, Evidence, find_objective
+
+
+def test_entropy_of_known_distributions() -> None:
+    logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0, -1e9, -1e9, -1e9]])
+    torch.testing.assert_close(token_entropy(logits), torch.tensor([math.log(4), 0.0]))
+
+
+def test_the_mean_is_over_masked_positions() -> None:
+    logits = torch.zeros(1, 3, 4)
+    logits[0, 2] = torch.tensor([50.0, 0, 0, 0])
+    mask = torch.tensor([[True, True, False]])
+    torch.testing.assert_close(mean_entropy(logits, mask), torch.tensor([math.log(4)]))
+    assert mean_entropy(logits, torch.zeros_like(mask)).item() == 0
+
+
+def test_confidence_is_a_geometric_mean() -> None:
+    logits = torch.log(torch.tensor([[[0.5, 0.5], [0.125, 0.875]]]))
+    tokens = torch.tensor([[0, 0]])
+    both = torch.ones(1, 2, dtype=torch.bool)
+    torch.testing.assert_close(confidence(logits, tokens, both), torch.tensor([0.25]))
+
+
+def evidence(logits: Tensor, **more: Any) -> Evidence:
+    count = len(logits)
+    return Evidence(
+        logits=logits,
+        mask=torch.ones(logits.shape[:2], dtype=torch.bool),
+        base=logits.detach() + 0.5,
+        pixels=torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(1)),
+        owner=torch.arange(count),
+        views=torch.stack([logits[:, 0], 0.5 * logits[:, 0], logits[:, 0] - 1]),
+        features=FeatureStatistics(means=[logits[:, 0]], spreads=[logits[:, 0].abs()]),
+        clean=(
+            FeatureStatistics(means=[torch.zeros(1, 5)], spreads=[torch.ones(1, 5)]),
+            FeatureStatistics(means=[torch.ones(1, 5)], spreads=[torch.ones(1, 5)]),
+        ),
+        **more,
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "naturalness"])
+def test_objectives_keep_samples_apart(name: str) -> None:
+    logits = torch.randn(3, 2, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    seen = evidence(logits, shared=False)
+    seen = replace(seen, base=torch.randn(3, 2, 5, generator=torch.Generator().manual_seed(2)))
+    losses = OBJECTIVES[name].loss(seen)
+    (gradient,) = torch.autograd.grad(losses[1], logits)
+    assert losses.shape == (3,)
+    assert gradient[1].abs().sum() > 0
+    assert gradient[[0, 2]].abs().sum() == 0
+
+
+def test_sums_of_objectives_are_weighted() -> None:
+    seen = evidence(torch.randn(3, 2, 5))
+    both = find_objective("entropy+0.5*naturalness").loss(seen)
+    torch.testing.assert_close(both, OBJECTIVES["entropy"].loss(seen) + 0.5 * OBJECTIVES["naturalness"].loss(seen))
+    assert find_objective("entropy+0.1*feature-statistics").features
+    with pytest.raises(InputError, match="is not a weight"):
+        find_objective("entropy+x*anchor")
+    with pytest.raises(UnknownNameError):
+        find_objective("entropy+nothing")
+
+
+def test_marginal_entropy_is_that_of_the_mean_answer() -> None:
+    certain = torch.tensor([[[20.0, 0.0]]])
+    seen = replace(evidence(certain), views=torch.tensor([[[20.0, 0.0]], [[0.0, 20.0]]]))
+    torch.testing.assert_close(OBJECTIVES["marginal-entropy"].loss(seen), torch.tensor([math.log(2)]))
+    assert OBJECTIVES["certain-marginal-entropy"].loss(seen).item() < 1e-3  # one view of two is kept
+
+
+def test_information_maximisation_rewards_variety() -> None:
+    same, varied = torch.tensor([[[9.0, 0.0]], [[9.0, 0.0]]]), torch.tensor([[[9.0, 0.0]], [[0.0, 9.0]]])
+    losses = [OBJECTIVES["information-maximisation"].loss(evidence(x)).mean() for x in (same, varied)]
+    assert losses[1] < losses[0] - 0.6
+
+
+def test_the_anchor_holds_what_was_certain() -> None:
+    certain, unsure = torch.tensor([[[9.0, 0.0]]]), torch.tensor([[[0.1, 0.0]]])
+    moved = torch.tensor([[[0.0, 1.0]]])
+    held, loose = (OBJECTIVES["anchor"].loss(replace(evidence(moved), base=base)) for base in (certain, unsure))
+    assert held > 3 * loose > 0
+    assert OBJECTIVES["anchor"].loss(replace(evidence(moved), base=moved)).abs().item() < 1e-6
+
+
+def test_feature_statistics_vanish_on_what_clean_images_show() -> None:
+    seen = evidence(torch.randn(4, 1, 5))
+    like = replace(seen, features=FeatureStatistics(means=[torch.zeros(4, 5)], spreads=[torch.ones(4, 5)]))
+    far = replace(seen, features=FeatureStatistics(means=[torch.full((4, 5), 3.0)], spreads=[torch.ones(4, 5)]))
+    torch.testing.assert_close(OBJECTIVES["feature-statistics"].loss(far), torch.full((4,), 4.5))
+    assert OBJECTIVES["feature-statistics"].loss(like).sum() == 0
