@@ -1,4 +1,4 @@
-# Every target makes its own virtual environment in .venv, with pip.
+# Targets that need Python packages first install them with pip into a virtual environment in .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,27 +15,26 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[dev]'
-	# Only tests compare with it; left to itself it would install a second OpenCV over ours.
+	# Only tests need it. --no-deps keeps it from installing a second OpenCV over ours.
 	$(BIN)/pip install --quiet --no-deps 'imagecorruptions-imaug==1.1.5'
 	touch $@
 
-## make study           the quick study on the embedded model, by WORKERS (2) processes: runs/quick/report.html
+## make study           run the quick study on the embedded model with WORKERS (2) processes: runs/quick/report.html
 study: $(READY)
 	$(BIN)/vqttt study --preset quick --workers $(WORKERS)
 
-## make test            the whole test suite
+## make test            run all tests
 test: $(READY)
 	$(BIN)/python -m pytest -rs
 
-## make check           format, lint, types, fast tests: what CI runs first
+## make check           check format, lint and types, and run the fast tests
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m 'not slow'
 
-# An environment of its own, which sees what is in .venv and adds lmms-eval with what that needs: it pins other versions
-# of some packages, and PyTorch need not be there twice.
+# A separate environment on top of .venv, because lmms-eval pins other versions of some packages. PyTorch is shared.
 $(HARNESS)/.ready: $(READY)
 	$(PYTHON) -m venv --clear $(HARNESS)
 	$(BIN)/python -c "import sysconfig; print(f'import site; site.addsitedir({sysconfig.get_path(\"purelib\")!r})')" \
@@ -44,24 +43,24 @@ $(HARNESS)/.ready: $(READY)
 	$(HARNESS)/bin/python -m pip install --quiet --editable '.[lmms-eval]'
 	touch $@
 
-## make lmms-eval       the plug-in for lmms-eval, run by that package's own command
+## make lmms-eval       test the lmms-eval plug-in with that package's own command
 lmms-eval: $(HARNESS)/.ready
 	$(HARNESS)/bin/python -m pytest -p no:cacheprovider -o filterwarnings= tests/integrations/lmms_eval
 
-## make format          format and mend what ruff can mend
+## make format          format the code and apply ruff's fixes
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-## make train-embedded  the embedded model again from nothing (about 1.5 hours on 2 cores; resumes)
+## make train-embedded  train the embedded model from scratch (about 1.5 hours on 2 cores; can resume)
 train-embedded: $(READY)
 	$(BIN)/python -m training.train
 
-## make accuracy        the accuracy table of the embedded model, by plain transformers
+## make accuracy        print the embedded model's accuracy table, by plain transformers
 accuracy: $(READY)
 	$(BIN)/python -m training.accuracy
 
-## make screenshot      docs/report.png from runs/quick/report.html; needs Debian's chromium
+## make screenshot      write docs/report.png from runs/quick/report.html; needs Debian's chromium
 screenshot:
 	mkdir -p docs
 	chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \

@@ -1,1 +1,1 @@
-"""Studies behind the project's own choices; commands, not tests."""
+"""Experiments behind the project's choices and pages. Each is a command; none is a test."""

@@ -1,6 +1,6 @@
-"""What tuning costs: `python -m experiments.cost` measures, keeps the rows, and writes the tables of docs/cost.md.
+"""Measure what tuning costs and write the tables of docs/cost.md: `python -m experiments.cost`.
 
-Every figure is a ratio to plain inference in the same run; about ten minutes on two cores that do nothing else.
+Every number is relative to plain inference in the same run. Takes about ten minutes on two idle cores.
 """
 
 import argparse
@@ -31,7 +31,7 @@ Methods = dict[str, Callable[[Model], Method]]
 
 
 def half_certain(model: Model, batch: int) -> Inputs:
-    """Encode clean images and foggy ones, so many of each that the model is certain about half of them."""
+    """Encode a batch of clean and foggy images of which the model is certain about half."""
     samples = vq_mini.samples("test", 60)
     clean = [sample.load() for sample in samples]
     foggy = [degrade(image, "fog", 5, 0, "relative") for image in clean]
@@ -42,7 +42,7 @@ def half_certain(model: Model, batch: int) -> Inputs:
 
 
 def resized(model: Any, side: int) -> Model:
-    """Return the embedded model, made to look at images of another side: more image tokens, the same weights."""
+    """Return the embedded model with images of `side` pixels: more image tokens, the same weights."""
     from vqttt.models.llava import Llava
 
     processor, network = model.processor, model.network
@@ -55,13 +55,13 @@ def resized(model: Any, side: int) -> Model:
 
 
 def steps(count: int) -> Methods:
-    """Return the episodic method with so many updates."""
+    """Return the episodic method with `count` updates, by its name in the table."""
     config = replace(CONFIGS["vq-ttt-episodic"], steps=count, gate=0.0)
     return {f"{count} steps" if count > 1 else "1 step": lambda model: VQTTT(model, config)}
 
 
 def measured(repeats: int) -> Iterator[Row]:
-    """Measure all parts of the page."""
+    """Yield the measurements of every part of the page."""
     embedded = load_model("embedded")
     chosen: Methods = {name: METHODS[name] for name in SELECTION}
     episodic: Methods = {"vq-ttt-episodic": METHODS["vq-ttt-episodic"], "vq-ttt-bank": METHODS["vq-ttt-bank"]}
@@ -82,7 +82,7 @@ def measured(repeats: int) -> Iterator[Row]:
 
 
 def pages(rows: list[Row]) -> dict[str, str]:
-    """Turn rows into the tables of the page."""
+    """Return the tables of the page, by the name of their markers."""
 
     def of(name: str) -> list[Row]:
         return [row for row in rows if row["part"] == name]
@@ -95,15 +95,15 @@ def pages(rows: list[Row]) -> dict[str, str]:
     for method in dict.fromkeys(row["method"] for row in of("methods")):
         mine = {row["batch"]: row for row in of("methods") if row["method"] == method}
         body.append([f"`{method}`", *(ratio(mine[batch]) for batch in batches)])
-    parts = {"methods": table(["time of plain, batch of", *map(str, batches)], body)}
+    parts = {"methods": table(["time relative to plain, batch size", *map(str, batches)], body)}
     parts["half"] = table(
         ["half of the samples certain", "batch", "tuned", "time"],
         [[f"`{row['method']}`", str(row["batch"]), f"{row['tuned']:.0%}", ratio(row)] for row in of("half")],
     )
     alone, together = of("together")
-    growth = [("one at a time", alone), ("32 in a batch, a set each", together)]
+    growth = [("one at a time", alone), ("32 in a batch, one set each", together)]
     parts["together"] = table(
-        ["one step for each image", "images a second", "of one at a time"],
+        ["one step per image", "images per second", "speed-up"],
         [
             [name, f"{1 / row['seconds']:.1f}", f"{alone['seconds'] / row['seconds']:.1f}×"]
             for name, row in growth
@@ -111,24 +111,24 @@ def pages(rows: list[Row]) -> dict[str, str]:
     )  # fmt: skip
     parts["steps"] = table(["steps, batch 16", "time"], [[row["method"], ratio(row)] for row in of("steps")])
     parts["tokens"] = table(
-        ["batch 4", "method", "ms a sample, plain", "time"],
+        ["batch 4", "method", "ms per sample, plain", "time"],
         [[r["model"], f"`{r['method']}`", f"{1000 * r['plain_seconds']:.0f}", ratio(r)] for r in of("tokens")],
     )
     parts["proportions"] = table(
-        ["batch 1", "s a sample, plain", "time", "peak memory beyond plain"],
+        ["batch 1", "s per sample, plain", "time", "peak memory above plain"],
         [
             [f"`{r['method']}`", f"{r['plain_seconds']:.1f}", ratio(r), "–" if n else f"{r['peak_mib']:.0f} MiB"]
-            for n, r in enumerate(of("proportions"))  # only the first finds memory that no other has taken
+            for n, r in enumerate(of("proportions"))  # later methods reuse the memory that the first one freed
         ],
     )  # fmt: skip
     return parts
 
 
 def main() -> None:
-    """Measure, unless the rows are there and only the page is wanted, and write the page."""
+    """Measure, unless only the page is asked for, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--page", action="store_true", help="only write the page from the rows that are there")
+    parser.add_argument("--page", action="store_true", help="write the page from the rows of the last measurement")
     arguments = parser.parse_args()
     if not arguments.page:
         rows = []

@@ -1,8 +1,7 @@
-"""One study over five families of small random models, to show that none is a special case.
+"""Run one study on small models of five families: `python -m experiments.five_families`.
 
-`python -m experiments.five_families` makes the models, saves them as folders, and runs `vqttt study` on each by its folder,
-as it would on a published checkpoint. Random weights know nothing: what is shown is that everything runs, not what it
-gains.
+Each model is saved to a folder and loaded from it, as a published checkpoint would be. The weights are random, so this
+shows that everything runs, not what tuning gains.
 """
 
 import argparse
@@ -15,11 +14,11 @@ from vqttt.study.config import StudyConfig
 from vqttt.study.runner import run
 
 FAMILIES = ("llava_next", "idefics2", "qwen2_5_vl", "internvl", "cogvlm2")
-METHODS = ("none", "vq-ttt", "vq-ttt-episodic", "tent")
+METHODS = ("none", "vq-ttt", "vq-ttt-episodic", "vq-select-restore", "tent")
 
 
 def main() -> None:
-    """Run it."""
+    """Build the models, run the studies, and print what came of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/five-families"))
     parser.add_argument("--limit", type=int, default=20)

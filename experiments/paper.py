@@ -1,7 +1,9 @@
-"""The page of the paper's study: `python -m experiments.paper` writes docs/paper.md and docs/paper/ from two runs.
+"""Write the tables of docs/paper.md and the files in docs/paper/ from two runs: `python -m experiments.paper`.
 
-vqttt study --preset paper
-vqttt study --preset paper --method none --seed 0 --seed 1 --seed 2 --out runs/paper-redraws
+The runs are made by
+
+    vqttt study --preset paper --method none,vq-select-restore,vq-ttt-episodic
+    vqttt study --preset paper --method none --seed 0,1,2 --out runs/paper-redraws
 """
 
 import argparse
@@ -19,13 +21,13 @@ FIGURES = (
     "heat-quality-digits",
     "heat-quality-easy-vqa",
     "heat-quality-vq-mini",
-    "heat-gain-vq-ttt-all-tasks",
+    "heat-gain-vq-select-restore-all-tasks",
     "forest-vq-mini",
 )
 
 
 def main() -> None:
-    """Write the tables, and put the report and some of its figures beside the page."""
+    """Write the tables, and copy the report and some of its figures into docs/paper/."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", type=Path, default=Path("runs/paper"))
     parser.add_argument("--redraws", type=Path, default=Path("runs/paper-redraws"))
@@ -43,7 +45,7 @@ def main() -> None:
 
 
 def _on_white(svg: str) -> str:
-    """Lay a figure on white, for the page it stands in may be dark."""
+    """Give a figure a white background, so that it is legible on a dark page."""
     return re.sub(r"(<svg [^>]*>)", r'\1<rect width="100%" height="100%" fill="#ffffff"/>', svg, count=1)
 
 

@@ -1,6 +1,6 @@
-"""Write the tables of the README between their markers: `python -m experiments.update_readme runs/quick`.
+"""Write the generated tables of README.md and docs/embedded.md: `python -m experiments.update_readme runs/quick`.
 
-The accuracy table of the embedded model is measured anew with `--accuracy` (about five minutes on 2 cores).
+With `--accuracy` the embedded model is measured again (about five minutes on 2 cores).
 """
 
 import argparse
@@ -13,20 +13,21 @@ from vqttt.results import report, tables
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+EMBEDDED = ROOT / "docs" / "embedded.md"
 
 
 def main() -> None:
     """Write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="the run folder whose results the README shows")
-    parser.add_argument("--accuracy", action="store_true", help="measure the embedded model as well")
+    parser.add_argument("--accuracy", action="store_true", help="measure the embedded model again")
     arguments = parser.parse_args()
     records = report.load_records(arguments.run)
     put_table(README, "study", tables.overview_table(report.overview(records)))
     measured = [*rows.load("main"), *rows.load("mild")]
     put(README, "method", page.methods_table(measured, lambda row: row["severity"] >= 3))
     if arguments.accuracy:
-        put(README, "accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))
+        put(EMBEDDED, "accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))
 
 
 if __name__ == "__main__":

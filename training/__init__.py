@@ -1,1 +1,1 @@
-"""How the embedded MLLM is made and measured; not part of the package."""
+"""Training and measuring the embedded MLLM; not part of the package."""

@@ -1,7 +1,7 @@
-"""Accuracy of the embedded MLLM on undegraded test splits, by plain transformers generation: no code of vqttt's seam.
+"""Measure the embedded MLLM on undegraded test splits: `python -m training.accuracy` prints docs/embedded.md's table.
 
-`python -m training.accuracy` prints the table of the README. Chance is a blind guess among the answers that occur for
-a question type, majority the best constant answer for each question type.
+Answers come from plain transformers generation, without vqttt's model classes. Chance is a random guess among the
+answers to that question type; majority is the best constant answer for each question type.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def generate(folder: Path, samples: Sequence[Sample], batch: int = 64) -> list[s
 
 
 def table(folder: Path, tasks: Sequence[str], limit: int | None = None, split: str = "test") -> str:
-    """Return a Markdown table: task, category, n, accuracy, chance, majority."""
+    """Return a Markdown table with task, category, number of questions, accuracy, chance and majority."""
     lines = ["| task | category | questions | accuracy | chance | majority |", "|---|---|---|---|---|---|"]
     for task in tasks:
         samples = TASKS[task](split)[:limit]
@@ -59,7 +59,7 @@ def table(folder: Path, tasks: Sequence[str], limit: int | None = None, split: s
 
 
 def blind_rates(samples: Sequence[Sample]) -> tuple[float, float]:
-    """Return the accuracy of a random and of a constant answer, either chosen by question type without the image."""
+    """Return the accuracy of random and of constant answers, chosen per question type without the image."""
     answers: dict[str, Counter[str]] = defaultdict(Counter)
     for sample in samples:
         answers[sample.question_type][sample.answers[0]] += 1

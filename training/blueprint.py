@@ -1,4 +1,4 @@
-"""What the embedded MLLM is made of: configuration, tokenizer, image processor and chat template."""
+"""The parts of the embedded MLLM: configuration, tokenizer, image processor and chat template."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,7 +29,7 @@ CHAT_TEMPLATE = (
 
 
 def build_processor(words: Iterable[str]) -> LlavaProcessor:
-    """Build the processor: every word that is asked about is a token, any other text falls back to characters."""
+    """Build the processor. Every word in `words` becomes a token; any other text is split into characters."""
     characters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
     known = sorted({word for word in words if len(word) > 1 and not word.isdigit()})
     pieces = [*SPECIAL, *characters, *(f"##{character}" for character in characters), *known]
@@ -68,7 +68,7 @@ def build_processor(words: Iterable[str]) -> LlavaProcessor:
 def build_model(
     processor: LlavaProcessor, *, width: int, vision_layers: int, text_layers: int
 ) -> LlavaForConditionalGeneration:
-    """Build the model with random weights drawn from torch's current seed."""
+    """Build the model with random weights from torch's global generator."""
     tokenizer = processor.tokenizer
     vision = CLIPVisionConfig(
         hidden_size=width,
@@ -115,10 +115,10 @@ def build_model(
 
 @torch.no_grad()
 def start_from_frequencies(model: LlavaForConditionalGeneration) -> None:
-    """Start the patch embedding as a cosine transform and the positions as sines, where noise would lose the detail.
+    """Initialise the patch embedding as a cosine transform and the positions as sines; noise would lose detail.
 
-    Of a patch's 3 x 14 x 14 numbers only `hidden_size` survive the embedding. The lowest frequencies, more of
-    brightness than of colour, are nearly what the principal components of images are.
+    Only `hidden_size` of a patch's 3 x 14 x 14 numbers survive the embedding. The lowest frequencies, more of
+    brightness than of colour, are close to the principal components of images.
     """
     embeddings = model.model.vision_tower.embeddings
     width = embeddings.patch_embedding.weight.shape[0]
@@ -134,7 +134,7 @@ def start_from_frequencies(model: LlavaForConditionalGeneration) -> None:
         for color, count in zip(opponents, counts, strict=True)
         for _, u, v in order[:count]
     ]
-    # Louder high frequencies: an image has little of them, and normalisation would drown what tells shapes apart.
+    # Amplify high frequencies: images have little of them, and normalisation would drown what tells shapes apart.
     gains = torch.tensor([1 + r**0.5 for count in counts for r, _, _ in order[:count]])
     embeddings.patch_embedding.weight.copy_(torch.stack(filters) * gains[:, None, None, None] / 8)
     quarter = width // 4
@@ -146,7 +146,7 @@ def start_from_frequencies(model: LlavaForConditionalGeneration) -> None:
 
 
 def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: Path) -> None:
-    """Write a checkpoint folder that `from_pretrained` loads."""
+    """Write a checkpoint folder that `from_pretrained` can load."""
     folder.mkdir(parents=True, exist_ok=True)
     model.to(torch.float32).save_pretrained(folder, safe_serialization=True)
     processor.save_pretrained(folder)

@@ -1,7 +1,7 @@
-"""The training set of the embedded MLLM: images, packed questions, and what lies under every image token.
+"""The training set of the embedded MLLM: images, packed questions, and what each image token covers.
 
-Images vary in quality as real training sets do (mild blur, JPEG, resizing) and never with the noise, motion blur,
-snow or fog that studies apply. Everything follows from the seeds; `build` makes it once and keeps it in a folder.
+Image quality varies as in real training sets (mild blur, JPEG, resizing), but never by the noise, motion blur, snow or
+fog that studies apply. Fixed seeds determine everything; `build` makes the set once and keeps it in a folder.
 """
 
 import json
@@ -30,7 +30,7 @@ Turn = tuple[str, str]
 
 
 def build(folder: Path, workers: int = 2) -> None:
-    """Make what is missing of the training set under `folder`."""
+    """Make the missing parts of the training set under `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [
         (folder, source, start)
@@ -45,7 +45,7 @@ def build(folder: Path, workers: int = 2) -> None:
 
 
 def load(folder: Path, source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, list[list[Turn]]]:
-    """Load one source: images (N, side, side, 3); coverage (N, tokens, LABELS) of VQ-Mini, else None; turns."""
+    """Load a source: images (N, side, side, 3); coverage (N, tokens, LABELS) for VQ-Mini, otherwise None; turns."""
     pixels, coverage, turns = [], [], []
     for start in range(0, SOURCES[source], SHARD):
         with np.load(_shard(folder, source, start)) as part:
@@ -56,7 +56,7 @@ def load(folder: Path, source: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8
 
 
 def vocabulary() -> set[str]:
-    """Return every word of every question and answer that training may show."""
+    """Return every word that occurs in a question or answer of the training set."""
     texts = [*scenes.WORDS, *fashion_mnist.CLASSES, *fashion_mnist.QUESTIONS, *digits.QUESTIONS]
     texts += [text for sample in easy_vqa.samples("train") for text in (sample.question, *sample.answers)]
     for index in range(4000):
@@ -101,7 +101,7 @@ def _scene(index: int, rng: np.random.Generator) -> scenes.Scene:
 
 
 def relations(index: int) -> list[Turn]:
-    """Return more questions about where things lie in VQ-Mini's scene `index`, if it shows shapes."""
+    """Return additional questions about relative positions in VQ-Mini's scene `index`, if it shows shapes."""
     scene = _scene(index, np.random.default_rng([0, index, 7]))
     if scene.kind != "shapes":
         return []
@@ -111,7 +111,7 @@ def relations(index: int) -> list[Turn]:
 
 
 def _share(labels: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """Return how much of each token's cell every label covers, as (tokens, labels), 0 to 255."""
+    """Return how much of each token's cell each label covers: (tokens, labels), 0 to 255."""
     row = np.arange(scenes.SIDE) // CELL
     cell = row[:, None] * GRID + row
     flat = np.bincount((cell * count + labels).ravel(), minlength=GRID * GRID * count)
@@ -134,7 +134,7 @@ def _real(source: str, index: int, rng: np.random.Generator) -> tuple[NDArray[np
 
 @lru_cache
 def _grouped(source: str) -> list[list]:
-    """Return the training samples of a source, those about one image together."""
+    """Return the training samples of a source, grouped by image."""
     if source != "easy-vqa":
         return [[sample] for sample in {"digits": digits, "fashion-mnist": fashion_mnist}[source].samples("train")]
     groups: dict[Path, list] = {}
@@ -144,7 +144,7 @@ def _grouped(source: str) -> list[list]:
 
 
 def _jitter(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Shift, turn and scale a little, as another hand would have."""
+    """Shift, rotate and scale slightly, as another person's handwriting would differ."""
     side = len(image)
     turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-12, 12), rng.uniform(0.88, 1.12))
     turn[:, 2] += rng.uniform(-0.06, 0.06, 2) * side
@@ -171,7 +171,7 @@ def _vary_quality(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray
 
 
 def _resize(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Resize as the model's own processor will; it rounds to whole grey levels, so nothing is lost by storing them."""
+    """Resize with the model's own processor. It rounds to whole levels, so storing uint8 loses nothing."""
     import torch
 
     torch.set_num_threads(1)

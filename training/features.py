@@ -1,4 +1,4 @@
-"""Statistics of clean images' features for the embedded model: `python -m training.features`; no labels are read."""
+"""Store feature statistics of clean images for the embedded model: `python -m training.features`. Uses no labels."""
 
 from vqttt.models import CLEAN_FEATURES, EMBEDDED, load_model
 from vqttt.tasks import digits, easy_vqa, vq_mini
@@ -6,7 +6,7 @@ from vqttt.tuning.feature_statistics import measure_clean, save_clean
 
 
 def main() -> None:
-    """Measure 96 training images of each of three tasks, and write the file into the checkpoint's folder."""
+    """Measure 96 training images of each of three tasks and write the file into the checkpoint's folder."""
     samples = [*vq_mini.samples("train", 96), *digits.samples("train")[:96], *easy_vqa.samples("train")[:3000:32][:96]]
     clean = measure_clean(
         load_model("embedded"), [sample.load() for sample in samples], [sample.question for sample in samples]

@@ -1,6 +1,6 @@
-"""Muon (Jordan et al. 2024): momentum whose update is made orthogonal, for the weight matrices of a transformer.
+"""Muon (Jordan et al. 2024): momentum with orthogonalised updates, for the weight matrices of a transformer.
 
-Matrices of one shape are orthogonalised in one batch, in float32, which is what a small model on a CPU wants.
+Matrices of the same shape are orthogonalised in one batch, in float32, which is fastest for a small model on a CPU.
 """
 
 from collections import defaultdict
@@ -24,12 +24,12 @@ def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised, scaled so that its size matches AdamW's at the same rate."""
+    """Nesterov momentum, orthogonalised and scaled so that updates match AdamW's in size at the same rate."""
 
     def __init__(
         self, parameters: Iterable[Tensor], lr: float = 2e-3, momentum: float = 0.95, weight_decay: float = 0.05
     ):
-        """Tune `parameters`, all of them matrices."""
+        """Optimise `parameters`, all of them matrices."""
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

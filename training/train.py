@@ -1,10 +1,12 @@
-"""Train the embedded MLLM from nothing: `python -m training.train`.
+"""Train the embedded MLLM from scratch: `python -m training.train`.
 
-Three ideas make a small model learn this quickly. A linear head on every image token names what lies under it, a loss
-that generated scenes give for nothing; it trains the vision tower alone at first, for a language model learns nothing
-from a tower that sees nothing, and is thrown away after training. Several questions about an image are packed behind
-it, each seeing the image and itself alone, so that the image is encoded once. And the patch embedding starts as
-the lowest frequencies of a cosine transform instead of noise (see `blueprint`).
+Three ideas make a small model learn this quickly:
+
+- A linear head on every image token predicts what the token covers. Generated scenes provide these labels for free. At
+  first this loss trains the vision tower alone, because a language model learns nothing from an untrained tower. The
+  head is discarded after training.
+- Several questions are packed behind one image, so it is encoded once. Each attends only to the image and itself.
+- The patch embedding starts as the lowest frequencies of a cosine transform instead of noise (see `blueprint`).
 """
 
 import argparse
@@ -31,7 +33,7 @@ PREFIX = TOKENS + 2  # <s> <user> and the image
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that decides the trained weights, given the data."""
+    """Everything that determines the trained weights, given the data."""
 
     width: int = 128
     vision_layers: int = 5
@@ -49,12 +51,12 @@ class Config:
 
 
 class Trainer:
-    """The model with its patch head, the optimisers and the data; `run` trains and resumes."""
+    """The model with its patch head, the optimisers and the data. `run` trains, and resumes from a checkpoint."""
 
     def __init__(self, config: Config, folder: Path) -> None:
-        """Prepare training under `folder`, where data, checkpoints and the loss curve are kept."""
+        """Prepare training. `folder` holds the data, the checkpoints and the loss curve."""
         self.config, self.folder = config, folder
-        torch.set_flush_denormal(True)  # sharp attention makes numbers so small that a CPU slows down over them
+        torch.set_flush_denormal(True)  # sharp attention produces denormal numbers, which slow a CPU down
         torch.manual_seed(config.seed)
         self.processor = build_processor(data.vocabulary())
         self.model = build_model(
@@ -78,12 +80,12 @@ class Trainer:
         self.relations = [[self._tokens(*turn) for turn in data.relations(i)] for i in range(data.SOURCES["vq-mini"])]
 
     def _tokens(self, question: str, answer: str) -> tuple[list[int], int]:
-        """Return a turn's tokens and how many of them are answer."""
+        """Return a turn's tokens, and how many of them belong to the answer."""
         answered = [*self.encode(answer), self.eos]
         return self.encode(question) + self.asking + answered, len(answered)
 
     def run(self) -> None:
-        """Train to the last step, from the newest checkpoint if there is one; append to the loss curve."""
+        """Train from the newest checkpoint, if there is one, to the last step. Append to the loss curve."""
         step, curve, began = self._resume(), self.folder / "curve.jsonl", time.time()
         first = step
         while step < self.config.steps:
@@ -108,7 +110,7 @@ class Trainer:
         self._checkpoint(step)
 
     def _rate(self, step: int) -> float:
-        """Warm up (again where the language model joins), stay, then fall to zero over the last part."""
+        """Return the rate: warm-up (again when the language model joins), constant, then linear decay to zero."""
         c = self.config
         since = step - c.vision_steps if step >= c.vision_steps else step
         return c.rate * min(1.0, (since + 1) / c.warmup, (c.steps - step) / (c.decay * c.steps))
@@ -150,14 +152,14 @@ class Trainer:
                 asked = turns[index]
                 picks = rng.permutation(len(asked))[: self.config.turns if name != "digits" else 2]
                 rows.append([asked[pick] for pick in picks])
-                if late and name == "vq-mini":  # the hardest questions to learn: only their number brings them along
+                if late and name == "vq-mini":  # hardest to learn: they need more examples
                     more = self.relations[index]
                     rows[-1] += [more[pick] for pick in rng.permutation(len(more))[:3]]
         images = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2).float()
         return (images / 255 - 0.5) / 0.25, torch.from_numpy(np.concatenate(coverage)).float() / 255, rows
 
     def _answer_loss(self, features: Tensor, rows: list[list[tuple[list[int], int]]]) -> Tensor:
-        """Return the cross-entropy of the answers; every turn sees the image and itself."""
+        """Return the cross-entropy of the answers. Every turn attends only to the image and itself."""
         length = max(sum(len(tokens) for tokens, _ in row) for row in rows)
         tokens = torch.full((len(rows), length), self.pad)
         turn = torch.full((len(rows), length), -1)
@@ -186,7 +188,7 @@ class Trainer:
         return F.cross_entropy(self.model.lm_head(hidden[asked]), target[asked])
 
     def _patch_loss(self, coverage: Tensor) -> Tensor:
-        """Return the cross-entropy of what the patch head names; a little of a thing outweighs the empty rest."""
+        """Return the patch head's cross-entropy. A small part of an object outweighs the empty rest of a cell."""
         contents = len(data.drawing.CONTENTS)
         logits = self.patch_head(self._vision_states[: len(coverage)])
         loss = torch.zeros(())
@@ -200,7 +202,7 @@ class Trainer:
         return loss
 
     def watch_vision(self) -> None:
-        """Keep the vision tower's last hidden states of every forward pass for the patch head."""
+        """Keep the vision tower's last hidden states of each forward pass, for the patch head."""
 
         def keep(module: nn.Module, arguments: tuple, output: object) -> None:
             self._vision_states = (output[0] if isinstance(output, tuple) else output)[:, 1:]
@@ -226,14 +228,14 @@ class Trainer:
         found = sorted(self.folder.glob("checkpoint-*.safetensors"))
         if not found:
             return 0
-        curve = self.folder / "curve.jsonl"  # rows of steps that a killed run took past its checkpoint are taken again
+        curve = self.folder / "curve.jsonl"  # steps after the checkpoint are repeated, so drop their rows
         rows = [json.loads(line) for line in curve.read_text().splitlines()]
         kept = {row["step"]: row for row in rows if row["step"] <= _step_of(found[-1])}
         curve.write_text("".join(json.dumps(row) + "\n" for row in kept.values()))
         with safe_open(found[-1], "pt") as file:
             made_by = json.loads(file.metadata()["config"])
         assert made_by == asdict(self.config), (
-            f"{found[-1]} was made by {made_by}; move {self.folder} away to start anew"
+            f"{found[-1]} was made with {made_by}; move {self.folder} away to start again"
         )
         state = load_file(found[-1])
         self.modules.load_state_dict(
@@ -258,7 +260,7 @@ def main() -> None:
     """Make the data, train, and write the checkpoint folder into the package."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=ROOT / ".cache" / "embedded", help="data, checkpoints, loss curve")
-    parser.add_argument("--out", type=Path, default=ROOT / "src" / "vqttt" / "embedded", help="the checkpoint folder")
+    parser.add_argument("--out", type=Path, default=ROOT / "src" / "vqttt" / "embedded", help="checkpoint to write")
     parser.add_argument("--steps", type=int, default=Config.steps)
     parser.add_argument("--width", type=int, default=Config.width)
     parser.add_argument("--rate", type=float, default=Config.rate)

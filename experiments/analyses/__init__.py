@@ -1,1 +1,1 @@
-"""Where the embedded model looks and when its answer appears: `python -m experiments.analyses` writes docs/analyses.md."""
+"""Where the embedded model attends and when its answer appears: `python -m experiments.analyses` writes the page."""

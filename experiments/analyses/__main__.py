@@ -1,4 +1,4 @@
-"""`python -m experiments.analyses`: about four minutes on one core."""
+"""Write docs/analyses.md and its figures: `python -m experiments.analyses`, about five minutes on one core."""
 
 from experiments.analyses.page import main
 

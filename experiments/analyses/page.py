@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.analyses.measure import BATCH, METHOD, SEED, TOKENS, Row, chosen, measured, placed
+from experiments.analyses.measure import BATCH, METHOD, SEED, TOKENS, Row, choose_layer, measure, placed
 from experiments.markers import put
 from experiments.method.page import table
 from vqttt.images.degradations import degrade, image_seed
 from vqttt.images.files import load_image, save_image
 from vqttt.interpret import Row as View
 from vqttt.interpret import draw, examine
-from vqttt.methods import METHODS
+from vqttt.methods import find_method
 from vqttt.models import load_model
-from vqttt.models.base import Model
+from vqttt.models.base import TunableModel
 from vqttt.results.figures import COLOURS, STYLE
 from vqttt.results.statistics import Estimate, cluster_mean, paired_difference
 
@@ -30,11 +30,11 @@ _Value = Callable[[Row], float]
 
 
 def main() -> None:
-    """Measure, write the page and its figures."""
+    """Measure, then write the page and its figures."""
     torch.set_num_threads(1)
     model = load_model("embedded")
-    layers, best = chosen(model, DEV)
-    rows = list(measured(model, KINDS, TEST, best["layer"], best["generic"]))
+    layers, best = choose_layer(model, DEV)
+    rows = list(measure(model, KINDS, TEST, best["layer"], best["generic"]))
     put(PAGE, "layers", layers_table(layers))
     put(PAGE, "shares", shares_table(rows))
     put(PAGE, "answers", answers_table(rows))
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def layers_table(rows: Sequence[Row]) -> str:
-    """Give the share inside the box, clean `dev` scenes, by layer and instruction."""
+    """Tabulate the share of attention inside the box on clean `dev` scenes, by layer and instruction."""
     last = max(row["layer"] for row in rows)
     body = [
         [f"“{row['generic']}”", "all" if row["layer"] == last else str(row["layer"] + 1)]
@@ -57,19 +57,19 @@ def layers_table(rows: Sequence[Row]) -> str:
 
 
 def state(rows: Sequence[Row], name: str, kind: str | None = None) -> list[Row]:
-    """Select the rows of a state, of one degradation or of all, in the order of questions."""
+    """Select the rows of a state, for one degradation or all, in the order of questions."""
     return [row for row in rows if row["state"] == name and kind in (None, row["kind"])]
 
 
 def triples(rows: Sequence[Row], kind: str | None) -> list[tuple[Row, Row, Row]]:
-    """Pair clean, degraded and tuned."""
+    """Return the clean, degraded and tuned row of each question, for one degradation or all."""
     clean = {row["n"]: row for row in state(rows, "clean")}
     pairs = zip(state(rows, "degraded", kind), state(rows, "tuned", kind), strict=True)
     return [(clean[degraded["n"]], degraded, tuned) for degraded, tuned in pairs]
 
 
 def per_question(rows: Sequence[tuple[Row, Row, Row]], value: _Value) -> np.ndarray:
-    """Return the means (questions, 3) of a value of clean, degraded and tuned, over a question's degradations."""
+    """Return a value's means over each question's degradations, (questions, 3): clean, degraded and tuned."""
     questions = sorted({triple[0]["n"] for triple in rows})
     return np.array([np.mean([[value(row) for row in t] for t in rows if t[0]["n"] == n], axis=0) for n in questions])
 
@@ -83,7 +83,7 @@ def with_interval(found: Estimate, form: str = "{:.1f}", scale: float = 100) -> 
 def compared(
     triple: Sequence[tuple[Row, Row, Row]], value: _Value, form: str = "{:.1f}", scale: float = 100
 ) -> list[str]:
-    """Write clean, what degradation changes, and what tuning changes."""
+    """Write the clean value, the change by degradation, and the change by tuning."""
     clean, degraded, tuned = per_question(triple, value).T
     signed = form.replace(":", ":+")
     return [
@@ -94,11 +94,11 @@ def compared(
 
 
 def shares_table(rows: Sequence[Row]) -> str:
-    """Give the share of attention inside the box, and accuracy, by degradation."""
+    """Tabulate the share of attention inside the box, and accuracy, by degradation."""
     values: dict[str, _Value] = {
         "attention": lambda row: row["plain"],
         "relative attention": lambda row: row["relative"],
-        "right answers": lambda row: row["right"],
+        "accuracy": lambda row: row["right"],
     }
     body = [
         [f"{name}, {kind.replace('_', ' ') if kind else 'all four'}", *compared(triples(rows, kind), value)]
@@ -107,16 +107,16 @@ def shares_table(rows: Sequence[Row]) -> str:
     ]
     area = 100 * np.mean([row["area"] for row in state(rows, "clean")])
     head = ["% inside the box", "clean", "degraded − clean", "tuned − degraded"]
-    return f"By chance, the share of the image that the box takes: {area:.1f}%.\n\n{table(head, body)}"
+    return f"The box covers {area:.1f}% of the image, which is the share by chance.\n\n{table(head, body)}"
 
 
 def answers_table(rows: Sequence[Row]) -> str:
-    """Give attention inside the box by what became of the answer."""
+    """Tabulate attention inside the box by what became of the answer."""
     body = []
     for name, was, now in (
         ("right, stays right", True, True),
-        ("set right by tuning", False, True),
-        ("set wrong by tuning", True, False),
+        ("corrected by tuning", False, True),
+        ("broken by tuning", True, False),
         ("wrong, stays wrong", False, False),
     ):
         some = [t for t in triples(rows, None) if (t[1]["right"], t[2]["right"]) == (was, now)]
@@ -131,7 +131,7 @@ def answers_table(rows: Sequence[Row]) -> str:
 
 
 def lens_table(rows: Sequence[Row]) -> str:
-    """Give what the lens shows after each layer, over all degradations."""
+    """Tabulate what the logit lens shows after each layer, over all degradations."""
     some = triples(rows, None)
     depth = len(some[0][0]["truth"])
     body = []
@@ -144,14 +144,12 @@ def lens_table(rows: Sequence[Row]) -> str:
             [f"entropy, layer {n + 1} (nats)", *compared(some, lambda row, n=n: row["entropy"][n], "{:.2f}", 1)]
         )
     for n in range(1, depth):
-        body.append(
-            [f"own answer is there by layer {n} (%)", *compared(some, lambda row, n=n: 0 < row["appears"] <= n)]
-        )
+        body.append([f"own answer found by layer {n} (%)", *compared(some, lambda row, n=n: 0 < row["appears"] <= n)])
     return table(["", "clean", "degraded − clean", "tuned − degraded"], body)
 
 
 def draw_lens(rows: Sequence[Row]) -> None:
-    """Draw the probability of the right answer by layer, a panel for each degradation."""
+    """Draw the probability of the right answer by layer, with a panel per degradation."""
     from matplotlib import style
     from matplotlib.figure import Figure
 
@@ -174,15 +172,15 @@ def draw_lens(rows: Sequence[Row]) -> None:
         figure.savefig(FIGURES / "lens.svg", metadata={"Date": None, "Creator": None})
 
 
-def example(model: Model, rows: Sequence[Row], best: Row) -> str:
-    """Draw the first question that fog broke and tuning mended, at the same place of the same stream."""
+def example(model: TunableModel, rows: Sequence[Row], best: Row) -> str:
+    """Draw the first answer that fog broke and tuning corrected, at the same place in the same stream."""
     kind, severity = KINDS[-1]
-    mended = [c["n"] for c, d, t in triples(rows, kind) if c["right"] and not d["right"] and t["right"]]
-    if not mended:
-        return f"Tuning mended no answer that {kind} had broken."
-    n, places = mended[0], placed("test", TEST)
+    corrected = [c["n"] for c, d, t in triples(rows, kind) if c["right"] and not d["right"] and t["right"]]
+    if not corrected:
+        return f"Tuning corrected no answer that {kind} had broken."
+    n, places = corrected[0], placed("test", TEST)
     images = [degrade(s.load(), kind, severity, image_seed(SEED, s.id)) for s, _ in places[: n - n % BATCH + BATCH]]
-    method = METHODS[METHOD](model, max_new_tokens=TOKENS, seed=SEED)
+    method = find_method(METHOD).build(model, max_new_tokens=TOKENS, seed=SEED)
     for start in range(0, len(images), BATCH):
         batch = model.encode(images[start : start + BATCH], [s.question for s, _ in places[start : start + BATCH]])
         method.answer(batch, model.generate(batch, TOKENS))
@@ -191,17 +189,17 @@ def example(model: Model, rows: Sequence[Row], best: Row) -> str:
     more: dict[str, Any] = {"question": sample.question, "layers": layers, "generic": best["generic"]}
     first, token = examine(model, "clean", sample.load(), **more)
     views: list[View] = [first]
-    for name, seen in ((f"{kind} {severity}", None), (METHOD, method.seen)):
-        views.append(examine(model, name, images[n], clean_token=token, seen=seen, **more)[0])
+    for name, explain in ((f"{kind} {severity}", None), (METHOD, method.explain)):
+        views.append(examine(model, name, images[n], clean_token=token, explain=explain, **more)[0])
     with tempfile.TemporaryDirectory() as folder:
         draw(views, Path(folder) / "example.png", sample.question)
         save_image(load_image(Path(folder) / "example.png"), FIGURES / "example.webp")
-    count = f"the first of {len(mended)} that {kind} had set wrong and tuning set right"
+    count = f"the first of {len(corrected)} answers that {kind} broke and tuning corrected"
     return f"![{sample.question}](analyses/example.webp)\n\n`{sample.id}`, “{sample.question}”, {count}."
 
 
 def families_table() -> str:
-    """Say what each family exposes, asked of a small model of it."""
+    """Tabulate what each family exposes, according to its small model."""
     from tests.support.small_families import BUILDERS, small
     from tests.support.small_models import images
 
@@ -211,6 +209,6 @@ def families_table() -> str:
         grids = model.image_tokens(model.encode(images(1), ["what?"])).grids
         crossed = model.decoder.crossed
         places = "yes" if any(grid is not None for grid in grids) else "no: latents"
-        looks, words = ("cross-attention", "no") if crossed else ("self-attention", "yes")
-        body.append([f"`{name}`", looks, places, "yes", words])
-    return table(["small model", "looks by", "places in the image", "lens", "words over the image"], body)
+        attends, words = ("cross-attention", "no") if crossed else ("self-attention", "yes")
+        body.append([f"`{name}`", attends, places, "yes", words])
+    return table(["small model", "attends by", "places in the image", "lens", "words over the image"], body)

@@ -1,4 +1,4 @@
-"""Where in a VQ-Mini scene the things are that a question asks about."""
+"""The place in a VQ-Mini scene of the thing that a question asks about."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,18 +32,18 @@ _ASKED: dict[str, Callable[[Scene, Item, str], bool]] = {
     "extreme_bar": lambda scene, item, text: item is _extreme(scene, text),
     "bar_value": lambda scene, item, text: f" {item.color} " in text,
 }
-"""Types of question that are about one place; others are about several things, or about all."""
+"""Question types about a single thing; all others are about several things, or all."""
 
 
 def asked(scene: Scene, question: Question) -> Item | None:
-    """Return the one thing that a question is about; None where it is about none or several."""
+    """Return the single thing that a question is about; None if it is about none or several."""
     about = _ASKED.get(question.type, lambda *_: False)
     found = [item for item in scene.items if about(scene, item, question.text)]
     return found[0] if len(found) == 1 else None
 
 
 def box(item: Item) -> NDArray[np.bool_]:
-    """Mark the pixels of a scene, (224, 224), that are in an item's box; one of text is as wide as it may be."""
+    """Return a mask (224, 224) of the pixels in an item's box. A text's box has the greatest width it may have."""
     centres, edge = np.arange(SIDE) + 0.5, item.stroke / 2 + 1  # an outline is drawn on both sides of the edge
     rows, columns = (
         abs(centres - middle) <= extent / 2 + edge for middle, extent in ((item.y, item.height), (item.x, item.width))
@@ -52,7 +52,7 @@ def box(item: Item) -> NDArray[np.bool_]:
 
 
 def share_inside(weights: NDArray[Any], inside: NDArray[np.bool_]) -> float:
-    """Return the share of a map's weight, (rows, columns) spread evenly over the image, that falls on some pixels."""
+    """Return the share, 0 to 1, of a map (rows, columns) spread over the image that falls on the pixels `inside`."""
     rows, columns = (SIDE // edge for edge in weights.shape)
     spread = np.kron(weights, np.ones((rows, columns)))
     return float(spread[inside].sum() / spread.sum())

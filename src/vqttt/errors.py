@@ -1,15 +1,15 @@
 """Every error that vqttt raises on purpose.
 
-VQTTTError                  anything below; the command line prints it as one line and exits with status 2
-├── InputError              a file or value that the user gave cannot be used
+VQTTTError                  the base; the command line prints it as one line and exits with status 2
+├── InputError              a file or value from the user that cannot be used
 │   ├── ImageError          an image that cannot be read, or is too small or too large
-│   ├── UnknownNameError    a name that no registry holds; the nearest known ones are suggested
-│   └── UnsupportedError    a request that no model here can be asked, such as one about a video
+│   ├── UnknownNameError    a name that is not registered; the message suggests the nearest known names
+│   └── UnsupportedError    a request that no model here can answer, such as one about a video
 ├── ModelError              a folder or id that is not a supported model
-├── MissingExtraError       an optional part is not installed; the message names the install command
-├── PluginError             another package's entry point that clashes, cannot be imported, or breaks its promise
+├── MissingExtraError       an optional package is not installed; the message gives the install command
+├── PluginError             another package's entry point whose name is taken, that fails, or returns the wrong thing
 ├── RunFolderError          an output folder that holds another study, or cannot be written
-└── EngineError             a worker of a study that failed, or was lost too often; a cluster that cannot be reached
+└── EngineError             a worker that failed or was lost too often, or a cluster that cannot be reached
 """
 
 import difflib
@@ -17,11 +17,11 @@ from collections.abc import Iterable
 
 
 class VQTTTError(Exception):
-    """Base of all errors that are meant for the person at the keyboard."""
+    """Base of all errors whose message is written for the user."""
 
 
 class InputError(VQTTTError):
-    """A file or value that the user gave cannot be used."""
+    """A file or value from the user that cannot be used."""
 
 
 class ImageError(InputError):
@@ -32,7 +32,13 @@ class UnknownNameError(InputError):
     """A name that a registry does not hold."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        """Compose the message for `name`, sought among the `known` names of a `kind` such as "degradation"."""
+        """Compose the message.
+
+        Args:
+            kind: what `name` should name, such as "degradation".
+            name: the unknown name.
+            known: the names to choose from; the message lists the nearest first.
+        """
         names = list(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         rest = [known_name for known_name in names if known_name not in near]
@@ -41,7 +47,7 @@ class UnknownNameError(InputError):
 
 
 class UnsupportedError(InputError):
-    """A request of a kind that no model here can be asked."""
+    """A request of a kind that no model here can answer."""
 
 
 class ModelError(VQTTTError):
@@ -49,11 +55,11 @@ class ModelError(VQTTTError):
 
 
 class MissingExtraError(VQTTTError):
-    """An optional part of vqttt is not installed."""
+    """An optional package that is not installed."""
 
 
 class PluginError(VQTTTError):
-    """An entry point of another package whose name is taken, that cannot be imported, or that breaks its promise."""
+    """An entry point of another package whose name is taken, that fails, or that returns the wrong thing."""
 
 
 class RunFolderError(VQTTTError):
@@ -65,7 +71,7 @@ class EngineError(VQTTTError):
 
 
 def in_a_line(error: BaseException) -> str:
-    """Say in one line what went wrong: ours in its own words, any other with its kind before them."""
+    """Describe an error in one line: one of ours by its message, any other by its type and message."""
     words = " ".join(str(error).split())
     if isinstance(error, VQTTTError):
         return words

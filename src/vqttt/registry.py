@@ -1,4 +1,4 @@
-"""A named collection of like things: degradations, methods, tasks, models."""
+"""Named collections: degradations, methods, tasks, models."""
 
 import inspect
 import re
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.errors import PluginError, UnknownNameError, in_a_line
+from vqttt.errors import InputError, PluginError, UnknownNameError, in_a_line
 
 T = TypeVar("T")
 
@@ -21,33 +21,48 @@ class Registry(Mapping[str, T]):
     Every entry has a one-line summary, which `vqttt list` prints. Duplicates are rejected; an unknown name raises
     `UnknownNameError` with the nearest known names first.
 
-    Another installed package adds an entry by an entry point in the registry's `group`: its name, and the object that
-    it stands for, whose docstring's first line is the summary. It is imported when it is first asked for.
+    Another installed package adds an entry by an entry point in the registry's `group`: a name, and the object that it
+    stands for, whose docstring's first line is the summary. The object is imported when it is first used.
     """
 
-    def __init__(self, kind: str, group: str = "", reserved: tuple[str, ...] = ()) -> None:
-        """Start an empty registry of `kind` (singular, as it should read in an error message).
+    def __init__(
+        self,
+        kind: str,
+        group: str = "",
+        reserved: tuple[str, ...] = (),
+        renamed: Mapping[str, str] | None = None,
+        take: Callable[[Any], T] | None = None,
+        documented: Callable[[T], Any] | None = None,
+    ) -> None:
+        """Start an empty registry.
 
-        No other package may add an entry with a name in `reserved`.
+        Args:
+            kind: what the entries are, in the singular, for error messages.
+            group: the entry-point group of other packages' entries; empty if they cannot add any.
+            reserved: names that no other package may use.
+            renamed: names that entries had in earlier versions, and what they are called now.
+            take: makes an entry of the object that another package offers; raises TypeError if it cannot.
+            documented: returns the object whose docstring an entry of another package is summarised by; by default the
+                entry itself.
         """
-        self.kind = kind
-        self.group = group
-        self.reserved = reserved
+        self.kind, self.group, self.reserved = kind, group, reserved
+        self.renamed = renamed or {}
+        self._take, self._documented = take, documented
         self._entries: dict[str, T] = {}
         self._summaries: dict[str, str] = {}
 
     @cached_property
     def _outside(self) -> dict[str, EntryPoint]:
-        """What other packages offer; a name of ours, or one that two of them claim, is an error."""
+        """The entry points of other packages; a name that is taken is an error."""
         found: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group) if self.group else ():
             if point.name in self._entries or point.name in found or point.name in self.reserved:
                 raise PluginError(
-                    f"{_origin(point)} adds a {self.kind} {point.name!r}, a name that is taken; uninstall that package"
+                    f"{_origin(point)} adds a {self.kind} {point.name!r}, but that name is taken; uninstall the package"
                 )
             if not re.fullmatch(r"[A-Za-z0-9_.-]+", point.name):
                 raise PluginError(
-                    f"{_origin(point)} adds a {self.kind} {point.name!r}; names have letters, digits and _ . - alone"
+                    f"{_origin(point)} adds a {self.kind} {point.name!r}; names may have only letters, digits and _ . -"
                 )
             found[point.name] = point
         return found
@@ -82,25 +97,30 @@ class Registry(Mapping[str, T]):
 
         Raises:
             UnknownNameError: if there is none.
-            PluginError: if another package offers it but it cannot be imported.
+            InputError: if it is the old name of an entry.
+            PluginError: if another package offers it but it cannot be used.
         """
         if name in self._entries:
             return self._entries[name]
         if name not in self._outside:
+            if name in self.renamed:
+                raise InputError(f"the {self.kind} {name!r} is now called {self.renamed[name]!r}")
             raise UnknownNameError(self.kind, name, self)
         point = self._outside[name]
         try:
-            entry: T = point.load()
+            found = point.load()
+            entry: T = self._take(found) if self._take else found
         except Exception as error:  # whatever another package's import happens to raise
-            raise PluginError(f"the {self.kind} {name!r} of {_origin(point)} cannot be imported: {error!r}") from error
-        self.add(name, entry, (inspect.getdoc(entry) or "").partition("\n")[0])
+            raise PluginError(f"the {self.kind} {name!r} of {_origin(point)} cannot be used: {error!r}") from error
+        documented = self._documented(entry) if self._documented else entry
+        self.add(name, entry, (inspect.getdoc(documented) or "").partition("\n")[0])
         return entry
 
     def call(self, name: str, *arguments: Any) -> NDArray[np.uint8]:
-        """Call the entry `name`, which makes an image.
+        """Call the entry `name`, a function that returns an image.
 
         Raises:
-            PluginError: if it is another package's, and fails, or does not return a uint8 array.
+            PluginError: if it is another package's and fails, or does not return a uint8 array.
         """
         entry: Any = self[name]
         if name not in self._outside:
@@ -117,7 +137,7 @@ class Registry(Mapping[str, T]):
         return made
 
     def origin(self, name: str) -> str:
-        """Return the package and version that `name` comes from; empty for what is vqttt's own."""
+        """Return the package and version that `name` comes from; empty for our own entries."""
         point = self._outside.get(name)
         return f"{point.dist.name} {point.dist.version}" if point and point.dist else ""
 

@@ -133,7 +133,7 @@ def test_analyse(
 ) -> None:
     asked = ("analyse", image, "what color is the circle?", "--severity", 5, "--layer", 2)
     out = tmp_path / "analysis.png"
-    assert vqttt(monkeypatch, *asked, "--method", "vq-ttt-static", "--out", out) == 0
+    assert vqttt(monkeypatch, *asked, "--method", "vq-ttt", "--out", out) == 0
     assert capsys.readouterr().out.strip() == str(out)
     assert load_image(out).shape[1] > 1000
     assert vqttt(monkeypatch, *asked, "--restorer", "dehaze", "--method", "none", "--json") == 0
@@ -175,10 +175,10 @@ def test_clean_features_come_from_a_folder_of_images(
 
 def test_bench_writes_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "bench.json"
-    arguments = ("bench", "--model", "fake", "--method", "none", "--method", "vq-ttt", "--batch", 2, "--repeats", 9)
+    arguments = ("bench", "--model", "fake", "--method", "none", "--method", "vq-select-restore", "--batch", 2, "--repeats", 9)
     assert vqttt(monkeypatch, *arguments, "--out", out) == 0
     none, ours = json.loads(out.read_text())
-    assert (none["method"], ours["method"]) == ("none", "vq-ttt")
+    assert (none["method"], ours["method"]) == ("none", "vq-select-restore")
     assert none["ratio"] == pytest.approx(none["seconds"] / none["plain_seconds"])
     assert 0.3 < none["ratio"] < 3 < ours["ratio"]
     assert vqttt(monkeypatch, "bench", "--model", "fake", "--batch", 0, "--out", out) == 2

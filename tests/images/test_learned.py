@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from tests.support.images import scene
 from vqttt.errors import InputError
 from vqttt.images.restorers import find, fingerprint, restore
-from vqttt.images.restorers.tiling import through
+from vqttt.images.restorers.tiling import apply_in_tiles
 
 
 def nafnet() -> torch.nn.Module:
@@ -80,8 +80,8 @@ def test_tiles_leave_no_seam():
     def run(pixels: torch.Tensor) -> torch.Tensor:
         return network(pixels).sigmoid()
 
-    whole = through(run, image, 300, 16).astype(int)
-    seams = [np.abs(through(run, image, 64, overlap).astype(int) - whole) for overlap in (0, 8, 24)]
+    whole = apply_in_tiles(run, image, 300, 16).astype(int)
+    seams = [np.abs(apply_in_tiles(run, image, 64, overlap).astype(int) - whole) for overlap in (0, 8, 24)]
     assert seams[0].max() > 8
     assert seams[0].mean() > seams[1].mean() > seams[2].mean()
     assert seams[2].max() <= 4
@@ -95,7 +95,7 @@ def test_tiles_cover_everything_once(shape, zoom):
 
     image = scene(*shape)
     expected = np.kron(image, np.ones((zoom, zoom, 1), np.uint8))
-    np.testing.assert_array_equal(through(enlarge, image, 64, 16), expected)
+    np.testing.assert_array_equal(apply_in_tiles(enlarge, image, 64, 16), expected)
 
 
 def test_a_changed_file_is_read_again(tmp_path):

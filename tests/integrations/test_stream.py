@@ -8,7 +8,7 @@ from vqttt.images.degradations import degrade, image_seed
 from vqttt.integrations.settings import DEFAULT_TOKENS, Limits, Settings
 from vqttt.integrations.stream import Question, Stream
 from vqttt.models import LoadOptions
-from vqttt.models.fake import FakeModel
+from vqttt.models.fake import FakeTunableModel
 from vqttt.types import Condition
 
 
@@ -52,7 +52,7 @@ def test_a_wrong_argument_is_one_clear_error(name: str, value: object, message: 
 
 def test_tuned_adapters_have_to_be_there() -> None:
     with pytest.raises(InputError, match="there is no file nowhere"):
-        Settings.parse({"method": "vq-ttt", "tuned": "nowhere"})
+        Settings.parse({"method": "vq-select-restore", "tuned": "nowhere"})
     with pytest.raises(UnknownNameError):
         Settings.parse({"tuned": "nowhere", "method": "?"})
 
@@ -95,14 +95,14 @@ def broken() -> Question:
 
 
 def test_a_question_that_fails_is_answered_by_nothing_and_counted() -> None:
-    stream = Stream(FakeModel(), Settings(pretrained="fake"))
+    stream = Stream(FakeTunableModel(), Settings(pretrained="fake"))
     assert stream.answer([coloured(0), broken(), coloured(2)], 4) == ["red", "", "blue"]
     assert "2 answered, 0 tuned" in stream.account
     assert stream.account.endswith("1 failed, the first: t:9: ValueError: no such row")
 
 
 def test_a_image_that_the_model_chokes_on_does_not_take_the_others_along() -> None:
-    class Choking(FakeModel):
+    class Choking(FakeTunableModel):
         def encode(self, images, questions):
             if any(image.shape[0] > 100 for image in images):
                 raise KeyError("too tall")
@@ -115,7 +115,7 @@ def test_a_image_that_the_model_chokes_on_does_not_take_the_others_along() -> No
 
 
 def test_a_method_that_fails_forgets_and_the_run_goes_on() -> None:
-    stream = Stream(FakeModel(), Settings(pretrained="fake", method="vq-ttt-static"))
+    stream = Stream(FakeTunableModel(), Settings(pretrained="fake", method="vq-ttt"))
     working, forgot = stream.method.answer, []
     stream.method.reset = lambda: forgot.append(True)
     stream.method.answer = lambda inputs, base: 1 / 0
@@ -132,13 +132,13 @@ def test_what_cannot_be_asked_at_all_stops_the_run() -> None:
         raise UnsupportedError("a film")
 
     with pytest.raises(UnsupportedError, match="a film"):
-        Stream(FakeModel(), Settings(pretrained="fake")).answer([Question(id="t:0", load=load)], 4)
+        Stream(FakeTunableModel(), Settings(pretrained="fake")).answer([Question(id="t:0", load=load)], 4)
 
 
 def test_images_are_degraded_by_task_document_and_place() -> None:
     seen = []
 
-    class Watching(FakeModel):
+    class Watching(FakeTunableModel):
         def encode(self, images, questions):
             seen.extend(images)
             return super().encode(images, questions)
@@ -153,10 +153,10 @@ def test_images_are_degraded_by_task_document_and_place() -> None:
 
 
 def test_only_a_method_that_goes_on_learning_needs_the_whole_stream(tmp_path) -> None:
-    model = FakeModel()
+    model = FakeTunableModel()
     assert not Stream(model, Settings(pretrained="fake")).learns
-    online = Stream(model, Settings(pretrained="fake", method="vq-ttt-static"))
+    online = Stream(model, Settings(pretrained="fake", method="vq-ttt"))
     assert online.learns
     online.method.save(tmp_path / "tuned.safetensors")
-    frozen = Settings(pretrained="fake", method="vq-ttt-static", tuned=str(tmp_path / "tuned.safetensors"))
+    frozen = Settings(pretrained="fake", method="vq-ttt", tuned=str(tmp_path / "tuned.safetensors"))
     assert not Stream(model, frozen).learns

@@ -30,7 +30,7 @@ from vqttt.interpret import (
 from vqttt.interpret.attention import with_question
 from vqttt.interpret.drawing import draw
 from vqttt.methods import METHODS, VQTTT, VQTTTConfig
-from vqttt.models.fake import FakeModel
+from vqttt.models.fake import FakeTunableModel
 from vqttt.models.paligemma import PaliGemma
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -109,7 +109,7 @@ def test_logits_that_are_squeezed_after_the_head() -> None:
 
 
 def test_what_is_not_exposed_is_said_in_a_line() -> None:
-    model = FakeModel()
+    model = FakeTunableModel()
     inputs = model.encode(sample_images(1), QUESTIONS[:1])
     with pytest.raises(InputError, match="fake does not expose its language model"):
         logit_lens(model, inputs)

@@ -8,10 +8,10 @@ import torch
 
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from vqttt.images.restorers import restore
-from vqttt.methods import CONFIGS, VQTTT
-from vqttt.methods.base import Outcome
-from vqttt.methods.restored import answers_when_restored, restored
-from vqttt.models.base import Generation, ImageContent, Inputs, Model
+from vqttt.methods import METHODS, VQSelect
+from vqttt.methods.attempts import Outcome
+from vqttt.methods.restored import answered_when_restored, restored
+from vqttt.models.base import ImageContent, Inputs, LogitGeneration, TunableModel
 from vqttt.types import Image
 
 
@@ -20,7 +20,7 @@ def noisy(count: int = 4) -> list[Image]:
     return [np.clip(p + rng.normal(0, 50, p.shape), 0, 255).astype(np.uint8) for p in sample_images(count)]
 
 
-def batch(model: Model) -> tuple[Inputs, Generation]:
+def batch(model: TunableModel) -> tuple[Inputs, LogitGeneration]:
     inputs = model.encode(noisy(), QUESTIONS)
     return inputs, model.generate(inputs, 4)
 
@@ -44,10 +44,10 @@ def test_the_surest_of_untuned_restored_and_tuned_answers_is_taken() -> None:
     model = tiny_llava()
     inputs, base = batch(model)
     untuned = Outcome.of(base)
-    mended = answers_when_restored(model, inputs, 4)
-    config = replace(CONFIGS["vq-ttt"], gate=0.0, guard_ratio=1.0)
-    alone = VQTTT(model, replace(config, restore=False), max_new_tokens=4).answer(inputs, base)
-    both = VQTTT(model, config, max_new_tokens=4).answer(inputs, base)
+    mended = answered_when_restored(model, inputs, 4).outcome
+    config = replace(METHODS["vq-select-restore"].config, gate=0.0, guard_ratio=1.0)
+    alone = VQSelect(model, replace(config, restore=False), max_new_tokens=4).answer(inputs, base)
+    both = VQSelect(model, config, max_new_tokens=4).answer(inputs, base)
     for n, answer in enumerate(both):
         tries = {untuned.entropies[n]: untuned.texts[n], alone[n].entropy_after: alone[n].answer}
         tries[mended.entropies[n]] = mended.texts[n]
@@ -61,7 +61,7 @@ def test_the_surest_of_untuned_restored_and_tuned_answers_is_taken() -> None:
 def test_an_answer_hardly_more_certain_is_not_taken() -> None:
     model = tiny_llava()
     inputs, base = batch(model)
-    strict = replace(CONFIGS["vq-ttt"], gate=0.0, guard_ratio=1e-6)
-    answers = VQTTT(model, strict, max_new_tokens=4).answer(inputs, base)
+    strict = replace(METHODS["vq-select-restore"].config, gate=0.0, guard_ratio=1e-6)
+    answers = VQSelect(model, strict, max_new_tokens=4).answer(inputs, base)
     assert [answer.answer for answer in answers] == base.texts
     assert all(answer.rolled_back for answer in answers)

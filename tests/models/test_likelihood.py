@@ -8,7 +8,7 @@ import torch
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from vqttt.methods import METHODS
 from vqttt.models import load_model
-from vqttt.models.fake import FakeModel
+from vqttt.models.fake import FakeTunableModel
 from vqttt.models.likelihood import option_likelihoods
 
 
@@ -30,7 +30,7 @@ def test_sums_over_tokens_equal_those_taken_one_at_a_time(one_thread) -> None:
 
 
 def test_single_tokens_cost_one_pass_and_agree_with_teacher_forcing() -> None:
-    model = FakeModel()
+    model = FakeTunableModel()
     calls = []
     logits = model.answer_logits
     model.answer_logits = lambda *arguments: calls.append(len(arguments)) or logits(*arguments)
@@ -43,7 +43,7 @@ def test_single_tokens_cost_one_pass_and_agree_with_teacher_forcing() -> None:
 
 
 def test_what_cannot_be_asked() -> None:
-    model = FakeModel()
+    model = FakeTunableModel()
     inputs = model.encode(sample_images(2), QUESTIONS[:2])
     assert option_likelihoods(model, inputs, [[], []]) == [[], []]
     with pytest.raises(ValueError, match="each of 2 samples, not 1"):
@@ -53,7 +53,7 @@ def test_what_cannot_be_asked() -> None:
 
 
 def test_the_method_answers_by_letter_where_there_are_options() -> None:
-    model = FakeModel()
+    model = FakeTunableModel()
     inputs = replace(model.encode(sample_images(3), QUESTIONS[:3]), options=(("x", "y"), (), ("x", "y", "z")))
     base = model.generate(inputs, 1)
     answers = METHODS["likeliest"](model).answer(inputs, base)

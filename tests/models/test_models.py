@@ -14,7 +14,7 @@ from training.blueprint import save
 from vqttt.errors import ModelError, UnknownNameError
 from vqttt.models import EMBEDDED, load_model
 from vqttt.models.base import Model
-from vqttt.models.fake import FakeModel
+from vqttt.models.fake import FakeTunableModel
 from vqttt.models.llava import Llava
 
 
@@ -52,7 +52,7 @@ def test_equals_plain_transformers(which: str, folder: Path) -> None:
     assert model.generate(ours, 6).texts == texts
 
 
-@pytest.mark.parametrize("model", [FakeModel(), tiny_llava()], ids=lambda model: model.name)
+@pytest.mark.parametrize("model", [FakeTunableModel(), tiny_llava()], ids=lambda model: model.name)
 class TestSeam:
     def test_pixels_round_trip(self, model: Model) -> None:
         inputs = model.encode(sample_images(3), QUESTIONS[:3])
@@ -133,7 +133,7 @@ def test_broken_weights_are_refused(folder: Path, tmp_path: Path) -> None:
 
 def test_the_fake_leaves_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
-    FakeModel()
+    FakeTunableModel()
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -1,4 +1,4 @@
-"""The page of a run in headless Chromium: loads, filters, opens, follows the reader's light, asks for nothing."""
+"""The page of a run in headless Chromium: it requests nothing, filters, opens examples, and has a dark mode."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.browsers import Visit, chromium
 from tests.support.runs import HOSTILE, image, write_run
 from vqttt.results import report
 
-EXAMPLES, AT_ONCE = 32, 24
+EXAMPLES, PER_PAGE = 32, 24
 
 
 @pytest.fixture(scope="module")
@@ -32,26 +32,26 @@ def visit(browser: Any, page: Path) -> Iterator[Visit]:
     opened.page.close()
 
 
-def test_loads_quietly_and_asks_for_nothing(visit: Visit, page: Path) -> None:
+def test_the_page_logs_nothing_and_requests_nothing(visit: Visit, page: Path) -> None:
     visit.page.mouse.wheel(0, 100_000)
     visit.page.locator(".card").first.click()
     visit.page.wait_for_timeout(200)
-    assert visit.complaints == []
+    assert visit.messages == []
     assert visit.requests[0] == page.as_uri()
     assert all(url.startswith("data:image/") for url in visit.requests[1:])
 
 
-def test_what_is_not_in_the_file_is_refused(visit: Visit, page: Path) -> None:
+def test_files_outside_the_page_are_refused(visit: Visit, page: Path) -> None:
     PILImage.new("RGB", (8, 8)).save(page.parent / "other.png")
     load = "url => new Promise(done => Object.assign(new Image(), {onload: () => done('loaded'),"
     load += " onerror: () => done('refused'), src: url}))"
     assert visit.page.evaluate(load, (page.parent / "other.png").as_uri()) == "refused"
     assert visit.page.evaluate(load, image(0)) == "loaded"
-    assert any("Content Security Policy" in complaint for complaint in visit.complaints)
+    assert any("Content Security Policy" in message for message in visit.messages)
 
 
-def test_cards_and_how_many(visit: Visit) -> None:
-    assert visit.page.locator(".card").count() == AT_ONCE
+def test_cards_are_counted_and_shown_in_pages(visit: Visit) -> None:
+    assert visit.page.locator(".card").count() == PER_PAGE
     assert visit.texts("#shown") == [f"{EXAMPLES} examples"]
     visit.page.click("#more")
     assert visit.page.locator(".card").count() == EXAMPLES
@@ -76,7 +76,7 @@ def test_filters(visit: Visit, field: str, value: str, left: int) -> None:
     assert len(places) == left == sum(str(example[field]) == value for example in data["examples"])
     assert all(wanted in place for place in places)
     visit.page.select_option(f"[name={field}]", "")
-    assert visit.page.locator(".card").count() == AT_ONCE
+    assert visit.page.locator(".card").count() == PER_PAGE
 
 
 def test_search_and_filters_together(visit: Visit) -> None:
@@ -94,17 +94,17 @@ def test_the_large_view_shows_images_kernel_and_answers(visit: Visit) -> None:
     visit.page.locator(".card").first.focus()
     visit.page.keyboard.press("Enter")
     assert visit.page.locator("dialog[open]").count() == 1
-    assert visit.texts("dialog .trio figcaption") == ["clean", "degraded", "through the kernel"]
+    assert visit.texts("dialog .trio figcaption") == ["clean", "degraded", "filtered by the kernel"]
     assert visit.page.locator("dialog .kernel svg").count() == 2
     assert visit.page.locator("dialog .kernel rect").count() > 9
-    shown = visit.texts("dialog .told > span")
+    shown = visit.texts("dialog .comparison > span")
     assert shown[:6] == ["", "before tuning", "after tuning", "answer", HOSTILE, "square"]
     assert shown[6] == "confidence" and 0 < float(shown[7]) <= 1
     widths = visit.page.evaluate("[...document.querySelectorAll('dialog img')].map(image => image.naturalWidth)")
     assert widths == [128] * 3
 
 
-def test_keys_step_and_close(visit: Visit) -> None:
+def test_keys_move_between_examples_and_close(visit: Visit) -> None:
     visit.page.locator(".card").first.click()
     first = visit.texts("dialog .where")
     visit.page.keyboard.press("ArrowRight")
@@ -113,13 +113,13 @@ def test_keys_step_and_close(visit: Visit) -> None:
     visit.page.keyboard.press("ArrowLeft")
     assert visit.texts("dialog .where") == first
     visit.page.get_by_label("next").click()
-    visit.page.keyboard.press("Enter")  # the button is still the one that is pressed
+    visit.page.keyboard.press("Enter")  # the same button keeps the focus
     assert visit.texts("dialog .where")[0].startswith("3 of")
     visit.page.keyboard.press("Escape")
     assert visit.page.locator("dialog[open]").count() == 0
 
 
-def test_an_address_leads_back_to_an_example(browser: Any, page: Path, visit: Visit) -> None:
+def test_an_address_opens_its_example(browser: Any, page: Path, visit: Visit) -> None:
     visit.page.locator(".card").nth(5).click()
     fragment = visit.page.evaluate("location.hash")
     assert fragment.startswith("#image-")
@@ -128,16 +128,16 @@ def test_an_address_leads_back_to_an_example(browser: Any, page: Path, visit: Vi
     again.page.close()
 
 
-def test_hostile_words_are_shown_as_words(visit: Visit) -> None:
+def test_hostile_text_is_shown_as_text(visit: Visit) -> None:
     assert HOSTILE in visit.page.locator(".card").first.inner_text()
     visit.page.locator(".card").first.click()
-    assert visit.texts("dialog .asked") == [HOSTILE]
+    assert visit.texts("dialog .full-question") == [HOSTILE]
     assert visit.page.evaluate("document.scripts.length") == 2
-    assert visit.complaints == []
+    assert visit.messages == []
 
 
 @pytest.mark.parametrize("width", [390, 820, 1200])
-def test_no_page_is_wider_than_its_screen(browser: Any, page: Path, width: int) -> None:
+def test_the_page_is_no_wider_than_its_screen(browser: Any, page: Path, width: int) -> None:
     visit = Visit(browser, page, width=width)
     for detail in range(visit.page.locator("details").count()):
         visit.page.evaluate(f"document.querySelectorAll('details')[{detail}].open = true")
@@ -148,19 +148,21 @@ def test_no_page_is_wider_than_its_screen(browser: Any, page: Path, width: int) 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_follows_the_readers_light_and_the_button(browser: Any, page: Path, scheme: str) -> None:
+def test_dark_mode_follows_the_system_and_the_button(browser: Any, page: Path, scheme: str) -> None:
     visit = Visit(browser, page, scheme=scheme)
-    ground = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).reduce((a, b) => a + b) > 380"
+    background = (
+        "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number).reduce((a, b) => a + b) > 380"
+    )
     ink = "getComputedStyle(document.querySelector('.panels svg text')).fill.match(/\\d+/g).map(Number)[0] > 127"
-    assert visit.page.evaluate(ground) == (scheme == "light")
+    assert visit.page.evaluate(background) == (scheme == "light")
     assert visit.page.evaluate(ink) == (scheme == "dark")
     visit.page.click("#theme")
-    assert visit.page.evaluate(ground) == (scheme == "dark")
+    assert visit.page.evaluate(background) == (scheme == "dark")
     assert visit.page.evaluate(ink) == (scheme == "light")
     visit.page.close()
 
 
-def test_without_scripts_there_is_a_list(browser: Any, page: Path) -> None:
+def test_without_scripts_there_are_a_few_examples(browser: Any, page: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     opened = context.new_page()
     opened.goto(page.as_uri())

@@ -8,84 +8,32 @@ from scipy.stats import ttest_1samp
 from vqttt.results import paradox, statistics
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.01, -0.03, 0.2])
-def test_equivalence_of_many_samples_is_two_one_sided_t_tests(shift: float) -> None:
-    rng = np.random.default_rng(0)
-    before = rng.random(20_000)
-    after = before + rng.normal(shift, 0.5, 20_000)
-    above = ttest_1samp(after - before, -0.02, alternative="greater").pvalue
-    below = ttest_1samp(after - before, 0.02, alternative="less").pvalue
-    assert paradox.equivalence(before, after) == pytest.approx(max(above, below), abs=0.002)
-
-
-def test_equivalence_is_seldom_claimed_where_the_change_is_as_large_as_the_margin() -> None:
-    rng = np.random.default_rng(2)
-    for n, discordant in ((100, 0.02), (400, 0.03), (400, 0.2), (2000, 0.1)):
-        counts = rng.multinomial(n, [(discordant + 0.02) / 2, (discordant - 0.02) / 2, 1 - discordant], size=1000)
-        claims = 0
-        for fixed, broken, same in counts:
-            before, after = (
-                np.r_[np.zeros(fixed), np.ones(broken + same)],
-                np.r_[np.ones(fixed), np.zeros(broken), np.ones(same)],
-            )
-            claims += paradox.equivalence(before, after) < 0.05
-        assert claims / 1000 < 0.08, (n, discordant)
-
-
-def test_few_questions_show_nothing_and_many_do() -> None:
-    assert paradox.equivalence([], []) > 0.4
-    assert paradox.equivalence(np.ones(100), np.ones(100)) > 0.05
-    assert paradox.equivalence(np.ones(200), np.ones(200)) < 0.05
-
-
-def test_no_difference_found_is_not_no_difference_shown() -> None:
-    before, after = np.r_[np.zeros(10), np.ones(10)], np.r_[1, np.zeros(9), np.ones(9), 0]
-    assert statistics.mcnemar(before, after) == 1.0
-    assert paradox.equivalence(before, after) > 0.3
-
-
-@pytest.mark.parametrize(("difference", "discordant"), [(0.02, 0.1), (0.05, 0.2), (0.05, 0.06)])
-def test_so_many_questions_find_the_difference_four_times_of_five(difference: float, discordant: float) -> None:
-    n = paradox.questions_needed(difference, discordant)
-    rng = np.random.default_rng(1)
-    up, down = (discordant + difference) / 2, (discordant - difference) / 2
-    found = 0
-    for fixed, broken, _ in rng.multinomial(n, [up, down, 1 - discordant], size=2000):
-        before, after = np.r_[np.zeros(fixed), np.ones(broken)], np.r_[np.ones(fixed), np.zeros(broken)]
-        found += statistics.mcnemar(before, after) < 0.05
-    # The exact test is a little conservative; Connor's formula is of the approximate one.
-    assert 0.72 < found / 2000 < 0.84
-    assert paradox.power_of(n, difference, discordant) == pytest.approx(0.8, abs=0.01)
-    least = paradox.smallest_difference(n, discordant)
-    assert least == pytest.approx(difference, abs=0.0011)
-    assert paradox.power_of(n, least, discordant) >= 0.8
-    assert paradox.smallest_difference(5, discordant) is None
-
-
-def test_questions_needed_rejects_what_cannot_be() -> None:
-    for wrong in ((0.0, 0.1), (0.2, 0.1), (0.1, 1.5)):
-        with pytest.raises(ValueError, match="discordant"):
-            paradox.questions_needed(*wrong)
-
-
 def test_an_effect_without_rows_has_the_same_columns() -> None:
     both = records({("clean", 0, 0): [1.0, 0.0], ("fog", 3, 0): [0.0, 0.0]})
     full, none = paradox.quality_effect(both), paradox.quality_effect(both.filter(degradation="fog"))
     assert len(full) == 1 and none.is_empty() and set(none.columns) == set(full.columns)
 
 
-def test_risk_coverage_by_hand() -> None:
-    coverage, risk = paradox.risk_coverage([0.9, 0.5, 0.7, np.nan], [1, 0, 1, 0])
-    assert coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
-    assert risk == pytest.approx([0, 0, 1 / 3, 0.5])
+def test_quality_effect_counts_the_paradox() -> None:
+    clean = [1.0] * 20 + [0.0] * 20
+    hurts, helps = [0.0] * 18 + [1.0] * 2 + [1.0] + [0.0] * 19, [1.0] * 30 + [0.0] * 10
+    base = {("clean", 0): clean, ("fog", 1): hurts, ("snow", 1): helps, ("snow", 2): clean}
+    # There is no baseline, and a method's own scores must not matter.
+    frame = records({(*key, "tuned"): [1.0] * 40 for key in base}, base)
+    effect = paradox.quality_effect(frame)
+    assert effect["verdict"].to_list() == ["hurts", "helps", "undecided"]
+    assert effect.select("helped", "hurt").rows() == [(1, 18), (10, 0), (0, 0)]
+    assert effect["delta"].to_list() == pytest.approx([-17 / 40, 10 / 40, 0])
+    assert effect["p_holm"][1] == pytest.approx(2 * binomtest(0, 10).pvalue)
+    halves = paradox.quality_effect(frame, by_category=True)
+    assert halves["n"].to_list() == [20] * 6 and halves["helped"].sum() == effect["helped"].sum()
 
 
-def test_risk_coverage_does_not_hang_on_the_order_of_ties() -> None:
-    score = np.array([1.0, 0, 1, 0, 0, 1])
-    one = paradox.risk_coverage(np.full(6, 0.5), score)[1]
-    other = paradox.risk_coverage(np.full(6, 0.5), score[::-1])[1]
-    assert one == pytest.approx(other)
-    assert one == pytest.approx(np.full(6, 0.5))
+def test_quality_effect_needs_both_sides_and_only_shared_samples() -> None:
+    base = {("clean", 0): [1.0] * 5, ("fog", 1): [0.0] * 9}
+    both = records({("clean", 0, "none"): [1.0] * 5, ("fog", 1, "none"): [0.0] * 9}, base)
+    assert paradox.quality_effect(both)["n"].to_list() == [5]
+    assert paradox.quality_effect(both.filter(pl.col("degradation") == "clean")).is_empty()
 
 
 def records(scores: dict[tuple[str, int, int], list[float]]) -> pl.DataFrame:

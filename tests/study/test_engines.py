@@ -14,7 +14,7 @@ import pytest
 from tests.support.engines import STUDY, HopelessModel, Killer, SlowModel, assert_equal
 from vqttt.errors import EngineError, InputError, UnknownNameError
 from vqttt.models import load_model
-from vqttt.models.fake import FakeModel
+from vqttt.models.fake import FakeTunableModel
 from vqttt.study.engines import EngineOptions
 from vqttt.study.engines.dispatch import Done, Ended, Failed, Lost, Message, Ready, dispatch
 from vqttt.study.estimate import estimate
@@ -67,7 +67,7 @@ def test_what_goes_wrong_in_a_worker_is_said_here(tmp_path: Path, capfd: pytest.
 
 
 def test_a_worker_wrongly_taken_for_dead_spoils_nothing(tmp_path: Path, alone: Path) -> None:
-    setup = Setup(config=STUDY, out=str(tmp_path / "shared"), load=FakeModel)
+    setup = Setup(config=STUDY, out=str(tmp_path / "shared"), load=FakeTunableModel)
     slow, replacement = Desk(setup, "a"), Desk(setup, "b")
     slow.folder.open(slow.description | {"command": ""}, IDENTITY)
     job = rounds(STUDY)[0][1]

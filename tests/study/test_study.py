@@ -21,7 +21,7 @@ from vqttt.errors import InputError, RunFolderError, UnknownNameError
 from vqttt.images.files import save_image
 from vqttt.images.restorers import fingerprint
 from vqttt.methods import VQTTT
-from vqttt.models.fake import FakeModel
+from vqttt.models.fake import FakeTunableModel
 from vqttt.results.paradox import redraws
 from vqttt.results.report import load_records, write_html
 from vqttt.runs.records import Record
@@ -36,7 +36,7 @@ SMALL = StudyConfig(
     tasks=("digits",),
     degradations=("clean", "gaussian_noise"),
     severities=(2, 5),
-    methods=("none", "vq-ttt", "vq-ttt-episodic"),
+    methods=("none", "vq-select-restore", "vq-ttt-episodic"),
     limit=12,
     batch=5,
 )
@@ -59,7 +59,7 @@ def examples(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "whole"
-    run(SMALL, folder, FakeModel, quiet)
+    run(SMALL, folder, FakeTunableModel, quiet)
     return folder
 
 
@@ -85,14 +85,14 @@ def test_methods_see_the_same_images_and_untuned_answers(whole: Path) -> None:
 def test_running_again_changes_nothing(whole: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.is_file()}
     calls = []
-    run(SMALL, whole, FakeModel, lambda done, total, what: calls.append((done, total)))
+    run(SMALL, whole, FakeTunableModel, lambda done, total, what: calls.append((done, total)))
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*") if path.is_file()} == before
     assert calls[-1] == (108, 108)
 
 
 def test_progress_reaches_its_total(tmp_path: Path) -> None:
     calls = []
-    run(SMALL, tmp_path / "run", FakeModel, lambda done, total, what: calls.append((done, total)))
+    run(SMALL, tmp_path / "run", FakeTunableModel, lambda done, total, what: calls.append((done, total)))
     assert calls[-1] == (108, 108)
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
 
@@ -107,11 +107,11 @@ def test_a_stopped_run_resumes_to_the_same_records(whole: Path, tmp_path: Path, 
     stop.calls = 0
     folder = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        run(SMALL, folder, FakeModel, stop)
+        run(SMALL, folder, FakeTunableModel, stop)
     for unfinished in (folder / "cells").glob("*.jsonl"):  # as if the kill had fallen into a write
         with unfinished.open("a") as file:
             file.write('{"sample_id": "digits-te')
-    run(SMALL, folder, FakeModel, quiet)
+    run(SMALL, folder, FakeTunableModel, quiet)
     assert records(folder).equals(records(whole))
 
 
@@ -145,13 +145,13 @@ def test_kill_dash_nine_at_any_moment(tmp_path: Path) -> None:
 
 def test_a_different_study_is_not_overwritten(whole: Path) -> None:
     with pytest.raises(RunFolderError, match=r"holds a different study \(config: seeds is \[0\], not \[1\]\)"):
-        run(replace(SMALL, seeds=(1,)), whole, FakeModel, quiet)
+        run(replace(SMALL, seeds=(1,)), whole, FakeTunableModel, quiet)
 
 
 def test_a_run_killed_at_its_very_start_goes_on(tmp_path: Path, whole: Path) -> None:
     (tmp_path / "run" / "cells").mkdir(parents=True)
     (tmp_path / "run" / "run.json.part").write_text("{")
-    run(SMALL, tmp_path / "run", FakeModel, quiet)
+    run(SMALL, tmp_path / "run", FakeTunableModel, quiet)
     assert records(tmp_path / "run").equals(records(whole))
 
 
@@ -167,7 +167,7 @@ def test_examples_survive_a_kill_before_the_end_of_a_cell(tmp_path: Path, whole:
             rows = pl.read_parquet(finished).select(columns).rows(named=True)
             finished.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         finished.unlink()
-        run(SMALL, tmp_path / "run", FakeModel, quiet)
+        run(SMALL, tmp_path / "run", FakeTunableModel, quiet)
         assert examples(tmp_path / "run") == examples(whole)
 
 
@@ -196,8 +196,8 @@ def test_examples_show_the_flips_that_records_tell_of(whole: Path) -> None:
 
 
 def test_several_seeds_are_cells_of_their_own_and_tell_luck_from_effect(tmp_path: Path, whole: Path) -> None:
-    run(replace(SMALL, seeds=(0, 1)), tmp_path / "both", FakeModel, quiet)
-    run(replace(SMALL, seeds=(1,)), tmp_path / "second", FakeModel, quiet)
+    run(replace(SMALL, seeds=(0, 1)), tmp_path / "both", FakeTunableModel, quiet)
+    run(replace(SMALL, seeds=(1,)), tmp_path / "second", FakeTunableModel, quiet)
     alone = pl.concat([records(whole), records(tmp_path / "second")])
     order = ["seed", "method", "degradation", "severity", "sample_id"]
     assert records(tmp_path / "both").sort(order).equals(alone.sort(order))
@@ -210,30 +210,30 @@ def test_a_method_that_fails_marks_its_batch(tmp_path: Path, monkeypatch: pytest
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(VQTTT, "_tune_and_answer", fail)
-    run(replace(SMALL, methods=("vq-ttt", "none")), tmp_path / "run", FakeModel, quiet)
+    run(replace(SMALL, methods=("vq-select-restore", "none")), tmp_path / "run", FakeTunableModel, quiet)
     frame = records(tmp_path / "run")
     assert (frame.filter(method="none")["error"] == "").all()
-    assert set(frame.filter(method="vq-ttt")["error"]) == {"tuning failed: RuntimeError: out of memory"}
+    assert set(frame.filter(method="vq-select-restore")["error"]) == {"tuning failed: RuntimeError: out of memory"}
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(RunFolderError, match="not a run folder"):
-        run(SMALL, tmp_path, FakeModel, quiet)
+        run(SMALL, tmp_path, FakeTunableModel, quiet)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError):
-        run(SMALL, tmp_path / "file" / "below", FakeModel, quiet)
+        run(SMALL, tmp_path / "file" / "below", FakeTunableModel, quiet)
 
 
 def test_seeds_change_images_and_order_does_not(tmp_path: Path, whole: Path) -> None:
-    run(replace(SMALL, seeds=(1,)), tmp_path / "other", FakeModel, quiet)
+    run(replace(SMALL, seeds=(1,)), tmp_path / "other", FakeTunableModel, quiet)
     mine, other = (
         frame.filter(degradation="gaussian_noise")["image_sha256"]
         for frame in map(records, (whole, tmp_path / "other"))
     )
     assert not set(mine) & set(other)
-    run(replace(SMALL, methods=("vq-ttt",), degradations=("gaussian_noise",)), tmp_path / "part", FakeModel, quiet)
-    part = records(whole).filter(degradation="gaussian_noise", method="vq-ttt")
+    run(replace(SMALL, methods=("vq-select-restore",), degradations=("gaussian_noise",)), tmp_path / "part", FakeTunableModel, quiet)
+    part = records(whole).filter(degradation="gaussian_noise", method="vq-select-restore")
     assert records(tmp_path / "part").equals(part)
 
 
@@ -243,8 +243,8 @@ def test_a_failing_sample_is_marked_and_the_rest_runs(tmp_path: Path) -> None:
     rows = [{"image": name, "question": "what color?", "answer": "red"} for name in ("good.png", "bad.png", "good.png")]
     (tmp_path / "q.jsonl").write_text("\n".join(["{oops", *map(json.dumps, rows)]))
     config = replace(SMALL, tasks=(f"jsonl:{tmp_path / 'q.jsonl'}",), limit=None)
-    run(config, tmp_path / "run", FakeModel, quiet)
-    frame = records(tmp_path / "run").filter(method="vq-ttt", degradation="clean").sort("sample_id")
+    run(config, tmp_path / "run", FakeTunableModel, quiet)
+    frame = records(tmp_path / "run").filter(method="vq-select-restore", degradation="clean").sort("sample_id")
     assert [bool(error) for error in frame["error"]] == [True, False, True, False]
     assert "line 1" in frame["error"][0]
     assert "bad.png" in frame["error"][2]
@@ -252,7 +252,7 @@ def test_a_failing_sample_is_marked_and_the_rest_runs(tmp_path: Path) -> None:
 
 
 def test_a_model_that_chokes_on_one_sample_answers_the_others(tmp_path: Path) -> None:
-    class Choking(FakeModel):
+    class Choking(FakeTunableModel):
         def encode(self, images, questions):
             if any("sum" in question for question in questions):
                 raise ValueError("too hard")
@@ -278,9 +278,9 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, whole: Path, monkeypatch: pyt
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        run(SMALL, folder, FakeModel, quiet)
+        run(SMALL, folder, FakeTunableModel, quiet)
     monkeypatch.setattr(os, "fsync", real)
-    run(SMALL, folder, FakeModel, quiet)
+    run(SMALL, folder, FakeTunableModel, quiet)
     assert records(folder).equals(records(whole))
 
 
@@ -315,7 +315,7 @@ def test_grid_and_presets() -> None:
 def test_restorers_are_columns_of_the_grid(tmp_path: Path) -> None:
     config = replace(SMALL, degradations=("clean", "impulse_noise"), severities=(4,), methods=("none",))
     config = replace(config, restorers=RESTORED)
-    run(config, tmp_path / "run", FakeModel, quiet)
+    run(config, tmp_path / "run", FakeTunableModel, quiet)
     frame = records(tmp_path / "run")
     assert len(frame) == 2 * 3 * 12
     noisy = {name: frame.filter(degradation="impulse_noise", restorer=name).sort("sample_id") for name in RESTORED}
@@ -336,13 +336,13 @@ def test_a_restorer_whose_weights_changed_is_another_study(tmp_path: Path) -> No
     config = replace(SMALL, degradations=("fog",), severities=(3,), methods=("none",), limit=2)
     config = replace(config, restorers=(f"spandrel:{weights}",))
     with pytest.raises(InputError, match="no such file"):
-        run(config, tmp_path / "run", FakeModel, quiet)
+        run(config, tmp_path / "run", FakeTunableModel, quiet)
     assert not (tmp_path / "run").exists()
     for changed in (False, True):
         save_file(Compact(num_feat=4, num_conv=1, upscale=1).state_dict(), weights)
         if changed:
             with pytest.raises(RunFolderError, match=r"different study \(restorers"):
-                run(config, tmp_path / "run", FakeModel, quiet)
+                run(config, tmp_path / "run", FakeTunableModel, quiet)
         else:
-            run(config, tmp_path / "run", FakeModel, quiet)
+            run(config, tmp_path / "run", FakeTunableModel, quiet)
             assert (records(tmp_path / "run")["error"] == "").all()

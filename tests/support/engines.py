@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from vqttt.models.fake import FakeModel
+from vqttt.models.fake import FakeTunableModel
 from vqttt.study.config import StudyConfig
 
 STUDY = StudyConfig(
@@ -16,13 +16,13 @@ STUDY = StudyConfig(
     tasks=("digits", "vq-mini"),
     degradations=("clean", "fog", "gaussian_noise"),
     severities=(2, 5),
-    methods=("none", "vq-ttt-static", "vq-ttt-episodic"),
+    methods=("none", "vq-ttt", "vq-ttt-episodic"),
     limit=12,
     batch=5,
 )
 
 
-class SlowModel(FakeModel):
+class SlowModel(FakeTunableModel):
     """One that takes its time, so that there is a middle of a job to be killed in."""
 
     def generate(self, inputs, max_new_tokens):
@@ -30,7 +30,7 @@ class SlowModel(FakeModel):
         return super().generate(inputs, max_new_tokens)
 
 
-class HopelessModel(FakeModel):
+class HopelessModel(FakeTunableModel):
     """One that breaks in a way that nobody foresaw, where a method changes the images."""
 
     def with_pixels(self, inputs, pixels):

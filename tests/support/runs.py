@@ -1,11 +1,11 @@
-"""Run folders of invented records, for tests of what is made from them."""
+"""Invented records and run folders, for tests of what is made from them."""
 
 import json
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -20,7 +20,28 @@ HOSTILE = "<script>alert('x')</script> & \"|$_%"
 SAMPLES = 40
 
 
+Condition: TypeAlias = tuple[str, int]
+"""A degradation and its severity."""
+
+
+def scored_records(
+    scores: dict[tuple[str, int, str], list[float]], base: dict[Condition, list[float]]
+) -> pl.DataFrame:
+    """Make records of one task from the scores by condition and method, and the untuned scores by condition."""
+    identity = {"model": "m", "task": "t", "scale": "relative", "restorer": "none", "seed": 0}
+    identity |= {"error": "", "image_sha256": ""}
+    cells = []
+    for (degradation, severity, method), score in scores.items():
+        ids, categories = [f"{i:03d}" for i in range(len(score))], [("even", "odd")[i % 2] for i in range(len(score))]
+        cell = pl.DataFrame({"sample_id": ids, "category": categories, "score": score})
+        cell = cell.with_columns(base_score=pl.Series(base[degradation, severity]))
+        constants = identity | {"degradation": degradation, "severity": severity, "method": method}
+        cells.append(cell.with_columns(pl.lit(value).alias(name) for name, value in constants.items()))
+    return pl.concat(cells)
+
+
 def image(seed: int) -> str:
+    """Draw noise as a data URI."""
     file = BytesIO()
     pixels = np.random.default_rng(seed).integers(0, 255, (24, 32, 3), dtype=np.uint8)
     PILImage.fromarray(pixels).resize((128, 96)).save(file, "WEBP")
@@ -28,7 +49,7 @@ def image(seed: int) -> str:
 
 
 def quality(degradation: str, severity: int, right: np.ndarray, failed: np.ndarray) -> dict[str, pl.Series]:
-    """Invent measures: all fall with severity, and noise rises; among images of a condition they are draws."""
+    """Invent quality measures: noise rises with severity, all others fall; each image adds a random draw."""
     draws = np.random.default_rng([severity, len(degradation)]).normal(0, 1, (len(METRICS), len(right)))
     fall = {name: 30 - 4 * severity + draw for name, draw in zip(METRICS, draws, strict=True)}
     fall["noise_level"] = -fall["noise_level"]
@@ -38,9 +59,9 @@ def quality(degradation: str, severity: int, right: np.ndarray, failed: np.ndarr
 def write_cell(
     run: Path, task: str, degradation: str, severity: int, method: str, n: int = SAMPLES, **identity: Any
 ) -> None:
-    """Write one cell: samples differ in difficulty, degradation costs accuracy, tuning flips answers both ways."""
+    """Write one cell: samples differ in difficulty, degradation lowers accuracy, tuning flips answers both ways."""
     seed = identity.get("seed", 0)
-    # Untuned answers must be those of the condition, whatever the method.
+    # The untuned answers depend on the condition only, not on the method.
     rng = np.random.default_rng([ord(task[0]), severity, len(degradation), seed])
     skill = np.random.default_rng(ord(task[0])).random(n)
     before = (skill + rng.normal(0, 0.1, n) > 0.3 + 0.08 * severity).astype(float)
@@ -79,7 +100,7 @@ def write_cell(
     frame.write_parquet(run / "cells" / f"{name}.parquet")
 
 
-def write_details(
+def write_examples(
     run: Path,
     task: str,
     degradation: str,
@@ -87,11 +108,11 @@ def write_details(
     method: str,
     flips: Sequence[str] = ("corrective", "destructive"),
 ) -> None:
-    """Write examples of a cell, one of each kind of flip; the question of the first is hostile."""
+    """Write the examples of a cell, one per kind of flip, with hostile text."""
     kernel = np.zeros((5, 5))
     kernel[2, 2] = 1 - 0.1 * severity
     kernel[1:4, 1:4] += 0.1 * severity / 9
-    images = {name: image(place) for place, name in enumerate(("clean", "degraded", "filtered"))}
+    images = {name: image(number) for number, name in enumerate(("clean", "degraded", "filtered"))}
     text = {"question": HOSTILE, "reference": "square", "base_answer": HOSTILE, "answer": "square"}
     tuned = {"kernel": kernel.tolist()} | images
     plain = {"kernel": None, "clean_answer": "circle"} | {name: images[name] for name in ("clean", "degraded")}
@@ -107,14 +128,14 @@ def write_details(
 
 
 def write_run(run: Path) -> Path:
-    """Write a whole run of two tasks, five conditions and three methods."""
+    """Write a run of two tasks, five conditions and three methods, with examples."""
     for task in TASKS:
         for degradation, severity in CONDITIONS:
             for method in METHODS:
                 write_cell(run, task, degradation, severity, method)
             if severity:
-                write_details(run, task, degradation, severity, "vq-ttt")
-                write_details(run, task, degradation, severity, "none", ("helped", "hurt"))
+                write_examples(run, task, degradation, severity, "vq-ttt")
+                write_examples(run, task, degradation, severity, "none", ("helped", "hurt"))
     config = {"tasks": TASKS, "command": ["vqttt", "study", "--out", "a folder"]}
     (run / "run.json").write_text(json.dumps({"config": config, "commit": "abc", "note": HOSTILE}))
     return run

@@ -11,7 +11,7 @@ from PIL import Image as PILImage
 
 from tests.support import benchmark_tables as made
 from vqttt.errors import InputError, MissingExtraError
-from vqttt.models.fake import FakeModel
+from vqttt.models.fake import FakeTunableModel
 from vqttt.results.report import load_records, summarise, write_csv, write_html, write_markdown
 from vqttt.scoring import score
 from vqttt.scoring.aggregates import aggregate
@@ -271,7 +271,7 @@ def test_a_row_that_makes_no_sense_costs_that_row_alone(tmp_path: Path) -> None:
 def test_a_study_from_end_to_end(folders: dict[str, Path], tmp_path: Path) -> None:
     tasks = tuple(f"{name}:{folders[name]}" for name in ("vqav2", "mmmu", "mme", "gqa"))
     config = StudyConfig(model="fake", tasks=tasks, degradations=("clean",), methods=("none",))
-    run(config, tmp_path / "run", FakeModel, lambda *_: None)
+    run(config, tmp_path / "run", FakeTunableModel, lambda *_: None)
     records = load_records(tmp_path / "run")
     by_task = {name.partition(":")[0]: records.filter(task=name) for name in tasks}
     assert by_task["vqav2"]["answer"].to_list() == ["red"] and by_task["vqav2"]["score"].to_list() == [1]
@@ -291,7 +291,7 @@ def test_a_study_from_end_to_end(folders: dict[str, Path], tmp_path: Path) -> No
 def test_likelihood_answers_by_letter_in_a_study(folders: dict[str, Path], tmp_path: Path) -> None:
     tasks = tuple(f"{name}:{folders[name]}" for name in ("ai2d", "mmmu", "chartqa"))
     config = StudyConfig(model="fake", tasks=tasks, degradations=("clean",), methods=("likeliest",))
-    run(config, tmp_path / "run", FakeModel, lambda *_: None)
+    run(config, tmp_path / "run", FakeTunableModel, lambda *_: None)
     answers = {row["sample_id"]: row["answer"] for row in load_records(tmp_path / "run").to_dicts()}
     assert answers["ai2d-00000"] in "ABCD" and answers["mmmu-validation_Art_Theory_1"] in "ABC"
     assert answers["chartqa-00000"] == "red"

@@ -6,11 +6,11 @@ import torch
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from vqttt.errors import UnknownNameError
 from vqttt.models.base import Model
-from vqttt.models.fake import FakeModel
+from vqttt.models.fake import FakeTunableModel
 from vqttt.tuning.adapters import AdapterConfig, Adapters
 from vqttt.tuning.kernels import KERNELS, KernelConfig
 
-MODELS = [FakeModel(), tiny_llava()]
+MODELS = [FakeTunableModel(), tiny_llava()]
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 each_kernel = pytest.mark.parametrize("kernel", list(KERNELS))
 
@@ -113,4 +113,4 @@ def test_odd_configurations_are_refused() -> None:
     with pytest.raises(ValueError, match="odd"):
         AdapterConfig(kernel_size=4)
     with pytest.raises(ValueError, match="'k'"):
-        Adapters(FakeModel(), AdapterConfig(lora_targets=("k",)), sets=1)
+        Adapters(FakeTunableModel(), AdapterConfig(lora_targets=("k",)), sets=1)

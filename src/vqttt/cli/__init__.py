@@ -1,6 +1,6 @@
-"""The command line: parse, call, print; errors meant for the user become one line and exit status 2.
+"""The command line: parse, call, print. An error meant for the user becomes one line and exit status 2.
 
-Everything heavy is imported inside the commands, so that `--help` answers at once.
+Heavy packages are imported inside the commands, so that `--help` answers at once.
 """
 
 import re
@@ -21,16 +21,16 @@ from vqttt.errors import VQTTTError
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 130
-"""The exit status by which a shell knows that a command was interrupted; typer returns it."""
+"""The exit status that tells a shell that a command was interrupted; typer returns it."""
 
 app = typer.Typer(
     name="vqttt",
-    help="What image quality does to a multimodal LLM, and test-time tuning that makes it answer better.",
+    help="Measure what image quality does to multimodal LLMs, and tune them at test time to answer better.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-restorers = typer.Typer(help="Fetch restorers whose weights are not part of vqttt.", no_args_is_help=True)
+restorers = typer.Typer(help="Install restorers whose weights do not ship with vqttt.", no_args_is_help=True)
 
 for command in (study, report, compare, answer, analyse, degrade, restore, quality, tune, clean_features, bench):
     app.command()(command)
@@ -50,12 +50,12 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and stop.")
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None: ...
 
 
-# Without a callback of its own, a group of one command would swallow that command's name.
+# Without a callback, typer would make a group of one command into that command, without its name.
 @restorers.callback()
 def _restorers() -> None: ...
 
@@ -67,15 +67,15 @@ def main() -> None:
     except VQTTTError as error:
         _stop(str(error))
     except OSError as error:
-        _stop(f"{error.filename or 'cannot write'}: {error.strerror or error}; what was written so far is kept")
+        _stop(f"{error.filename or 'cannot write'}: {error.strerror or error}; files written so far are kept")
     except Exception as error:
-        if not hasattr(error, "format_message"):  # a usage error knows how to say itself
+        if not hasattr(error, "format_message"):  # a usage error of the parser has this method
             raise
-        if message := error.format_message():  # none where it has printed the help already
-            _stop(re.sub(r"^(Invalid value[^:]*: )Value error, ", r"\1", message))  # two words of the parser's own
+        if message := error.format_message():  # empty if the parser has printed the help already
+            _stop(re.sub(r"^(Invalid value[^:]*: )Value error, ", r"\1", message))  # drops words of the parser's own
         sys.exit(2)
     if code == _INTERRUPTED:
-        typer.echo("stopped; the same command goes on where it was, or `vqttt study --resume FOLDER`", err=True)
+        typer.echo("stopped; run the same command again to resume, or `vqttt study --resume FOLDER`", err=True)
     sys.exit(code or 0)
 
 

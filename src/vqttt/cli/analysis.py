@@ -1,4 +1,4 @@
-"""Look inside a model while it answers."""
+"""`vqttt analyse`: look inside a model while it answers."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vqttt.cli.options import (
+    AsJson,
     Bits,
     Device,
     Dtype,
@@ -14,9 +15,14 @@ from vqttt.cli.options import (
     ModelName,
     Question,
     Revision,
+    Seed,
+    Severity,
     Tuned,
     answering,
-    method_for,
+    check_question,
+    chosen_method,
+    load_options,
+    numbers,
 )
 from vqttt.errors import InputError
 
@@ -24,50 +30,58 @@ from vqttt.errors import InputError
 def analyse(
     image: ImagePath,
     question: Question,
-    out: Annotated[Path | None, typer.Option(help="The figure: .png, .svg or .pdf.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Figure to write: .png, .svg or .pdf.")] = None,
     model: ModelName = "embedded",
-    degradation: Annotated[str, typer.Option(help="What happens to the image; several joined by +.")] = "fog",
-    severity: Annotated[int, typer.Option(help="1 to 5.")] = 3,
-    seed: Annotated[int, typer.Option(help="Which noise, direction or clouds to draw.")] = 0,
-    method: Annotated[str, typer.Option(help="How it is tuned: see `vqttt list methods`.")] = "vq-ttt",
-    restorer: Annotated[str, typer.Option(help="What is done about the image before it is tuned.")] = "none",
+    degradation: Annotated[str, typer.Option(help="Degradation or style, or several joined by +.")] = "fog",
+    severity: Severity = 3,
+    seed: Seed = 0,
+    method: Annotated[str, typer.Option(help="Method of the tuned row; see `vqttt list methods`.")] = (
+        "vq-select-restore"
+    ),
+    restorer: Annotated[str, typer.Option(help="Restorer applied to the image before the method.")] = "none",
     tuned: Tuned = None,
     layer: Annotated[
-        list[int] | None, typer.Option(help="Attention of this layer, from 1; may be repeated. By default of all.")
+        list[str] | None,
+        typer.Option(
+            help="Layers whose attention is shown, from 1, comma-separated or repeated. All by default.",
+            metavar="<list[int]>",
+        ),
     ] = None,
-    dtype: Dtype = "auto",
-    device: Device = "",
-    bits: Bits = 0,
-    revision: Revision = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as one JSON object.")] = False,
+    dtype: Dtype = None,
+    device: Device = None,
+    bits: Bits = None,
+    revision: Revision = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show where an answer looks and at which layer it appears: clean, degraded and tuned."""
+    """Show where a model looks in an image, and at which layer its answer appears: clean, degraded and tuned."""
     from vqttt.images.degradations import degrade
     from vqttt.images.files import load_image
     from vqttt.images.restorers import restore
     from vqttt.interpret import compare, draw
     from vqttt.interpret.drawing import check_format
-    from vqttt.models import LoadOptions, load_model
+    from vqttt.models import load_model
+    from vqttt.models.base import tunable
     from vqttt.runs.records import CLEAN, NONE
 
-    options = LoadOptions(dtype=dtype, device=device, bits=bits, revision=revision)
-    make = method_for(question, method, tuned)
+    check_question(question)
+    spec, layers = chosen_method(method, tuned), numbers("--layer", layer)
+    options = load_options(dtype=dtype, device=device, bits=bits, revision=revision)
     if out is None and not as_json:
-        raise InputError("say where the figure goes, as in --out analysis.png, or --json for the numbers")
+        raise InputError("give the figure's file, such as --out analysis.png, or --json for the numbers")
     if out is not None:
         check_format(out)
     clean = load_image(image)
     degraded = degrade(clean, degradation, 0 if degradation == CLEAN else severity, seed)
-    mended = restore(degraded, restorer, degradation)
-    loaded = load_model(model, options)
+    restored = restore(degraded, restorer, degradation)
+    loaded = tunable(load_model(model, options), "`vqttt analyse`")
     with answering():
         rows = compare(
             loaded,
             question,
             clean,
             (degradation if degradation == CLEAN else f"{degradation} {severity}", degraded),
-            (method if restorer == NONE else f"{restorer}, {method}", mended, make(loaded)),
-            layers=[number - 1 for number in layer] if layer else None,
+            (method if restorer == NONE else f"{restorer}, {method}", restored, spec.build(loaded)),
+            layers=[number - 1 for number in layers] if layers else None,
         )
     if out is not None:
         draw(rows, out, question)

@@ -1,4 +1,4 @@
-"""One image at a time: degrade it, restore it, measure it."""
+"""`vqttt degrade`, `restore` and `quality`: one image at a time."""
 
 import json
 import math
@@ -9,26 +9,29 @@ from typing import Annotated
 
 import typer
 
+from vqttt.cli.options import AsJson, ImagePath, Scale, Seed, Severity, names
 from vqttt.errors import InputError
 
 _PYIQA = "pyiqa:"
 
-ImagePath = Annotated[Path, typer.Argument(help="An image in any common format.")]
-Out = Annotated[Path, typer.Option(help="Where to write; the suffix names the format.")]
+Out = Annotated[Path, typer.Option(help="Image to write; the suffix sets the format.")]
 
 
 def degrade(
     image: ImagePath,
     out: Out,
     kind: Annotated[
-        str | None, typer.Option(help="A degradation or style (see `vqttt list`), or several: fog+jpeg_compression.")
+        str | None,
+        typer.Option(help="Degradation or style (see `vqttt list`), or several joined by +: fog+jpeg_compression."),
     ] = None,
-    severity: Annotated[int, typer.Option(help="1 to 5.")] = 3,
-    seed: Annotated[int, typer.Option(help="Which noise, direction or clouds to draw.")] = 0,
-    scale: Annotated[str, typer.Option(help="relative (to a short side of 224 px) or absolute lengths.")] = "relative",
-    gallery: Annotated[bool, typer.Option("--gallery", help="A contact sheet of all kinds and severities.")] = False,
+    severity: Severity = 3,
+    seed: Seed = 0,
+    scale: Scale = "relative",
+    gallery: Annotated[
+        bool, typer.Option("--gallery", help="Write a contact sheet: all kinds, or --kind, at all severities.")
+    ] = False,
 ) -> None:
-    """Degrade an image, or show everything that can happen to it."""
+    """Degrade an image, or write a contact sheet of all degradations."""
     from vqttt.images import degradations
     from vqttt.images.files import load_image, save_image
     from vqttt.images.gallery import contact_sheet
@@ -38,7 +41,7 @@ def degrade(
         save_image(contact_sheet(load_image(image), kinds, seed=seed, scale=scale), out)
     elif kind is None:
         known = ", ".join((*degradations.DEGRADATIONS, *degradations.STYLES))
-        raise InputError(f"say --kind ({known}) or --gallery")
+        raise InputError(f"give --kind or --gallery; the kinds are {known}")
     else:
         severity = 0 if kind == degradations.CLEAN else severity
         save_image(degradations.degrade(load_image(image), kind, severity, seed, scale), out)
@@ -48,21 +51,23 @@ def degrade(
 def restore(
     image: ImagePath,
     out: Out,
-    restorer: Annotated[str, typer.Option(help="See `vqttt list restorers`; or spandrel:PATH.")] = "auto",
-    gallery: Annotated[bool, typer.Option("--gallery", help="A contact sheet of all restorers.")] = False,
+    restorer: Annotated[
+        str, typer.Option(help="Restorer (see `vqttt list restorers`), or spandrel:PATH for a weights file.")
+    ] = "auto",
+    gallery: Annotated[bool, typer.Option("--gallery", help="Write a contact sheet of all restorers.")] = False,
 ) -> None:
-    """Restore an image, or show what every restorer makes of it."""
+    """Restore an image, or write a contact sheet of all restorers."""
     from vqttt.images import restorers
     from vqttt.images.files import load_image, save_image
     from vqttt.images.gallery import restored_sheet
 
     loaded = load_image(image)
     if gallery:
-        names = restorers.installed()
-        missing = [name for name in restorers.RESTORERS if name not in names]
+        installed = restorers.installed()
+        missing = [name for name in restorers.RESTORERS if name not in installed]
         if missing:
-            typer.echo(f"left out, not installed: {', '.join(missing)}", err=True)
-        save_image(restored_sheet(loaded, _track(names, "restoring")), out)
+            typer.echo(f"left out because they are not installed: {', '.join(missing)}", err=True)
+        save_image(restored_sheet(loaded, _track(installed, "restoring")), out)
     else:
         save_image(restorers.restore(loaded, restorer), out)
     typer.echo(out)
@@ -71,20 +76,23 @@ def restore(
 def quality(
     image: ImagePath,
     reference: Annotated[Path | None, typer.Option(help="The undegraded image, to compare with.")] = None,
-    metric: Annotated[list[str] | None, typer.Option(help="More, by an installed pyiqa: pyiqa:NAME.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="More metrics, pyiqa:NAME, comma-separated or repeated; needs the package pyiqa."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Measure how good an image looks."""
+    """Measure the quality of an image."""
     from vqttt.images.files import load_image
     from vqttt.images.quality import METRICS, measure, pyiqa_metric
 
-    wrong = [name for name in metric or () if not name.startswith(_PYIQA)]
-    if wrong:
+    extra = names(metric) or ()
+    if wrong := [name for name in extra if not name.startswith(_PYIQA)]:
         raise InputError(f"{wrong[0]}: --metric takes {_PYIQA}NAME; {', '.join(METRICS)} are always measured")
     loaded = load_image(image)
     undegraded = load_image(reference) if reference else None
     values = {name: value for name, value in asdict(measure(loaded, undegraded)).items() if not math.isnan(value)}
-    for name in metric or ():
+    for name in extra:
         values[name] = pyiqa_metric(name.removeprefix(_PYIQA))(loaded, undegraded)
     if as_json:
         typer.echo(json.dumps(values))
@@ -94,10 +102,10 @@ def quality(
         typer.echo(f"{name:<{width}}  {value:8.3f}  {METRICS.get(name, '')}".rstrip())
 
 
-def _track(names: list[str], what: str) -> Iterable[str]:
-    """Show a progress bar while `names` are gone through, if there is a terminal to show it on."""
+def _track(items: list[str], what: str) -> Iterable[str]:
+    """Iterate over items, with a progress bar if standard error is a terminal."""
     from rich.console import Console
     from rich.progress import track
 
     console = Console(stderr=True)
-    return track(names, what, console=console, transient=True, disable=not console.is_terminal)
+    return track(items, what, console=console, transient=True, disable=not console.is_terminal)

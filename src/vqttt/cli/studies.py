@@ -1,4 +1,4 @@
-"""Run a study."""
+"""`vqttt study`: run a study."""
 
 import shlex
 import sys
@@ -9,96 +9,123 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vqttt.cli.options import Attention, Bits, Device, Dtype, Revision, names, numbers
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
     from vqttt.study.config import StudyConfig
     from vqttt.study.engines import EngineOptions
 
-_ENGINE = "How it is run"
-_LOADING = "How a checkpoint is loaded"
+_ENGINE = "Engine"
 
 
-class Preset(StrEnum):
-    """Named experiments."""
+class PresetName(StrEnum):
+    """The presets."""
 
     QUICK = "quick"
     PAPER = "paper"
 
 
 class EngineName(StrEnum):
-    """Where jobs are done."""
+    """The engines."""
 
     LOCAL = "local"
     RAY = "ray"
 
 
+Preset = Annotated[
+    PresetName | None, typer.Option(help="Defaults for everything not set.", show_default=PresetName.QUICK.value)
+]
+Config = Annotated[Path | None, typer.Option(help="TOML file that describes the study; options here override it.")]
+Model = Annotated[str | None, typer.Option(help="Registered name, checkpoint folder or Hugging Face id.")]
+Tasks = Annotated[
+    list[str] | None, typer.Option(help="Tasks: registered names, jsonl:PATH, tsv:PATH or BENCHMARK:PATH.")
+]
+Degradations = Annotated[
+    list[str] | None, typer.Option(help="Degradations or styles; fog+webp is a chain, clean is none.")
+]
+Severities = Annotated[
+    list[str] | None, typer.Option(help="Severities of each degradation, 1 to 5.", metavar="<list[int]>")
+]
+Restorers = Annotated[
+    list[str] | None, typer.Option(help="Restorers: registered names, matched, spandrel:PATH or none.")
+]
+Methods = Annotated[list[str] | None, typer.Option(help="Methods: registered, or defined in the --config file.")]
+Limit = Annotated[int | None, typer.Option(help="Maximum number of questions per task.")]
+Seeds = Annotated[list[str] | None, typer.Option(help="Seeds; each gets cells of its own.", metavar="<list[int]>")]
+BatchSize = Annotated[int | None, typer.Option(help="Number of questions answered, and tuned on, together.")]
+Tokens = Annotated[int | None, typer.Option(help="Maximum length of an answer, in tokens.")]
+Scale = Annotated[
+    str | None, typer.Option(help="Lengths such as blur radii: relative to the image size, or absolute in pixels.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count the answers and estimate the time.")]
+Out = Annotated[
+    str | None, typer.Option(help="Run folder, or an address such as s3://bucket/run. Default: a folder in runs/.")
+]
+Resume = Annotated[str | None, typer.Option(help="Resume the run in this folder; takes all settings from there.")]
+Engine = Annotated[EngineName, typer.Option(help="Run on this machine, or on a Ray cluster.", rich_help_panel=_ENGINE)]
+Workers = Annotated[
+    int,
+    typer.Option(help="Number of parallel processes, each with its own copy of the model.", rich_help_panel=_ENGINE),
+]
+RayAddress = Annotated[
+    str, typer.Option(help="Address of the Ray cluster, such as auto or 10.0.0.1:6379.", rich_help_panel=_ENGINE)
+]
+GpusPerWorker = Annotated[
+    float, typer.Option(help="GPUs Ray reserves per worker; may be fractional.", rich_help_panel=_ENGINE)
+]
+Retries = Annotated[
+    int, typer.Option(help="How often to start a job again after its worker was lost.", rich_help_panel=_ENGINE)
+]
+
+
 def study(
-    preset: Annotated[Preset | None, typer.Option(help="What is not said otherwise comes from here, or quick.")] = None,
-    model: Annotated[str | None, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = None,
-    task: Annotated[
-        list[str] | None, typer.Option(help="A task, jsonl:PATH, tsv:PATH or BENCHMARK:PATH; may be repeated.")
-    ] = None,
-    degradation: Annotated[
-        list[str] | None, typer.Option(help="A degradation or style, several joined by +, or clean; may be repeated.")
-    ] = None,
-    severity: Annotated[list[int] | None, typer.Option(help="1 to 5; may be repeated.")] = None,
-    restorer: Annotated[
-        list[str] | None, typer.Option(help="A restorer, none, matched, or spandrel:PATH; may be repeated.")
-    ] = None,
-    method: Annotated[list[str] | None, typer.Option(help="A method; may be repeated.")] = None,
-    limit: Annotated[int | None, typer.Option(help="At most so many questions a task.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Decides every random draw; may be repeated.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Questions answered, and tuned, together.")] = None,
-    tokens: Annotated[int | None, typer.Option(help="Length of an answer, at most.")] = None,
-    scale: Annotated[str | None, typer.Option(help="relative or absolute lengths of degradations.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file that says the same; options here go first.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much it is, and try how long.")] = False,
-    out: Annotated[
-        str | None, typer.Option(help="The run folder, or an address such as s3://bucket/run. Run again to resume.")
-    ] = None,
-    resume: Annotated[
-        str | None, typer.Option(help="Go on with the run in this folder, whatever it was a study of.")
-    ] = None,
-    engine: Annotated[EngineName, typer.Option(help="This machine, or a Ray cluster.", rich_help_panel=_ENGINE)] = (
-        EngineName.LOCAL
-    ),
-    workers: Annotated[int, typer.Option(help="Processes that hold a model each.", rich_help_panel=_ENGINE)] = 1,
-    ray_address: Annotated[
-        str, typer.Option(help="Of the cluster, such as auto or 10.0.0.1:6379.", rich_help_panel=_ENGINE)
-    ] = "",
-    gpus_per_worker: Annotated[
-        float, typer.Option(help="That Ray keeps for each; may be a fraction.", rich_help_panel=_ENGINE)
-    ] = 0.0,
-    retries: Annotated[
-        int, typer.Option(help="How often a job is begun again whose worker was lost.", rich_help_panel=_ENGINE)
-    ] = 2,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32, bfloat16, float16, or auto: as stored.", rich_help_panel=_LOADING)
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Such as cpu or cuda:1; auto spreads it over all.", rich_help_panel=_LOADING)
-    ] = None,
-    attention: Annotated[
-        str | None, typer.Option(help="eager, sdpa or flash_attention_2.", rich_help_panel=_LOADING)
-    ] = None,
-    bits: Annotated[int | None, typer.Option(help="4 or 8 to quantise the weights.", rich_help_panel=_LOADING)] = None,
-    revision: Annotated[
-        str | None, typer.Option(help="A Hub id's branch, tag or commit.", rich_help_panel=_LOADING)
-    ] = None,
+    preset: Preset = None,
+    config: Config = None,
+    model: Model = None,
+    task: Tasks = None,
+    degradation: Degradations = None,
+    severity: Severities = None,
+    restorer: Restorers = None,
+    method: Methods = None,
+    limit: Limit = None,
+    seed: Seeds = None,
+    batch: BatchSize = None,
+    tokens: Tokens = None,
+    scale: Scale = None,
+    dry_run: DryRun = False,
+    out: Out = None,
+    resume: Resume = None,
+    engine: Engine = EngineName.LOCAL,
+    workers: Workers = 1,
+    ray_address: RayAddress = "",
+    gpus_per_worker: GpusPerWorker = 0.0,
+    retries: Retries = 2,
+    dtype: Dtype = None,
+    device: Device = None,
+    attention: Attention = None,
+    bits: Bits = None,
+    revision: Revision = None,
 ) -> None:
-    """Run a grid of tasks, conditions, restorers and methods; write records, tables and report.html."""
+    """Run a study: every task under every degradation and restorer, answered by every method.
+
+    Writes records, tables and report.html to the run folder. To resume a killed study, run the same command again.
+
+    For several values, separate them by commas or repeat the option: --method none,vq-ttt --severity 3 --severity 5.
+
+    In --task and --restorer, a value with ':' or '/' is a path and includes any commas that follow.
+    """
     from vqttt.study.engines import EngineOptions
 
     given: dict[str, Any] = {
         "model": model,
-        "tasks": task and tuple(task),
-        "degradations": degradation and tuple(degradation),
-        "severities": severity and tuple(severity),
-        "restorers": restorer and tuple(restorer),
-        "methods": method and tuple(method),
+        "tasks": names(task, paths=True),
+        "degradations": names(degradation),
+        "severities": numbers("--severity", severity),
+        "restorers": names(restorer, paths=True),
+        "methods": names(method),
         "limit": limit,
-        "seeds": seed and tuple(seed),
+        "seeds": numbers("--seed", seed),
         "batch": batch,
         "max_new_tokens": tokens,
         "scale": scale,
@@ -107,37 +134,36 @@ def study(
     options = EngineOptions(
         name=engine.value, workers=workers, address=ray_address, gpus_per_worker=gpus_per_worker, retries=retries
     )
-    asked, folder = (
-        _resumed(resume, {"preset": preset, "config": config, "out": out, **given, **load})
-        if resume is not None
-        else _asked(preset or Preset.QUICK, config, given, load, out)
-    )
+    if resume is not None:
+        chosen, folder = _resumed(resume, {"preset": preset, "config": config, "out": out, **given, **load})
+    else:
+        chosen, folder = _configured(preset or PresetName.QUICK, config, given, load, out)
     if dry_run:
-        _estimate(asked, options.workers)
+        _estimate(chosen, options.workers)
         return
-    _run(asked, folder, options)
+    _run(chosen, folder, options)
     _show(folder)
 
 
-def _asked(
-    preset: Preset, file: Path | None, given: dict[str, Any], load: dict[str, Any], out: str | None
+def _configured(
+    preset: PresetName, file: Path | None, given: dict[str, Any], load: dict[str, Any], out: str | None
 ) -> tuple["StudyConfig", str]:
-    """Return what was asked for, and the folder to put it."""
+    """Return the study that was asked for, and its run folder."""
     from vqttt.study.config import PRESETS
-    from vqttt.study.configfile import read_config
+    from vqttt.study.config_file import read_config
 
     base = read_config(file, preset) if file else PRESETS[preset]
-    how = replace(base.load, **{name: value for name, value in load.items() if value is not None})
-    asked = replace(base, load=how, **{name: value for name, value in given.items() if value is not None})
-    return asked, out or str(Path("runs") / (preset if asked == PRESETS[preset] else f"study-{asked.digest}"))
+    load_options = replace(base.load, **{name: value for name, value in load.items() if value is not None})
+    config = replace(base, load=load_options, **{name: value for name, value in given.items() if value is not None})
+    return config, out or str(Path("runs") / (preset if config == PRESETS[preset] else f"study-{config.digest}"))
 
 
 def _resumed(folder: str, given: dict[str, Any]) -> tuple["StudyConfig", str]:
-    """Return what a begun run is a study of, and its folder."""
+    """Return the study that was started in a folder, and the folder."""
     from vqttt.study.runner import resumed
 
-    if said := [name for name, value in given.items() if value is not None]:
-        raise InputError(f"--resume takes everything from the run itself; leave out what says {', '.join(said)}")
+    if extra := [name for name, value in given.items() if value is not None]:
+        raise InputError(f"--resume takes all settings from the run itself; leave out {', '.join(extra)}")
     return resumed(folder), folder
 
 
@@ -151,14 +177,14 @@ def _estimate(config: "StudyConfig", workers: int) -> None:
     found = estimate(config, lambda: load_model(config.model, config.load), workers=workers)
     for task, questions in found.questions.items():
         least = smallest_difference(questions, discordant=0.1)
-        shown = "are too few for any" if least is None else f"show a change of {100 * least:.1f} points"
-        typer.echo(f"{task}: {questions:,} questions; in one cell they {shown}")
-    typer.echo("(four times in five, by McNemar's test, where one answer in ten changes)")
+        detects = "no difference" if least is None else f"differences from {100 * least:.1f} points"
+        typer.echo(f"{task}: {questions:,} questions; one cell detects {detects}")
+    typer.echo("(with a power of 80% by McNemar's test, if one answer in ten changes)")
     counts = {"conditions": found.conditions, "methods": found.methods, "seeds": found.seeds}
-    counts |= {"cells": found.cells, "answers": found.answers}
+    counts |= {"cells": found.cells, "answers": found.records}
     typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()))
-    shared = f" by {workers} workers, each as fast as this machine with its share of threads" if workers > 1 else ""
-    typer.echo(f"about {timedelta(seconds=round(found.seconds or 0))} on this machine{shared}, by a few batches")
+    shared = f", with {workers} workers that share its threads" if workers > 1 else ""
+    typer.echo(f"estimated time on this machine{shared}: {timedelta(seconds=round(found.seconds or 0))}")
 
 
 def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
@@ -187,15 +213,16 @@ def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         bar = bars.add_task(f"loading {config.model}", total=None)
 
-        def advance(done: int, total: int, what: str) -> None:
-            if not console.is_terminal and what != bars.tasks[0].description:  # a log wants lines, not a bar
-                typer.echo(f"{what}: {done}/{total} answers", err=True)
-            bars.update(bar, completed=done, total=total, description=what)
+        def advance(done: int, total: int, label: str) -> None:
+            if not console.is_terminal and label != bars.tasks[0].description:  # a log gets lines instead of a bar
+                typer.echo(f"{label}: {done}/{total} answers", err=True)
+            bars.update(bar, completed=done, total=total, description=label)
 
         run(config, folder, progress=advance, command=shlex.join(["vqttt", *sys.argv[1:]]), engine=engine)
 
 
 def _show(out: str) -> None:
+    """Write the report and tables of a run, and print the main ones."""
     from rich.console import Console
 
     from vqttt.results import report

@@ -1,22 +1,27 @@
-"""What tuning needs, what it leaves and what it costs: clean statistics, saved adapters, a benchmark."""
+"""`vqttt tune`, `clean-features` and `bench`: saved adapters, clean statistics, and what methods cost."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from vqttt.cli.options import ModelName, Severity, names, numbers
 from vqttt.errors import InputError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def clean_features(
-    folder: Annotated[Path, typer.Argument(help="A folder of clean images like those to come; no labels.")],
-    out: Annotated[Path, typer.Option(help="Where to write; in a checkpoint's folder: clean_features.safetensors.")],
-    model: Annotated[str, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = "embedded",
-    limit: Annotated[int, typer.Option(help="At most so many images; 256 are plenty.")] = 256,
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of clean images like those that will come; labels are not needed.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="File to write; call it clean_features.safetensors in a checkpoint's folder.")
+    ],
+    model: ModelName = "embedded",
+    limit: Annotated[int, typer.Option(help="Maximum number of images; 256 are plenty.")] = 256,
 ) -> None:
-    """Store how a model's vision features look on clean images, for `vq-ttt-features`."""
+    """Measure a model's vision features on clean images, for the method `vq-select-features`."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder of images")
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)[:limit]
@@ -24,16 +29,18 @@ def clean_features(
         raise InputError(f"{folder} has {len(files)} images ({', '.join(sorted(_SUFFIXES))}); at least 2 are needed")
     from vqttt.images.files import load_image
     from vqttt.models import load_model
+    from vqttt.models.base import tunable
     from vqttt.tuning.feature_statistics import measure_clean, save_clean
 
-    _writable(out)
-    clean = measure_clean(load_model(model), [load_image(file) for file in files], ["what is shown?"] * len(files))
+    _check_writable(out)
+    loaded = tunable(load_model(model), "`vqttt clean-features`")
+    clean = measure_clean(loaded, [load_image(file) for file in files], ["what is shown?"] * len(files))
     save_clean(out, clean)
     typer.echo(f"{out}: features of {len(files)} images")
 
 
-def _writable(out: Path) -> None:
-    """See before any work that a file can be written.
+def _check_writable(out: Path) -> None:
+    """Check that a file can be written, before any work is done.
 
     Raises:
         OSError: if it cannot.
@@ -46,35 +53,42 @@ def _writable(out: Path) -> None:
 
 
 def tune(
-    task: Annotated[str, typer.Option(help="A task, or jsonl:PATH; its answers are not looked at.")],
-    out: Annotated[Path, typer.Option(help="Where to write what was learned, a few kB; answer --tuned takes it.")],
-    model: Annotated[str, typer.Option(help="A registered name, a checkpoint folder or a Hub id.")] = "embedded",
-    method: Annotated[str, typer.Option(help="An online method that tunes.")] = "vq-ttt",
-    degradation: Annotated[str, typer.Option(help="What happens to the images first.")] = "clean",
-    severity: Annotated[int, typer.Option(help="1 to 5.")] = 3,
-    limit: Annotated[int | None, typer.Option(help="At most so many samples.")] = None,
-    batch: Annotated[int, typer.Option(help="Samples that are tuned together.")] = 20,
+    task: Annotated[str, typer.Option(help="Task, jsonl:PATH, tsv:PATH or BENCHMARK:PATH; its answers are not used.")],
+    out: Annotated[Path, typer.Option(help="File to write, a few kB; for `vqttt answer --tuned`.")],
+    model: ModelName = "embedded",
+    method: Annotated[str, typer.Option(help="Method that learns along the stream.")] = "vq-select-restore",
+    degradation: Annotated[
+        str, typer.Option(help="Degradation or style of the images, or several joined by +.")
+    ] = "clean",
+    severity: Severity = 3,
+    limit: Annotated[int | None, typer.Option(help="Maximum number of samples.")] = None,
+    batch: Annotated[int, typer.Option(help="Number of samples tuned on together.")] = 20,
 ) -> None:
-    """Tune along a stream of images and questions, and save it, to be applied frozen to others."""
+    """Tune on a stream of images and questions, and save what was learned."""
     from rich.console import Console
     from rich.progress import track
 
     from vqttt.images.degradations import check_kind
-    from vqttt.methods import VQTTT, savable
+    from vqttt.methods import METHODS, find_method
+    from vqttt.methods.stream import StreamMethod
     from vqttt.models import load_model
     from vqttt.runs.records import CLEAN
     from vqttt.study.batch import Batch, ImageCache
     from vqttt.tasks import load_task
     from vqttt.types import Condition
 
-    config = savable(method)
+    spec = find_method(method)
+    if not spec.learns:
+        known = ", ".join(name for name in METHODS if METHODS[name].learns)
+        raise InputError(f"the method {method!r} learns nothing that could be saved; these do: {known}")
     check_kind(degradation)
     if batch < 1 or not 1 <= severity <= 5:
         raise InputError("batch must be at least 1, and severity 1 to 5")
-    _writable(out)
+    _check_writable(out)
     samples, images, loaded = load_task(task, limit), ImageCache(), load_model(model)
     condition = Condition(degradation=degradation, severity=0 if degradation == CLEAN else severity)
-    tuned = VQTTT(loaded, config)
+    learner = spec.build(loaded)
+    assert isinstance(learner, StreamMethod), learner
     console = Console(stderr=True)
     for start in track(range(0, len(samples), batch), "tuning", console=console, disable=not console.is_terminal):
         some = samples[start : start + batch]
@@ -82,46 +96,56 @@ def tune(
         for name, error in prepared.errors.items():
             typer.echo(f"{name}: {error}", err=True)
         if prepared.answered:
-            tuned.answer(*prepared.answered)
-    tuned.save(out)
+            learner.answer(*prepared.answered)
+    learner.save(out)
     typer.echo(out)
 
 
 def bench(
     model: Annotated[
-        str, typer.Option(help="A name, folder or Hub id, or `proportions`: random weights shaped like LLaVA-1.5.")
+        str,
+        typer.Option(
+            help="Registered name, checkpoint folder or Hugging Face id; or proportions, for random weights with the "
+            "shapes of LLaVA-1.5."
+        ),
     ] = "embedded",
     method: Annotated[
-        list[str] | None, typer.Option(help="Any of `vqttt list methods`; by default a selection.")
+        list[str] | None,
+        typer.Option(help="Methods, comma-separated or repeated; see `vqttt list methods`. A selection by default."),
     ] = None,
-    batch: Annotated[list[int] | None, typer.Option(help="Batch sizes; by default 1, 4, 16 and 64.")] = None,
-    repeats: Annotated[int, typer.Option(help="The median of so many is taken.")] = 5,
-    profile: Annotated[bool, typer.Option("--profile", help="Show where the time of one method goes.")] = False,
-    out: Annotated[Path, typer.Option(help="Where the JSON goes.")] = Path("runs/bench.json"),
+    batch: Annotated[
+        list[str] | None,
+        typer.Option(help="Batch sizes, comma-separated or repeated. 1,4,16,64 by default.", metavar="<list[int]>"),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Number of measurements; the median counts.")] = 5,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Show where the time of one batch of the first method goes, and exit.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("runs/bench.json"),
 ) -> None:
-    """Measure what methods cost, in time and memory, against plain inference in the same run."""
+    """Measure the time and memory that methods need, relative to plain inference."""
     from rich.console import Console
     from rich.table import Table
 
-    from vqttt.methods import METHODS
-    from vqttt.methods import cost as benchmark
+    from vqttt.methods import cost, find_method
     from vqttt.models import load_model
+    from vqttt.models.base import tunable
 
-    names = method or ["none", "kernel-only", "vq-ttt", "vq-ttt-static", "vq-ttt-episodic", "tent"]
-    methods = {name: METHODS[name] for name in names}
-    loaded = benchmark.proportioned() if model == "proportions" else load_model(model)
+    chosen = names(method) or ("none", "kernel-only", "vq-select-restore", "vq-ttt", "vq-ttt-episodic", "tent")
+    methods, sizes = {name: find_method(name) for name in chosen}, numbers("--batch", batch)
+    loaded = cost.proportioned() if model == "proportions" else tunable(load_model(model), "`vqttt bench`")
     if profile:
-        typer.echo(benchmark.profile(loaded, names[0], (batch or [16])[0]))
+        typer.echo(cost.profile(loaded, chosen[0], (sizes or (16,))[0]))
         return
     drawn = Table("method", "batch", "ms a sample", "plain", "ratio", "peak MiB", "plain", "tuned")
     costs = []
     console = Console()
-    for cost in benchmark.measure(loaded, methods, batch or [1, 4, 16, 64], repeats):
-        costs.append(cost)
-        typer.echo(f"{cost.method}, batch {cost.batch}: {cost.ratio:.2f}x", err=True)
-        peaks = ["–" if peak is None else f"{peak:.0f}" for peak in (cost.peak_mib, cost.plain_peak_mib)]
-        milliseconds = [f"{1000 * seconds:.1f}" for seconds in (cost.seconds, cost.plain_seconds)]
-        drawn.add_row(cost.method, str(cost.batch), *milliseconds, f"{cost.ratio:.2f}x", *peaks, f"{cost.tuned:.0%}")
-        benchmark.write(costs, out)
+    for one in cost.measure(loaded, methods, sizes or (1, 4, 16, 64), repeats):
+        costs.append(one)
+        typer.echo(f"{one.method}, batch {one.batch}: {one.ratio:.2f}x", err=True)
+        peaks = ["–" if peak is None else f"{peak:.0f}" for peak in (one.peak_mib, one.plain_peak_mib)]
+        milliseconds = [f"{1000 * seconds:.1f}" for seconds in (one.seconds, one.plain_seconds)]
+        drawn.add_row(one.method, str(one.batch), *milliseconds, f"{one.ratio:.2f}x", *peaks, f"{one.tuned:.0%}")
+        cost.write(costs, out)
     console.print(drawn)
     typer.echo(out)

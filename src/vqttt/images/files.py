@@ -1,4 +1,4 @@
-"""Images in and out: files of any kind to uint8 RGB arrays, and back to files, hashes and HTML."""
+"""Images in and out: from files of any kind to uint8 RGB arrays, and from arrays to files, hashes and HTML."""
 
 import base64
 import contextlib
@@ -16,10 +16,11 @@ from PIL import Image as PILImage
 from PIL import ImageCms, ImageOps, UnidentifiedImageError
 
 from vqttt.errors import ImageError, InputError
+from vqttt.images.ops import to_uint8
 from vqttt.types import Image
 
 MAX_PIXELS = 100_000_000
-"""The largest image that is decoded, in pixels; a larger one is refused from its header."""
+"""The largest image that is decoded, in pixels; a larger one is refused before decoding, by the size in its header."""
 
 SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".png": {},
@@ -30,24 +31,24 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     ".tif": {},
     ".tiff": {},
 }
-"""The suffixes that `save_image` knows, with the encoder's options for each."""
+"""The file suffixes that `save_image` supports, and the encoder options for each."""
 
-# Pillow would start other programs to draw these.
+# Vector formats: Pillow would run other programs to draw them.
 _DRAWINGS = ("EPS", "WMF")
 
-# Warning filters belong to the whole process before Python 3.14, so threads take turns while Pillow's are silenced.
+# Before Python 3.14, warning filters are global to the process, so only one thread at a time may silence Pillow's.
 _QUIET = threading.Lock()
 
-# Pillow logs what it dislikes about a TIFF, which would reach stderr beside our own line if nobody handled it.
+# Pillow logs complaints about TIFF files. Without a handler they would reach stderr beside our own message.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def load_image(source: str | Path | bytes) -> Image:
     """Read an image from a file, or from the bytes of one.
 
-    Any raster format of Pillow is read, turned upright by its EXIF orientation. Palettes, CMYK and Lab become RGB,
-    gray of 16 or more bits is scaled (not clipped) to 8, transparency is laid over white, and an animation gives its
-    first frame.
+    Every raster format that Pillow supports is read, and turned upright by its EXIF orientation. Palettes, CMYK and
+    Lab are converted to RGB; gray of 16 or more bits is scaled to 8 bits, not clipped; transparent pixels are blended
+    with white; an animation yields its first frame.
 
     Args:
         source: the path of a file, or its contents.
@@ -56,7 +57,7 @@ def load_image(source: str | Path | bytes) -> Image:
         A new uint8 array of shape (H, W, 3).
 
     Raises:
-        ImageError: if there is no such file, or it is no image, is damaged, or holds more than `MAX_PIXELS`.
+        ImageError: if the file is missing, damaged or not an image, or has more than `MAX_PIXELS`.
     """
     name = f"an image of {len(source):,} bytes" if isinstance(source, bytes) else str(source)
     with io.BytesIO(source) if isinstance(source, bytes) else _open_file(Path(source)) as stream:
@@ -69,19 +70,19 @@ def load_image(source: str | Path | bytes) -> Image:
 
 
 def from_pillow(image: PILImage.Image) -> Image:
-    """Turn a Pillow image into a new uint8 array of shape (H, W, 3), as `load_image` does with what a file holds."""
+    """Convert a Pillow image to a new uint8 array of shape (H, W, 3), by the rules of `load_image`."""
     image.load()
     upright = image
-    with contextlib.suppress(Exception):  # an image is no worse for an EXIF block that makes no sense
+    with contextlib.suppress(Exception):  # a malformed EXIF block does not make the image unusable
         upright = ImageOps.exif_transpose(image)
     return np.array(_to_rgb(upright))
 
 
 def save_image(image: Image, path: str | Path) -> None:
-    """Write `image` to `path` in the format that its suffix names (see `SAVE_OPTIONS`).
+    """Write `image` to `path`, in the format given by the suffix (see `SAVE_OPTIONS`).
 
     Raises:
-        InputError: if the suffix is unknown, the folder does not exist, or the file cannot be written.
+        InputError: if the suffix is not supported, the folder does not exist, or the file cannot be written.
     """
     check_image(image)
     path = Path(path)
@@ -106,7 +107,7 @@ def to_data_uri(image: Image, max_side: int | None = None) -> str:
 
     Args:
         image: uint8 RGB of shape (H, W, 3).
-        max_side: an image whose longer side exceeds this many pixels is scaled down to it; None keeps every pixel.
+        max_side: the longer side is scaled down to at most this many pixels; None keeps the size.
     """
     check_image(image)
     scaled = PILImage.fromarray(image)
@@ -123,22 +124,6 @@ def check_image(image: Image) -> None:
         raise InputError(f"an image must be a uint8 array of shape (H, W, 3); got a {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise InputError(f"an image must be a uint8 array of shape (H, W, 3); got {image.dtype} of shape {image.shape}")
-
-
-def at_least(image: Image, side: int) -> Image:
-    """Return a read-only view of an image whose sides are at least `side` pixels, its last row and column repeated."""
-    height, width = image.shape[:2]
-    padding = ((0, max(side - height, 0)), (0, max(side - width, 0)), (0, 0))
-    padded = np.pad(image, padding, mode="edge") if min(height, width) < side else image.view()
-    padded.flags.writeable = False
-    return padded
-
-
-def to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Round `values` (0 to 255) to uint8; what lies outside is clipped."""
-    rounded = np.rint(values)
-    np.clip(rounded, 0, 255, out=rounded)
-    return np.asarray(rounded, np.uint8)
 
 
 def _open_file(path: Path) -> BinaryIO:
@@ -169,7 +154,7 @@ def _decode(stream: BinaryIO, name: str) -> Image:
         raise ImageError(too_large) from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name}: not an image; give a PNG, JPEG, WebP, TIFF, GIF or BMP file") from error
-    except Exception as error:  # Pillow's decoders raise whatever the damage happens to provoke
+    except Exception as error:  # Pillow's decoders raise errors of any type on damaged files
         raise ImageError(
             f"{name}: truncated, damaged or of an unsupported kind ({_reason(error)}); "
             "give an image that other programs can open"
@@ -193,9 +178,9 @@ def _to_rgb(image: PILImage.Image) -> PILImage.Image:
 def _gray_to_uint8(gray: NDArray[Any]) -> NDArray[np.uint8]:
     """Scale gray of more than 8 bits to 0..255.
 
-    The file does not say which value is white. We take the least usual full scale that holds the brightest pixel:
-    16 bits for integers (then 32); 1, 255 or 16 bits for floats. Beyond those the brightest pixel is white. Negative
-    values and NaN are black.
+    The file does not say which value is white, so we take the smallest usual full scale that covers the brightest
+    pixel: 16 bits, then 32, for integers; 1, 255, then 16 bits for floats. If none does, the brightest pixel is white.
+    Negative values and NaN become black.
     """
     scales = (1.0, 255.0, 65535.0) if gray.dtype.kind == "f" else (65535.0, 2.0**31 - 1)
     values = np.nan_to_num(gray.astype(np.float64))
@@ -205,5 +190,5 @@ def _gray_to_uint8(gray: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _reason(error: Exception) -> str:
-    """Say in one line what `error` complains of."""
+    """Return the reason for `error` in one line."""
     return (error.strerror if isinstance(error, OSError) else None) or " ".join(str(error).split()) or repr(error)

@@ -1,4 +1,4 @@
-"""Contact sheets: one image under everything that can happen to it, and under every remedy."""
+"""Contact sheets: one image under every degradation and style, or after every restorer."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFont
 
 from vqttt.images.degradations import DEGRADATIONS, SEVERITIES, STYLES, degrade
-from vqttt.images.files import to_uint8
+from vqttt.images.ops import to_uint8
 from vqttt.images.restorers import restore
 from vqttt.runs.records import CLEAN, NONE
 from vqttt.types import Image
@@ -24,61 +24,52 @@ def contact_sheet(
     scale: str = "relative",
     tile: int = 160,
 ) -> Image:
-    """Lay out the clean image, then one labelled row for each degradation and style, one column for each severity.
+    """Lay out the clean image, then a labelled row for each degradation and style, with a column for each severity.
 
     Args:
         image: uint8 RGB of shape (H, W, 3).
-        kinds: what `degrade` takes; None takes all that is registered.
+        kinds: degradations and styles, as `degrade` takes them; None for all registered ones.
         severities: 1 to 5.
-        seed: as for `degrade`, which sees the image in its full size.
+        seed: as for `degrade`, which is given the full-size image.
         scale: as for `degrade`.
         tile: longer side of each image on the sheet, in pixels.
 
     Raises:
-        InputError: as `degrade` does.
+        InputError, PluginError: as `degrade` does.
     """
-    rows = {CLEAN: [_small(degrade(image, CLEAN, 0, seed), tile)]}
+    rows = {CLEAN: [_shrunk(degrade(image, CLEAN, 0, seed), tile)]}
     for kind in [*DEGRADATIONS, *STYLES] if kinds is None else kinds:
-        rows[kind] = [_small(degrade(image, kind, severity, seed, scale), tile) for severity in severities]
+        rows[kind] = [_shrunk(degrade(image, kind, severity, seed, scale), tile) for severity in severities]
     return grid(rows, [f"severity {severity}" for severity in severities], tile)
 
 
 def restored_sheet(image: Image, restorers: Iterable[str], tile: int = 320) -> Image:
-    """Lay out an image, then a labelled row for each restorer: what it makes of the image, and what it changed.
+    """Lay out an image, then a labelled row for each restorer: the restored image, and what changed in it.
 
     Args:
         image: uint8 RGB of shape (H, W, 3).
-        restorers: what `restore` takes; `restorers.installed()` is all that can be had.
+        restorers: as `restore` takes them; `restorers.installed()` names all that can run.
         tile: longer side of each image on the sheet, in pixels.
 
     Raises:
-        InputError, MissingExtraError: as `restore` does.
+        InputError, MissingExtraError, PluginError: as `restore` does.
     """
-    rows = {"as it was": [_small(restore(image, NONE), tile)]}
+    rows = {"input": [_shrunk(restore(image, NONE), tile)]}
     for name in restorers:
         restored = restore(image, name)
         alike = np.array(PILImage.fromarray(restored).resize(image.shape[1::-1], PILImage.Resampling.BOX))
         change = to_uint8(128 + 4 * (alike.astype(np.float32) - image))
-        rows[name] = [_small(restored, tile), _small(change, tile)]
-    return grid(rows, ["restored", "change, 4 times"], tile)
-
-
-def _small(image: Image, tile: int) -> Image:
-    """Shrink an image to a tile at once, for some hundred large ones would fill the memory."""
-    zoom = tile / max(image.shape[:2])
-    if zoom >= 1:
-        return image
-    size = max(round(image.shape[1] * zoom), 1), max(round(image.shape[0] * zoom), 1)
-    return np.array(PILImage.fromarray(image).resize(size, PILImage.Resampling.LANCZOS))
+        rows[name] = [_shrunk(restored, tile), _shrunk(change, tile)]
+    return grid(rows, ["restored", "change x 4"], tile)
 
 
 def grid(rows: Mapping[str, Sequence[Image]], columns: Sequence[str], tile: int) -> Image:
-    """Lay out images in rows with their labels (a line for each word) at the left; white behind.
+    """Lay out images in rows on white, each row with its label at the left, one line per word.
 
     Args:
         rows: label to images, uint8 RGB.
         columns: the headings.
-        tile: longer side of the first image on the sheet, in pixels; all others are fitted into its frame.
+        tile: longer side of the first image on the sheet, in pixels; all others are resized to the same shape.
     """
     gap, font_size = max(tile // 20, 2), min(max(tile // 11, 8), 18)
     font = ImageFont.load_default(size=font_size)
@@ -87,11 +78,8 @@ def grid(rows: Mapping[str, Sequence[Image]], columns: Sequence[str], tile: int)
     boxes = [pen.multiline_textbbox((0, 0), label, font=font) for label in labels]
     margin, header = round(max(box[2] for box in boxes)) + 2 * gap, font_size + 2 * gap
 
-    first = next(iter(rows.values()))[0]
-    zoom = tile / max(first.shape[:2])
-    size = max(round(first.shape[1] * zoom), 1), max(round(first.shape[0] * zoom), 1)
+    size = _fitted(next(iter(rows.values()))[0], tile)
     step_x, step_y = size[0] + gap, max(size[1], round(max(box[3] for box in boxes))) + gap
-
     sheet = PILImage.new("RGB", (margin + step_x * len(columns), header + step_y * len(rows)), _PAPER)
     pen = ImageDraw.Draw(sheet)
     for index, heading in enumerate(columns):
@@ -106,3 +94,16 @@ def grid(rows: Mapping[str, Sequence[Image]], columns: Sequence[str], tile: int)
             method = PILImage.Resampling.NEAREST if small else PILImage.Resampling.LANCZOS
             sheet.paste(PILImage.fromarray(image).resize(size, method), (margin + index * step_x, top))
     return np.array(sheet)
+
+
+def _shrunk(image: Image, tile: int) -> Image:
+    """Shrink an image to a tile as soon as it is made: a hundred full-size images would not fit into memory."""
+    if max(image.shape[:2]) <= tile:
+        return image
+    return np.array(PILImage.fromarray(image).resize(_fitted(image, tile), PILImage.Resampling.LANCZOS))
+
+
+def _fitted(image: Image, tile: int) -> tuple[int, int]:
+    """Return width and height of an image scaled to a longer side of `tile` pixels."""
+    zoom = tile / max(image.shape[:2])
+    return max(round(image.shape[1] * zoom), 1), max(round(image.shape[0] * zoom), 1)

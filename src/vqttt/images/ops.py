@@ -1,15 +1,52 @@
-"""Operations on images that degradations and restorers share."""
+"""Array operations that degradations and restorers share."""
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.images.files import to_uint8
 from vqttt.types import Image
 
 Floats = NDArray[np.float32]
+"""Pixels, or a field of values, while they are being worked on."""
+
+
+def to_uint8(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Round `values` (0 to 255) to uint8; values outside that range are clipped."""
+    rounded = np.rint(values)
+    np.clip(rounded, 0, 255, out=rounded)
+    return np.asarray(rounded, np.uint8)
+
+
+def at_least(image: Image, side: int) -> Image:
+    """Return a read-only view of an image, padded to sides of at least `side` pixels by repeating its edges."""
+    height, width = image.shape[:2]
+    padding = ((0, max(side - height, 0)), (0, max(side - width, 0)), (0, 0))
+    padded = np.pad(image, padding, mode="edge") if min(height, width) < side else image.view()
+    padded.flags.writeable = False
+    return padded
+
+
+_LEVELS = np.arange(256) / 255
+DECODED = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
+"""The linear light (white is 1) of each of the 256 levels of sRGB (IEC 61966-2-1)."""
+
+# Looking light up in 16 bits is many times faster than the power, and gives every one of the 256 levels back.
+_LIGHT = np.arange(65_536) / 65_535
+_ENCODED = to_uint8(255 * np.where(_LIGHT <= 0.0031308, 12.92 * _LIGHT, 1.055 * _LIGHT ** (1 / 2.4) - 0.055))
+
+
+def to_linear(image: Image) -> Floats:
+    """Convert sRGB to linear light, where white is 1."""
+    return np.asarray(DECODED[image], np.float32)
+
+
+def to_srgb(light: NDArray[np.floating]) -> Image:
+    """Convert linear light (white is 1) to sRGB, the inverse of `to_linear`; values outside 0 to 1 are clipped."""
+    steps = np.clip(light, 0, 1) * 65_535 + 0.5
+    return np.asarray(np.take(_ENCODED, steps.astype(np.uint16)), np.uint8)
 
 
 def guided(values: Floats, guide: Floats, radius: int, epsilon: float, border: int = cv2.BORDER_REFLECT) -> Floats:
@@ -17,10 +54,10 @@ def guided(values: Floats, guide: Floats, radius: int, epsilon: float, border: i
 
     Args:
         values: shape (H, W).
-        guide: likewise; an edge is what varies by more than the root of `epsilon`.
+        guide: shape (H, W); what varies by more than the square root of `epsilon` counts as an edge.
         radius: half the side of the square, in pixels.
         epsilon: a variance of `guide`.
-        border: how OpenCV goes on beyond the image.
+        border: OpenCV's rule for extending the image beyond its border.
     """
 
     def mean(field: NDArray[np.floating]) -> Floats:
@@ -31,10 +68,10 @@ def guided(values: Floats, guide: Floats, radius: int, epsilon: float, border: i
     return mean(slope) * guide + mean(level - slope * tone)
 
 
-def smear(pixels: NDArray[np.float32], radius: float, sigma: float, degrees: float) -> NDArray[np.float32]:
+def smear(pixels: Floats, radius: float, sigma: float, degrees: float) -> Floats:
     """Average each pixel with those that follow it along a line, weighted by one half of a Gaussian.
 
-    This is the motion blur of ImageMagick, on which ImageNet-C's is built: one tap a pixel, each at the nearest whole
+    This is ImageMagick's motion blur, which ImageNet-C uses: one tap per pixel of the line, each at the nearest whole
     pixel. Edges are repeated.
 
     Args:
@@ -52,22 +89,3 @@ def smear(pixels: NDArray[np.float32], radius: float, sigma: float, degrees: flo
     np.add.at(kernel, (y - top, x - left), weights / weights.sum())  # two taps may share a pixel
     blurred = cv2.filter2D(pixels, -1, kernel, anchor=(int(-left), int(-top)), borderType=cv2.BORDER_REPLICATE)
     return blurred.astype(np.float32, copy=False)
-
-
-_LEVELS = np.arange(256) / 255
-DECODED = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
-"""Light of each of the 256 levels of sRGB, where white is 1."""
-
-_LIGHT = np.arange(65_536) / 65_535
-_ENCODED = to_uint8(255 * np.where(_LIGHT <= 0.0031308, 12.92 * _LIGHT, 1.055 * _LIGHT ** (1 / 2.4) - 0.055))
-
-
-def to_linear(image: Image) -> Floats:
-    """Undo sRGB's curve: light, where white is 1."""
-    return np.asarray(DECODED[image], np.float32)
-
-
-def to_srgb(light: NDArray[np.floating]) -> Image:
-    """Turn light (white is 1; what lies outside is clipped) into sRGB; the inverse of `to_linear`."""
-    steps = np.clip(light, 0, 1) * 65_535 + 0.5
-    return np.asarray(np.take(_ENCODED, steps.astype(np.uint16)), np.uint8)

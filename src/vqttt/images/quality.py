@@ -1,7 +1,7 @@
-"""How good an image looks by the usual measures: four against the undegraded image, two from the image alone.
+"""Image quality metrics: four compare with the undegraded image, two need only the image itself.
 
-All work on luma (ITU-R BT.601, 0 to 255) but PSNR, which takes the three colours. They cost about a millisecond
-at 224 pixels, so every record carries them; what needs a trained network is left to `pyiqa_metric`.
+PSNR uses all three colours; the others use luma (ITU-R BT.601, 0 to 255). Together they take about a millisecond at
+224 pixels, so every record carries them. `pyiqa_metric` gives access to metrics that need a trained network.
 """
 
 import math
@@ -10,40 +10,42 @@ from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vqttt.errors import InputError, MissingExtraError, UnknownNameError
 from vqttt.images.files import check_image
+from vqttt.images.ops import Floats
 from vqttt.types import Image
 
 __all__ = ["METRICS", "UNMEASURED", "Quality", "measure", "pyiqa_metric"]
 
 MAX_PSNR = 100.0
-"""The PSNR, in dB, of an image with itself, and the highest that is told apart from it."""
+"""The PSNR, in dB, of an image with itself; higher values are reported as this."""
 
-_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-_GRADIENT_C = 170.0
+# SSIM's published window and constants (Wang et al. 2004), MS-SSIM's weights from the finest scale to the coarsest
+# (Wang et al. 2003), and the constant of gradient similarity (Xue et al. 2014).
 _WINDOW, _WINDOW_SIGMA = 11, 1.5
+_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_GRADIENT_C = 170.0
+# Does not respond to slopes or to straight edges along the axes, so that most of its response is noise.
 _NOISE_MASK = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quality:
-    """The measures of one image.
+    """The metrics of one image.
 
     Attributes:
         psnr: peak signal-to-noise ratio in dB, 0 to `MAX_PSNR`.
         ssim: structural similarity, -1 to 1 (Wang et al. 2004; 11-pixel Gaussian window).
-        ms_ssim: the same at up to five scales, 0 to 1 (Wang et al. 2003); as many as the image is large enough for,
-            their weights stretched to sum to one.
+        ms_ssim: structural similarity at up to five scales, 0 to 1 (Wang et al. 2003); scales that a small image
+            lacks are left out, and the weights of the others rescaled to sum to 1.
         gradient_similarity: mean similarity of gradient magnitudes, 0 to 1 (the map of Xue et al. 2014, at half size).
-        sharpness: logarithm (base 10) of the variance of the Laplacian over that of the image; the higher, the
-            sharper, noise included (after Pech-Pacheco et al. 2000; normalised by our own choice).
-        noise_level: estimated standard deviation of white noise in luma, of 255 (after Immerkaer 1996, by a median):
-            about two thirds of that of noise which is independent for each colour, and less where tones are clipped.
+        sharpness: log10 of the Laplacian's variance divided by the image's; higher is sharper, and noise counts as
+            sharpness (after Pech-Pacheco et al. 2000; the normalisation is our own choice).
+        noise_level: estimated standard deviation of white noise in luma, on a scale of 255 (after Immerkaer 1996, but
+            by a median). Noise that is independent for each colour shows about two thirds of its strength in luma;
+            clipped tones lower the estimate.
     """
 
     psnr: float
@@ -59,25 +61,25 @@ METRICS = {
     "ssim": "structural similarity to the undegraded image",
     "ms_ssim": "structural similarity at several scales",
     "gradient_similarity": "similarity of gradient magnitudes to those of the undegraded image",
-    "sharpness": "share of the Laplacian in the image's variance, log10; without reference",
-    "noise_level": "estimated standard deviation of noise in luma, of 255; without reference",
+    "sharpness": "variance of the Laplacian relative to the image's, log10; needs no reference",
+    "noise_level": "estimated standard deviation of noise in luma, of 255; needs no reference",
 }
-"""What `Quality` holds, in words."""
+"""A description of each field of `Quality`."""
 
 UNMEASURED = Quality(**{field.name: math.nan for field in fields(Quality)})
-"""The quality of an image that could not be made."""
+"""The quality of an image that could not be produced: all NaN."""
 
 
 def measure(image: Image, reference: Image | None = None) -> Quality:
-    """Measure an image, against the undegraded one if there is one.
+    """Measure an image, and compare it with the undegraded one if that is given.
 
     Args:
-        image: uint8 RGB of shape (H, W, 3); one whose sides are a multiple of the reference's, as after
-            super-resolution, is shrunk to compare them. Neither is modified.
-        reference: uint8 RGB; without it, what compares is NaN.
+        image: uint8 RGB of shape (H, W, 3). If its sides are a multiple of the reference's, as after super-resolution,
+            it is shrunk before the comparison. Neither image is modified.
+        reference: uint8 RGB; without it, the metrics that compare are NaN.
 
     Raises:
-        InputError: if one of them is not as described, or they cannot be compared.
+        InputError: if one of them is not such an image, or their sizes do not allow a comparison.
     """
     check_image(image)
     own_luma = _luma(image)
@@ -103,24 +105,24 @@ def measure(image: Image, reference: Image | None = None) -> Quality:
 
 
 def pyiqa_metric(name: str) -> Callable[[Image, Image | None], float]:
-    """Return a measure of the package pyiqa, such as `musiq` or `lpips`, as a function of image and reference.
+    """Return a metric of the package pyiqa, such as `musiq` or `lpips`, as a function of image and reference.
 
-    pyiqa is not part of vqttt and must be installed by the user, who has to agree to its licence (PolyForm
-    Noncommercial, and those of the measures' weights, which it fetches itself).
+    Users install pyiqa themselves, since they must agree to its licence (PolyForm Noncommercial) and to those of the
+    weights that it downloads.
 
     Raises:
         MissingExtraError: if pyiqa is not installed.
-        UnknownNameError: if it has no such measure.
+        UnknownNameError: if it has no such metric.
     """
     try:
         import pyiqa
     except ImportError as error:
         raise MissingExtraError(
-            "pyiqa is not installed; its licence (PolyForm Noncommercial) allows no commercial use; if that suits you: "
+            "pyiqa is not installed; its licence (PolyForm Noncommercial) forbids commercial use; if you accept it: "
             "pip install pyiqa"
         ) from error
     if name not in pyiqa.list_models():
-        raise UnknownNameError("measure of pyiqa", name, pyiqa.list_models())
+        raise UnknownNameError("pyiqa metric", name, pyiqa.list_models())
     import torch
 
     metric = pyiqa.create_metric(name)
@@ -131,7 +133,7 @@ def pyiqa_metric(name: str) -> Callable[[Image, Image | None], float]:
 
     def measured(image: Image, reference: Image | None = None) -> float:
         if metric.metric_mode == "FR" and reference is None:
-            raise InputError(f"{name} compares with a reference; give one")
+            raise InputError(f"{name} compares an image with a reference; give both")
         images = [image] if metric.metric_mode == "NR" or reference is None else [image, reference]
         with torch.inference_mode():
             return float(metric(*map(tensor, images)))
@@ -150,7 +152,7 @@ def _psnr(image: Image, reference: Image) -> float:
 
 
 def _ssim_and_contrast(a: Floats, b: Floats) -> tuple[float, float]:
-    """Return mean structural similarity, and its part without luminance, over the windows that fit."""
+    """Return structural similarity, and the same without its luminance term, averaged over all windows that fit."""
     size = min(_WINDOW, *a.shape)
     size -= 1 - size % 2
     line = cv2.getGaussianKernel(size, _WINDOW_SIGMA).astype(np.float32)
@@ -160,21 +162,21 @@ def _ssim_and_contrast(a: Floats, b: Floats) -> tuple[float, float]:
         mean = np.asarray(cv2.sepFilter2D(values, -1, line, line), np.float32)
         return mean[half : len(mean) - half, half : mean.shape[1] - half]
 
-    # Centred on the middle gray, squares keep more of float32's digits.
+    # Around middle gray, squares lose fewer of float32's digits.
     a, b = a - 127.5, b - 127.5
     mean_a, mean_b = windows(a), windows(b)
     squares = mean_a * mean_a + mean_b * mean_b
     variances = windows(a * a) + windows(b * b) - squares
     product = mean_a * mean_b
     contrast = (2 * (windows(a * b) - product) + _C2) / (variances + _C2)
-    # Luminance needs the means on the scale from 0: shift both back.
+    # The luminance term needs means counted from 0: shift both back.
     shift = 127.5 * (mean_a + mean_b) + 127.5**2
     luminance = (2 * (product + shift) + _C1) / (squares + 2 * shift + _C1)
     return float((luminance * contrast).mean()), float(contrast.mean())
 
 
 def _ms_ssim(a: Floats, b: Floats, finest: tuple[float, float]) -> float:
-    """Multiply contrast at all scales, of which the `finest` is known, with the similarity at the coarsest."""
+    """Multiply the contrast at every scale with the similarity at the coarsest; `finest` is both at the finest."""
     fitting = [scale for scale in range(5) if min(a.shape) >> scale >= _WINDOW] or [0]
     weights = np.array(_SCALE_WEIGHTS[: len(fitting)])
     weights /= weights.sum()
@@ -194,9 +196,9 @@ def _halve(luma: Floats) -> Floats:
 
 
 def _gradient(luma: Floats) -> Floats:
-    """Return the magnitude of Prewitt's gradient, edges repeated.
+    """Return the magnitude of Prewitt's gradient, with edges repeated.
 
-    In numpy, for OpenCV's own filter rounds the last bit by where the array lies in memory.
+    Written in numpy because the last bit of OpenCV's own filter depends on where the array lies in memory.
     """
     padded = np.pad(luma, 1, mode="edge")
     columns = padded[:-2] + padded[1:-1] + padded[2:]
@@ -217,17 +219,17 @@ def _gradient_similarity(a: Floats, b: Floats) -> float:
 def _sharpness(luma: Floats) -> float:
     variance = float(luma.var())
     laplacian = cv2.Laplacian(luma, cv2.CV_32F, borderType=cv2.BORDER_REPLICATE)
-    # Half a level of rounding on both sides keeps a flat image finite.
+    # Adding the variance of rounding, 1/12, keeps the ratio of a flat image finite.
     return math.log10((float(laplacian.var()) + 1 / 12) / (variance + 1 / 12))
 
 
 def _noise_level(luma: Floats) -> float:
     response = cv2.filter2D(luma, -1, _NOISE_MASK, borderType=cv2.BORDER_REFLECT_101)
-    # Luma is whole numbers, and so is the response: counting them finds the median, faster than sorting.
-    # The median leaves edges aside. Where tones are clipped, noise is gone: those pixels would hide the rest's.
+    # A median ignores the few edges. Clipped pixels have lost their noise, and would hide that of the others.
+    # Luma and so the response are whole numbers: counting them finds the median faster than sorting does.
     counts = np.bincount(np.abs(response[(luma > 2) & (luma < 253)]).astype(np.int64)).cumsum()
     if not counts.size:
         return 0.0
     middle = np.searchsorted(counts, [(counts[-1] + 1) // 2, counts[-1] // 2 + 1])
-    # The mask's weights have a sum of squares of 36; a Gaussian's median magnitude is 0.6745 of its spread.
+    # The squares of the mask's weights sum to 36; the median magnitude of a Gaussian is 0.6745 standard deviations.
     return float(middle.mean()) / 0.6745 / 6

@@ -1,1 +1,1 @@
-"""Other evaluation harnesses: their questions in, this package's answers out."""
+"""Plug-ins for other evaluation harnesses: their questions in, vqttt's answers out."""

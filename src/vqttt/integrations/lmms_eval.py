@@ -1,6 +1,6 @@
-"""The model `vqttt` of lmms-eval 0.7: its tasks with degradations, restorers and tuning at test time.
+"""The model `vqttt` for lmms-eval 0.7: its tasks, with degradations, restorers and tuning at test time.
 
-Every setting is in `--model_args`, since the key of lmms-eval's response cache has them but not the images.
+All settings are given in `--model_args`: lmms-eval's response cache has these in its key, but not the images.
 """
 
 import os
@@ -24,6 +24,7 @@ from vqttt.images.files import SAVE_OPTIONS, from_pillow, load_image
 from vqttt.integrations.settings import Limits, Settings
 from vqttt.integrations.stream import Load, Question, Stream
 from vqttt.models import MODELS
+from vqttt.models.base import TunableModel
 from vqttt.types import Image
 
 MANIFEST = ModelManifest(
@@ -31,15 +32,15 @@ MANIFEST = ModelManifest(
     simple_class_path=f"{__name__}.SimpleVQTTT",
     chat_class_path=f"{__name__}.ChatVQTTT",
 )
-"""What the entry point in the group `lmms_eval.models` offers."""
+"""The object of the entry point in the group `lmms_eval.models`."""
 
 _MARK = "<image>"
-"""What some tasks write into a text where an image belongs; the model's own template puts images first."""
+"""Some tasks put this into a text to mark the place of an image; it is removed, because images come first here."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Request:
-    """A request to generate, read."""
+    """A request to generate, parsed."""
 
     task: str
     doc_id: int
@@ -48,20 +49,20 @@ class _Request:
 
     @property
     def kind(self) -> tuple[str, int]:
-        """What requests of one batch have in common."""
+        """What the requests of one batch have in common."""
         return self.task, self.limits.max_new_tokens
 
 
 class ChatVQTTT(lmms):  # type: ignore[misc]
-    """Answers requests in their order, so that a method that learns along the stream sees the task's order."""
+    """Answers requests in order, so that a method that learns along the stream sees the task's order."""
 
     is_simple = False
 
     def __init__(self, **arguments: Any) -> None:
-        """Load the model that the arguments name (see `Settings`).
+        """Load the model; the arguments are described at `Settings`.
 
         Raises:
-            VQTTTError: if an argument is wrong, or the model cannot be loaded.
+            VQTTTError: if an argument is invalid, or the model cannot be loaded.
         """
         super().__init__()
         local = os.environ.get("LOCAL_RANK", "")
@@ -69,7 +70,7 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
             arguments.setdefault("device", f"cuda:{local}")
         self.settings = Settings.parse(arguments)
         self.model = self.settings.load_model()
-        self.settings.new_method(self.model)  # tuned adapters that do not fit are told before a task is loaded
+        self.settings.new_method(self.model)  # a file of adapters that does not fit fails here, before a task is loaded
         self._streams: dict[str, Stream] = {}
         self._next: dict[str, int] = {}
         self._warned: set[str] = set()
@@ -77,31 +78,31 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
 
     @classmethod
     def create_from_arg_string(cls, arg_string: str, additional_config: dict[str, Any] | None = None) -> Self:
-        """Create the model from `--model_args`, and `--device`.
+        """Create the model from `--model_args` and `--device`.
 
         Raises:
-            InputError: for a `--batch_size` that `--model_args` does not have: it decides what a method learns, and the
-                response cache would not know.
+            InputError: for a `--batch_size` that is not in `--model_args` too. The batch size decides what a method
+                learns, and the key of the response cache would not have it.
         """
         arguments = simple_parse_args_string(arg_string)
         for name, value in (additional_config or {}).items():
             if name == "device" and value is not None:
                 arguments.setdefault(name, value)
-            # Where nobody asks, lmms-eval says the number 1; what is asked for on the command line arrives as text.
+            # lmms-eval passes the number 1 by default; what is given on the command line arrives as text.
             elif value is not None and value != 1 and str(arguments.get(name)) != str(value):
-                raise InputError(f"--{name} is not for vqttt; say --model_args batch_size=N")
+                raise InputError(f"vqttt does not use --{name}; give --model_args batch_size=N instead")
         return cls(**arguments)
 
     @property
     def device(self) -> torch.device:
-        """Where the model is; lmms-eval wants it where several processes share the work."""
-        return self.model.device
+        """The model's device; lmms-eval needs it when several processes share the work."""
+        return self.model.device if isinstance(self.model, TunableModel) else torch.device("cpu")
 
     def generate_until(self, requests: Sequence[Any]) -> list[str]:
-        """Answer requests; one that fails is answered by nothing, and counted.
+        """Answer requests; one that fails gets an empty answer and is counted.
 
         Raises:
-            UnsupportedError: if one shows a video or sound, or is a conversation.
+            UnsupportedError: if one has a video or sound, or is a conversation.
         """
         read = [self._read(request) for request in requests]
         answers: list[str] = []
@@ -114,23 +115,23 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
         return answers
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
-        """Refuse: lmms-eval 0.7.3 makes text of what this returns (`unwrap_generation_output`), and cannot score that.
+        """Refuse: lmms-eval 0.7.3 turns the result into text (`unwrap_generation_output`) and then cannot score it.
 
         Raises:
             UnsupportedError: always.
         """
-        raise UnsupportedError("tasks that compare likelihoods cannot be asked: lmms-eval 0.7.3 cannot score them")
+        raise UnsupportedError("tasks that compare likelihoods are not supported: lmms-eval 0.7.3 cannot score them")
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
-        """Refuse: each question here stands alone.
+        """Refuse: vqttt answers each question on its own.
 
         Raises:
             UnsupportedError: always.
         """
-        raise UnsupportedError("tasks of several rounds cannot be asked: vqttt answers one question at a time")
+        raise UnsupportedError("tasks of several rounds are not supported: vqttt answers one question at a time")
 
     def clean(self) -> None:
-        """Say what happened, and give the model's memory back."""
+        """Log what happened, and free the model's memory."""
         for task, stream in self._streams.items():
             (logger.warning if stream.failed else logger.info)(f"vqttt, {task}: {stream.account}")
         self._streams.clear()
@@ -138,7 +139,7 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
         super().clean()
 
     def _read(self, request: Any) -> _Request:
-        """Read a request of lmms-eval's chat tasks."""
+        """Parse a request of lmms-eval's chat tasks."""
         _, messages, wanted, doc_id, task, split = request.args
         return self._request(task, doc_id, partial(self._load_messages, messages, doc_id, task, split), wanted)
 
@@ -153,7 +154,7 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
         texts: list[str] = []
         for message in messages(self.task_dict[task][split][doc_id]):
             if message["role"] == "assistant":
-                raise UnsupportedError(f"{task} shows a conversation; vqttt answers one question at a time")
+                raise UnsupportedError(f"{task} has conversations; vqttt answers one question at a time")
             content = message["content"]
             for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
                 if part["type"] == "text":
@@ -161,20 +162,20 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
                 elif part["type"] == "image":
                     images.append(_image(part["url"]))
                     if texts and message["role"] == "user":
-                        self._warn(f"{task} has images after text; the model is shown all images first")
+                        self._warn(f"{task} has images after text; the model gets all images first")
                 else:
-                    raise UnsupportedError(f"{task} shows a {part['type']}; vqttt answers questions about images")
+                    raise UnsupportedError(f"{task} has a {part['type']}; vqttt answers questions about images")
         return images, _unmarked("\n".join(texts), images)
 
     def _batches(self, read: Sequence[_Request]) -> Iterator[tuple[tuple[str, int], list[_Request]]]:
-        """Part requests into batches of one kind each, without changing their order."""
+        """Split requests into batches of one kind each, keeping their order."""
         for kind, some in groupby(read, key=lambda one: one.kind):
             alike = list(some)
             for start in range(0, len(alike), self.settings.batch_size):
                 yield kind, alike[start : start + self.settings.batch_size]
 
     def _stream(self, task: str, doc_ids: Sequence[int]) -> Stream:
-        """Return a task's stream; a method that learns begins anew with every task."""
+        """Return a task's stream; a method that learns starts anew with every task."""
         if task not in self._streams:
             self._streams[task] = Stream(self.model, self.settings)
         stream = self._streams[task]
@@ -182,21 +183,21 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
             expected = self._next.get(task, self.rank)
             if stream.learns and doc_id not in (expected, expected - self.world_size):
                 self._warn(
-                    f"{task}: {self.settings.method} learns along the stream, and documents before {doc_id} are not in "
-                    "it (--offset, or answers from the cache); a run in one piece may answer differently"
+                    f"{task}: {self.settings.method} learns along the stream, and the stream lacks documents before "
+                    f"{doc_id} (because of --offset, or cached answers); an uninterrupted run may answer differently"
                 )
             self._next[task] = doc_id + self.world_size
         return stream
 
     def _warn(self, message: str) -> None:
-        """Warn, once."""
+        """Log a warning, once."""
         if message not in self._warned and self.rank == 0:
             logger.warning(f"vqttt: {message}")
         self._warned.add(message)
 
 
 class SimpleVQTTT(ChatVQTTT):
-    """The same for lmms-eval's simple tasks (`--force_simple`)."""
+    """The model for lmms-eval's simple tasks (`--force_simple`)."""
 
     is_simple = True
 
@@ -212,7 +213,7 @@ class SimpleVQTTT(ChatVQTTT):
 
 
 def _image(visual: Any) -> Image:
-    """Turn what a task shows into an image.
+    """Return a task's visual as an image.
 
     Raises:
         UnsupportedError: if it is a video or sound.
@@ -223,7 +224,7 @@ def _image(visual: Any) -> Image:
     if isinstance(visual, str) and Path(visual).suffix.lower() in {*SAVE_OPTIONS, ".gif"}:
         return load_image(visual)
     what = visual if isinstance(visual, str) else f"a {type(visual).__name__}"
-    raise UnsupportedError(f"{what} is no image; vqttt answers questions about images, not videos or sound")
+    raise UnsupportedError(f"{what} is not an image; vqttt answers questions about images, not videos or sound")
 
 
 def _unmarked(text: str, images: Sequence[Image]) -> str:

@@ -1,38 +1,38 @@
-"""A harness's arguments: which model, what happens to its images, and how it answers; and what a request may say."""
+"""The settings that a harness hands over (model, degradation, method), and the limits of a single request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.images.degradations import check_kind, check_scale, check_severity
 from vqttt.images.restorers import check_restorer, fingerprint
-from vqttt.methods import METHODS, Method, frozen, savable
+from vqttt.methods import Method, MethodSpec, find_method
 from vqttt.models import LoadOptions, load_model
 from vqttt.models.base import Model
 from vqttt.runs.records import CLEAN, NONE
 from vqttt.types import Condition
 
 DEFAULT_TOKENS = 128
-"""The length of an answer where neither a request nor the settings give one."""
+"""Maximum length of an answer if neither the request nor the settings give one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """All that decides answers, and how the model is loaded.
+    """Everything that decides answers, and how the model is loaded.
 
     Attributes:
         pretrained: a registered model, a checkpoint folder, or a Hugging Face id.
-        method: how to answer, a name in `METHODS`.
-        tuned: a file that `vqttt tune` wrote, which the method applies and learns nothing; empty for none.
-        degradation: what happens to every image: names joined by `+`, or `clean`.
-        severity: 1 to 5, of each; `clean` has none.
+        method: how to answer, a registered name.
+        tuned: a file written by `vqttt tune` with that method; it is applied and nothing more is learned. Empty: none.
+        degradation: of every image: a name, several joined by `+`, or `clean`.
+        severity: of the degradation, 1 to 5; ignored for `clean`.
         restorer, scale: see `Condition`.
         seed: decides every random draw.
-        batch_size: questions that are answered, and tuned, together.
-        max_new_tokens: of an answer at most, whatever a request says; 0 leaves it to the request.
-        load: how a folder or Hub id is loaded.
+        batch_size: number of questions answered, and tuned on, together.
+        max_new_tokens: maximum length of an answer, whatever a request asks for; 0 leaves it to the request.
+        load: how a checkpoint folder or Hub id is loaded.
     """
 
     pretrained: str = "embedded"
@@ -48,27 +48,28 @@ class Settings:
     load: LoadOptions = field(default_factory=LoadOptions)
 
     def __post_init__(self) -> None:
-        """Reject what is not known or out of range, before a model is loaded."""
-        METHODS[self.method]
+        """Reject unknown names and values out of range before a model is loaded."""
+        self.method_spec()
         check_kind(self.degradation)
         check_restorer(self.restorer)
-        fingerprint(self.restorer)  # its weights have to be there
+        fingerprint(self.restorer)  # its weights must be installed
         check_scale(self.scale)
         check_severity(self.severity)
         for name, least in (("seed", 0), ("batch_size", 1), ("max_new_tokens", 0)):
             if (value := getattr(self, name)) < least:
                 raise InputError(f"{name} must be at least {least}, not {value}")
-        if self.tuned:
-            savable(self.method)
-            if not Path(self.tuned).is_file():
-                raise InputError(f"tuned: there is no file {self.tuned}; `vqttt tune` writes one")
+        if self.tuned and not Path(self.tuned).is_file():
+            raise InputError(f"tuned: there is no file {self.tuned}; `vqttt tune` writes one")
 
     @classmethod
     def parse(cls, arguments: Mapping[str, Any]) -> "Settings":
-        """Read arguments as a harness hands them over: `LoadOptions` among the rest, numbers as such or as text.
+        """Read arguments as a harness hands them over.
+
+        Args:
+            arguments: settings by name, with those of `LoadOptions` among them; numbers may be text.
 
         Raises:
-            InputError: if one is not known, or not of its kind or range.
+            InputError: if one is unknown, of the wrong type or out of range.
         """
         values = {name: _converted(name, value) for name, value in arguments.items()}
         load = {name: values.pop(name) for name in _LOAD & set(values)}
@@ -82,43 +83,56 @@ class Settings:
 
     def load_model(self) -> Model:
         """Load the model; raises as `vqttt.models.load_model`."""
-        model: Model = load_model(self.pretrained, self.load)
-        return model
+        return load_model(self.pretrained, self.load)
+
+    def method_spec(self) -> MethodSpec:
+        """Return the method, or what it saved in the file `tuned`.
+
+        Raises:
+            InputError: if the method is unknown, or saves nothing.
+        """
+        spec = find_method(self.method)
+        return spec.saved(Path(self.tuned)) if self.tuned else spec
 
     def new_method(self, model: Model) -> Method:
-        """Return the method as it is before it has learned anything, or with what was saved."""
-        factory = frozen(self.method, Path(self.tuned)) if self.tuned else METHODS[self.method]
-        return factory(model, max_new_tokens=self.max_new_tokens or DEFAULT_TOKENS, seed=self.seed)
+        """Build the method as it is before it has learned anything, or with what was saved.
+
+        Raises:
+            InputError: if the method needs more than the model offers, or the file `tuned` does not fit.
+        """
+        return self.method_spec().build(model, max_new_tokens=self.max_new_tokens or DEFAULT_TOKENS, seed=self.seed)
 
 
-_KINDS = {each.name: each.type for each in (*fields(Settings), *fields(LoadOptions)) if each.type in (int, str)}
 _LOAD = {each.name for each in fields(LoadOptions)}
+_KINDS = {
+    name: kind for name, kind in (get_type_hints(Settings) | get_type_hints(LoadOptions)).items() if kind in (int, str)
+}
 
 
 def _converted(name: str, value: Any) -> Any:
     if name not in _KINDS:
         raise UnknownNameError("argument", name, _KINDS)
     if _KINDS[name] is str:
-        if not isinstance(value, str):  # 0123 has become 123, and 12e4 120000.0: what was written cannot be told
-            raise InputError(f"{name} wants text, not the number or truth value {value!r}")
+        if not isinstance(value, str):  # the harness turned 0123 into 123 and 12e4 into 120000.0: the text is lost
+            raise InputError(f"{name} must be text, not the number or truth value {value!r}")
         return value
     try:
         if isinstance(value, bool) or int(value) != float(value):
             raise ValueError
         return int(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{name} wants a whole number, not {value!r}") from None
+        raise InputError(f"{name} must be a whole number, not {value!r}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a request says of its answer.
+    """What a request asks of its answer.
 
     Attributes:
-        max_new_tokens: its length in tokens, at most.
-        until: texts at the first of which it ends, and which are no longer part of it.
-        drawn: what the request says of sampling or search, such as `temperature=0.7`; empty where it wants the greedy
-            answer, which it gets in any case.
+        max_new_tokens: maximum length in tokens.
+        until: texts that end the answer where the first of them begins.
+        drawn: options for sampling or search that the request has, such as `temperature=0.7`; empty if it asks for the
+            greedy answer. Answers are greedy in any case.
     """
 
     max_new_tokens: int
@@ -127,7 +141,7 @@ class Limits:
 
     @classmethod
     def parse(cls, wanted: Mapping[str, Any], settings: Settings) -> "Limits":
-        """Read a request's generation arguments; of two lengths the smaller counts."""
+        """Read a request's generation arguments; the smaller of two lengths counts."""
         asked = wanted.get("max_new_tokens") or wanted.get("max_gen_toks")
         lengths = [int(length) for length in (asked, settings.max_new_tokens) if length]
         until = wanted.get("until") or ()
@@ -140,7 +154,7 @@ class Limits:
         )
 
     def cut(self, text: str) -> str:
-        """Return an answer up to where it is to end."""
+        """Return an answer up to the first text of `until`."""
         ends = [text.find(end) for end in self.until if end and end in text]
         return text[: min(ends)].rstrip() if ends else text
 

@@ -1,4 +1,4 @@
-"""The questions of one task, answered in the order in which they come by one instance of a method."""
+"""A stream: the questions of one task, answered in order by one instance of a method."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,16 +14,17 @@ from vqttt.models.base import Model
 from vqttt.types import Answer, Image
 
 Load: TypeAlias = Callable[[], tuple[list[Image], str]]
-"""Returns the undegraded images of a question and its text."""
+"""Returns a question's undegraded images and its text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question about an image, several or none.
+    """A question about one image, several or none.
 
     Attributes:
-        id: stable between runs; with the settings' seed and an image's place it decides what is drawn for an image.
-        load: called when images and text are needed.
+        id: stable between runs. It decides, with the settings' seed and an image's position, every random draw of the
+            image's degradation.
+        load: called when the images and the text are needed.
     """
 
     id: str
@@ -31,10 +32,10 @@ class Question:
 
 
 class Stream:
-    """Answers questions and keeps account; one that fails is answered by nothing, and the others are answered."""
+    """Answers questions and counts what happened; a question that fails gets an empty answer and holds up no other."""
 
     def __init__(self, model: Model, settings: Settings) -> None:
-        """Begin with a method that has learned nothing yet."""
+        """Start with a method that has learned nothing yet."""
         self.model, self.settings = model, settings
         self.method = settings.new_method(model)
         self.answered = self.tuned = self.rolled_back = self.changed = self.failed = 0
@@ -44,11 +45,11 @@ class Stream:
     @property
     def learns(self) -> bool:
         """Whether an answer depends on the questions before it."""
-        return self.method.online and not self.settings.tuned
+        return self.settings.method_spec().learns
 
     @property
     def account(self) -> str:
-        """What happened so far, in one line."""
+        """What has happened so far, in one line."""
         each = self.seconds / max(self.answered + self.failed, 1)
         failures = f", {self.failed} failed, the first: {self.reason}" if self.failed else ", none failed"
         return (
@@ -60,39 +61,39 @@ class Stream:
         """Answer a batch.
 
         Raises:
-            UnsupportedError: if a question is of a kind that no model here can be asked.
+            UnsupportedError: if a question is of a kind that no model here can answer.
         """
         began = time.perf_counter()
         asked, texts = self._loaded(questions), dict[str, str]()
         self.method.max_new_tokens = max_new_tokens
-        for some in _with_and_without(asked):  # few processors take both in one batch
-            texts |= {place: answer.answer for place, answer in self._answered(some, max_new_tokens).items()}
+        for some in _with_and_without(asked):  # few processors accept both in one batch
+            texts |= {position: answer.answer for position, answer in self._answered(some, max_new_tokens).items()}
         self.seconds += time.perf_counter() - began
-        return [texts.get(str(place), "") for place in range(len(questions))]
+        return [texts.get(str(position), "") for position in range(len(questions))]
 
     def _loaded(self, questions: Sequence[Question]) -> dict[str, Asked]:
-        """Load, degrade and restore; returns by its place in the batch each question that did not fail."""
+        """Load, degrade and restore; return each question that did not fail, by its position in the batch."""
         asked = dict[str, Asked]()
-        for place, question in enumerate(questions):
+        for position, question in enumerate(questions):
             try:
                 images, text = question.load()
-                seen = [self._seen(image, f"{question.id}:{n}") for n, image in enumerate(images)]
-                asked[str(place)] = Asked(shown=seen[0] if len(seen) == 1 else seen, text=text)
+                shown = [self._shown(image, f"{question.id}:{n}") for n, image in enumerate(images)]
+                asked[str(position)] = Asked(shown=shown[0] if len(shown) == 1 else shown, text=text)
             except UnsupportedError:
                 raise
             except Exception as error:  # whatever a task's own functions, a decoder or a restorer may raise
                 self._fail([f"{question.id}: {type(error).__name__}: {error}"])
         return asked
 
-    def _seen(self, image: Image, name: str) -> Image:
+    def _shown(self, image: Image, name: str) -> Image:
         return degrade_and_restore(image, self.settings.condition, image_seed(self.settings.seed, name))
 
     def _answered(self, asked: dict[str, Asked], max_new_tokens: int) -> dict[str, Answer]:
-        """Answer questions that are all with images or all without; a method that fails forgets what it learned."""
+        """Answer questions that all have images, or all have none; a method that fails is reset."""
         try:
             together, errors = answer_untuned(asked, self.model, max_new_tokens)
             answers = self.method.answer(*together) if together else []
-        except Exception as error:  # a run of many hours is not to end for one batch
+        except Exception as error:  # one bad batch must not end a run of many hours
             self.method.reset()
             self._fail([f"answering failed: {type(error).__name__}: {error}"] * len(asked))
             return {}
@@ -101,7 +102,7 @@ class Stream:
         self.tuned += sum(answer.steps > 0 for answer in answers)
         self.rolled_back += sum(answer.rolled_back for answer in answers)
         self.changed += sum(answer.answer != answer.base_answer for answer in answers)
-        return dict(zip((place for place in asked if place not in errors), answers, strict=True))
+        return dict(zip((position for position in asked if position not in errors), answers, strict=True))
 
     def _fail(self, reasons: Sequence[str]) -> None:
         self.failed += len(reasons)
@@ -109,7 +110,7 @@ class Stream:
 
 
 def _with_and_without(asked: dict[str, Asked]) -> list[dict[str, Asked]]:
-    """Part the questions that show images from those that show none."""
-    bare = {place for place, one in asked.items() if isinstance(one.shown, list) and not one.shown}
-    parts = [{place: one for place, one in asked.items() if (place in bare) is without} for without in (False, True)]
+    """Separate the questions that have images from those that have none."""
+    bare = {position for position, one in asked.items() if isinstance(one.shown, list) and not one.shown}
+    parts = [{key: one for key, one in asked.items() if (key in bare) is without} for without in (False, True)]
     return [part for part in parts if part]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.base import Inputs, Model, forward_hooks
+from vqttt.models.base import Inputs, TunableModel, forward_hooks
 
 GENERIC = "Write a general description of the image."
 """The instruction that attention to the image is divided by, as published."""
@@ -22,35 +22,35 @@ _LEAST = 1e-9
 
 
 @torch.no_grad()
-def attention(model: Model, inputs: Inputs) -> list[Tensor]:
+def attention(model: TunableModel, inputs: Inputs) -> list[Tensor]:
     """Return how much the answer's first position attends to each image token.
 
     Returns:
-        for each of N samples (layers, T): the mean over heads, for the layers of `Model.decoder.looks` and the sample's
+        for each of N samples (layers, T): the mean over heads, for the layers of `TunableModel.decoder.looks` and the sample's
         T image tokens in order. Over all that can be attended to, a layer's weights sum to 1, so here to 1 at most.
 
     Raises:
-        InputError: if the family does not expose it, or no sample shows an image.
+        InputError: if the family does not expose it, or no sample has an image.
     """
     decoder, keys = model.decoder, model.image_tokens(inputs).keys
-    seen: dict[int, Tensor] = {}
+    found: dict[int, Tensor] = {}
 
     def keep(layer: int) -> Any:
         def hook(module: nn.Module, arguments: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-            seen[layer] = output[1][:, :, -1].float().mean(1).cpu()
+            found[layer] = output[1][:, :, -1].float().mean(1).cpu()
 
         return hook
 
     with decoder.eager(), forward_hooks([(module, keep(layer)) for layer, module in decoder.looks]):
         model.answer_logits(inputs)
-    if not seen:
+    if not found:
         raise InputError(f"no layer of {model.name} attends to an image")
-    weights = torch.stack([seen[layer] for layer in sorted(seen)])  # (layers, N, K)
+    weights = torch.stack([found[layer] for layer in sorted(found)])  # (layers, N, K)
     return [weights[:, n, row] for n, row in enumerate(keys.cpu())]
 
 
 def relative_attention(
-    model: Model, inputs: Inputs, generic: Inputs, layers: Sequence[int] | None = None
+    model: TunableModel, inputs: Inputs, generic: Inputs, layers: Sequence[int] | None = None
 ) -> list[Tensor]:
     """Return the attention to each image token over that for a generic instruction, (T,) for each of N samples.
 
@@ -74,7 +74,7 @@ def over_generic(asked: Tensor, plain: Tensor, rows: Sequence[int]) -> Tensor:
     return asked[rows].mean(0) / plain[rows].mean(0).clamp_min(_LEAST)
 
 
-def chosen_layers(model: Model, layers: Sequence[int] | None) -> list[int]:
+def chosen_layers(model: TunableModel, layers: Sequence[int] | None) -> list[int]:
     """Return at which rows of `attention` some layers are; None is all of them.
 
     Raises:
@@ -88,13 +88,13 @@ def chosen_layers(model: Model, layers: Sequence[int] | None) -> list[int]:
     return [known.index(layer) for layer in (known if layers is None else layers)]
 
 
-def with_question(model: Model, seen: Inputs, images: Sequence[Any], question: str) -> Inputs:
+def with_question(model: TunableModel, adapted: Inputs, images: Sequence[Any], question: str) -> Inputs:
     """Ask another question about the images of a batch as they are there, whatever was done to them.
 
     Args:
         model: whose.
-        seen: the batch, with images filtered, restored, or as they were.
+        adapted: the batch, with images filtered, restored, or as they were.
         images: what was encoded.
         question: for all of them.
     """
-    return model.with_pixels(model.encode(images, [question] * len(images)), model.pixels(seen).pixels)
+    return model.with_pixels(model.encode(images, [question] * len(images)), model.pixels(adapted).pixels)

@@ -1,7 +1,7 @@
 """One image and question, clean against degraded against tuned: answers, attention and lens of each."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,8 @@ from vqttt.interpret.attention import GENERIC, attention, chosen_layers, over_ge
 from vqttt.interpret.grids import Map, mosaic, on_grid
 from vqttt.interpret.logit_lens import logit_lens
 from vqttt.methods import Method
-from vqttt.models.base import Generation, Inputs, Model
+from vqttt.methods.attempts import Attempt
+from vqttt.models.base import Inputs, LogitGeneration, TunableModel
 from vqttt.types import Image
 
 TOP = 5
@@ -57,12 +58,12 @@ class Row:
 
 
 def examine(
-    model: Model,
+    model: TunableModel,
     name: str,
     image: Image,
     question: str,
     *,
-    seen: Callable[[Inputs, Generation], AbstractContextManager[Inputs]] | None = None,
+    explain: Callable[[Inputs, LogitGeneration], Attempt] | None = None,
     clean_token: int | None = None,
     layers: Sequence[int] | None = None,
     generic: str = GENERIC,
@@ -75,7 +76,7 @@ def examine(
         name: of the condition.
         image: what it is shown.
         question: what it is asked.
-        seen: such as `Method.seen`; None for the untuned network.
+        explain: such as `Method.explain`; None for the untuned network.
         clean_token: the first token of the answer to the clean image; None for the one at hand.
         layers: numbers, from 0, of those that relative attention is averaged over; None for all that look at images.
         generic: the instruction that it is divided by.
@@ -86,7 +87,7 @@ def examine(
     """
     inputs = model.encode([image], [question])
     base = model.generate(inputs, max_new_tokens)
-    with seen(inputs, base) if seen else nullcontext(inputs) as given:
+    with explain(inputs, base).adapted() if explain else nullcontext(inputs) as given:
         answer = model.generate(given, max_new_tokens)
         asked, plain = (attention(model, one)[0] for one in (given, with_question(model, given, [image], generic)))
         relative, lens = over_generic(asked, plain, chosen_layers(model, layers)), logit_lens(model, given)
@@ -116,7 +117,7 @@ def examine(
 
 
 def compare(
-    model: Model,
+    model: TunableModel,
     question: str,
     clean: Image,
     degraded: tuple[str, Image],
@@ -148,5 +149,5 @@ def compare(
     return [
         first,
         look(name=degraded[0], image=degraded[1], clean_token=token)[0],
-        look(name=name, image=image, clean_token=token, seen=method.seen)[0],
+        look(name=name, image=image, clean_token=token, explain=method.explain)[0],
     ]

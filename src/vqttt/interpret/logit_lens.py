@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.base import Inputs, Model, forward_hooks
+from vqttt.models.base import Inputs, TunableModel, forward_hooks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Lens:
 
 
 @torch.no_grad()
-def logit_lens(model: Model, inputs: Inputs) -> Lens:
+def logit_lens(model: TunableModel, inputs: Inputs) -> Lens:
     """Look at the answer's first position through the head after each layer of the language model.
 
     Raises:
@@ -63,7 +63,7 @@ def logit_lens(model: Model, inputs: Inputs) -> Lens:
 
 
 @torch.no_grad()
-def image_words(model: Model, inputs: Inputs, layer: int) -> list[list[str]]:
+def image_words(model: TunableModel, inputs: Inputs, layer: int) -> list[list[str]]:
     """Return the likeliest word at each image token after a layer, counted from 0; for each sample T of them.
 
     Raises:

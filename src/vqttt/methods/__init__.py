@@ -3,105 +3,156 @@
 Rates, steps and thresholds of all of them were chosen on development data by `python -m experiments.choose_settings`.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 from vqttt.errors import InputError
 from vqttt.methods.base import Method
+from vqttt.methods.episodic import Episodic, EpisodicConfig
 from vqttt.methods.none import NoTuning
-from vqttt.methods.option_likelihood import Likeliest
+from vqttt.methods.option_likelihood import OptionLikelihood
+from vqttt.methods.saved import Saved, SavedConfig
+from vqttt.methods.spec import MethodSpec
+from vqttt.methods.tent import Sar, SarConfig, Tent, TentConfig
 from vqttt.methods.vote import Vote, VoteConfig
+from vqttt.methods.vq_select import VQSelect, VQSelectConfig
 from vqttt.methods.vq_ttt import VQTTT, VQTTTConfig
 from vqttt.registry import Registry
 from vqttt.tuning.adapters import AdapterConfig
 
-__all__ = ["CONFIGS", "METHODS", "VQTTT", "Method", "NoTuning", "VQTTTConfig", "frozen", "savable"]
+__all__ = [
+    "METHODS",
+    "VQTTT",
+    "Episodic",
+    "EpisodicConfig",
+    "Method",
+    "MethodSpec",
+    "NoTuning",
+    "OptionLikelihood",
+    "Sar",
+    "SarConfig",
+    "Saved",
+    "SavedConfig",
+    "Tent",
+    "TentConfig",
+    "VQSelect",
+    "VQSelectConfig",
+    "VQTTTConfig",
+    "Vote",
+    "VoteConfig",
+    "find_method",
+]
 
-METHODS: Registry[Callable[..., Method]] = Registry("method")
-"""A name to a factory: (model, max_new_tokens=, seed=) -> Method."""
-
-CONFIGS: dict[str, VQTTTConfig] = {}
-"""The settings of those methods that tune."""
-
-
-def _add(name: str, config: VQTTTConfig, summary: str) -> None:
-    CONFIGS[name] = config
-    METHODS.add(name, lambda model, **settings: VQTTT(model, config, **settings), summary)
+RENAMED = {
+    "vq-ttt-static": "vq-ttt",
+    "vq-ttt-bank": "vq-select",
+    "vq-ttt-features": "vq-select-features",
+    "vq-ttt-vote": "vq-vote",
+}
 
 
-_NOTHING = AdapterConfig(kernel="none", lora_rank=0)
+def _spec(entry: Any) -> MethodSpec:
+    """Take what another package offers as a method: a spec, or a class that can be built without settings."""
+    if isinstance(entry, MethodSpec):
+        return entry
+    if isinstance(entry, type) and issubclass(entry, Method):
+        return MethodSpec(entry)
+    raise TypeError(f"it is a {type(entry).__name__}, and must be a Method class or a MethodSpec")
+
+
+METHODS: Registry[MethodSpec] = Registry(
+    "method", group="vqttt.methods", renamed=RENAMED, take=_spec, documented=lambda spec: spec.kind
+)
+
 _LORA = AdapterConfig(kernel="none")
-_BANK = VQTTTConfig(bank=True, steps=1, adapters=_LORA)
-_ONLINE = replace(_BANK, restore=True, guard_ratio=0.7)
-_GRADIENT = VQTTTConfig(steps=2, kernel_rate=0.06, lora_rate=3e-3)
-_EPISODIC = replace(_GRADIENT, online=False, steps=1, kernel_rate=0.2, lora_rate=6e-3)
-_NORMS = AdapterConfig(kernel="none", lora_rank=0, norms=True)
-_TENT = replace(_GRADIENT, steps=1, before=True, gate=0.0, guard=False, norm_rate=1e-3, adapters=_NORMS)
+_NOTHING = AdapterConfig(kernel="none", lora_rank=0)
 
-METHODS.add("none", NoTuning, "the model as it is")
-METHODS.add("likeliest", Likeliest, "no tuning; of a question's options the one whose letter is the likeliest answer")
-_add(
-    "vq-ttt",
-    _ONLINE,
-    "the image restored where that helps, a kernel predicted from its spectrum, and LoRA; tuned along the stream",
-)
-_add("vq-ttt-bank", _BANK, "the same without the restorer: kernels of the bank and LoRA alone")
-_add(
-    "vq-ttt-features",
-    replace(_BANK, objective="entropy+0.1*feature-statistics"),
-    "vq-ttt-bank with vision features like clean images'; not source-free",
-)
-_add("vq-ttt-static", _GRADIENT, "one mixture of blurs and LoRA tuned along the stream by gradients of entropy")
-_add(
-    "vq-ttt-conditional",
-    replace(_GRADIENT, kernel_rate=0.01, lora_rate=1e-3, adapters=AdapterConfig(kernel="conditional")),
-    "gains by band that each image gets from its spectrum, the predictor tuned by gradients of entropy",
-)
-_add("vq-ttt-episodic", _EPISODIC, "a mixture of blurs and LoRA for each image by one gradient step, reset after it")
-METHODS.add(
-    "vq-ttt-vote",
-    lambda model, **settings: Vote(model, VoteConfig(temperature=0.25, gate=0.02), **settings),
-    "for each image alone, all kernels of the bank vote, the more certain ones more; nothing outlives the image",
-)
-_add("kernel-only", replace(_BANK, steps=0, adapters=_NOTHING), "vq-ttt-bank without LoRA: forward passes alone")
-_add("lora-only", replace(_GRADIENT, adapters=_LORA), "LoRA tuned along the stream by gradients of entropy")
-_add(
-    "lora-deep",
-    replace(_GRADIENT, adapters=replace(_LORA, lora_blocks=-2, lora_rank=16)),
-    "LoRA of rank 16 in the last two vision blocks, as LoRA-TTT has it",
-)
-_add("tent", _TENT, "the vision encoder's norms tuned along the stream by entropy (Wang et al. 2021)")
-_add(
-    "sar",
-    replace(_TENT, margin=0.4, sharpness=0.05, floor=0.02),
-    "tent on reliable samples, with sharpness-aware steps and a reset (Niu et al. 2023)",
-)
-_add(
-    "memo",
-    replace(_EPISODIC, objective="marginal-entropy", guard=False),
-    "kernel and LoRA for each image by the entropy of its views' mean answer (Zhang et al. 2022)",
-)
-METHODS.add(
-    "tta",
-    lambda model, **settings: Vote(model, VoteConfig(gate=0.02), **settings),
-    "all kernels of the bank vote, each with its confidence; no updates",
-)
+for _name, _kind, _config, _summary in (
+    ("none", NoTuning, None, "the model as it is"),
+    (
+        "likeliest",
+        OptionLikelihood,
+        None,
+        "no tuning; among a question's options, the letter with the highest likelihood",
+    ),
+    (
+        "vq-ttt",
+        VQTTT,
+        VQTTTConfig(),
+        "the published recipe: kernel and shallow LoRA, tuned along the stream by entropy",
+    ),
+    ("vq-ttt-episodic", Episodic, EpisodicConfig(), "the published recipe for each image alone, reset after it"),
+    (
+        "vq-ttt-conditional",
+        VQTTT,
+        VQTTTConfig(kernel_rate=0.01, lora_rate=1e-3, adapters=AdapterConfig(kernel="conditional")),
+        "vq-ttt with a kernel that each image gets from its own spectrum; the predictor is tuned",
+    ),
+    (
+        "vq-select",
+        VQSelect,
+        VQSelectConfig(),
+        "a correction chosen for each image by a predictor learned along the stream, and LoRA",
+    ),
+    (
+        "vq-select-restore",
+        VQSelect,
+        VQSelectConfig(restore=True, guard_ratio=0.7),
+        "vq-select, or the blindly restored image where that makes the answer surer",
+    ),
+    (
+        "vq-select-features",
+        VQSelect,
+        VQSelectConfig(objective="entropy+0.1*feature-statistics"),
+        "vq-select with vision features like those of clean images; not source-free",
+    ),
+    (
+        "vq-vote",
+        Vote,
+        VoteConfig(temperature=0.25),
+        "for each image alone, all corrections vote, the surer ones more",
+    ),
+    (
+        "kernel-only",
+        VQSelect,
+        VQSelectConfig(steps=0, adapters=_NOTHING),
+        "vq-select without LoRA: forward passes only",
+    ),
+    ("lora-only", VQTTT, VQTTTConfig(adapters=_LORA), "vq-ttt without its kernel"),
+    (
+        "lora-deep",
+        VQTTT,
+        VQTTTConfig(adapters=AdapterConfig(kernel="none", lora_blocks=-2, lora_rank=16)),
+        "LoRA of rank 16 in the last two vision blocks, as in LoRA-TTT",
+    ),
+    ("tent", Tent, TentConfig(), "the vision encoder's norms, tuned along the stream by entropy (Wang et al. 2021)"),
+    ("sar", Sar, SarConfig(), "tent on reliable samples, with sharpness-aware steps and a reset (Niu et al. 2023)"),
+    (
+        "memo",
+        Episodic,
+        EpisodicConfig(objective="marginal-entropy", guard=False),
+        "kernel and LoRA for each image, by the entropy of its views' mean answer (Zhang et al. 2022)",
+    ),
+    ("tta", Vote, VoteConfig(), "all corrections vote, each with its confidence; nothing is tuned"),
+):
+    METHODS.add(_name, MethodSpec(_kind, _config), _summary)
 
 
-def savable(name: str) -> VQTTTConfig:
-    """Return the settings of a method that learns something to save.
+def find_method(name: str, own: Mapping[str, Mapping[str, Any]] | None = None) -> MethodSpec:
+    """Return a registered method, or one defined in `own` by its settings.
+
+    Args:
+        name: of the method.
+        own: settings by name. `base` names the registered method that they change; without it, it is that of the same
+            name.
 
     Raises:
-        InputError: if the method called `name` does not.
+        UnknownNameError: if no method is called so.
+        InputError: if a setting is not known, or its value cannot be used; or if the name is an old one.
     """
-    if name not in CONFIGS or not CONFIGS[name].online:
-        known = ", ".join(name for name, config in CONFIGS.items() if config.online)
-        raise InputError(f"{name!r} learns nothing that could be saved; these do: {known}")
-    return CONFIGS[name]
-
-
-def frozen(name: str, tuned: Path) -> Callable[..., Method]:
-    """Return the factory of a method that applies what `VQTTT.save` wrote and learns nothing; raises as `savable`."""
-    config = replace(savable(name), start=str(tuned), frozen=True)
-    return lambda model, **settings: VQTTT(model, config, **settings)
+    settings = dict((own or {}).get(name, {}))
+    base = settings.pop("base", name)
+    if not isinstance(base, str):
+        raise InputError(f"base is the name of a method, not {base!r}")
+    spec = METHODS[base]
+    return spec.changed(settings) if settings else spec

@@ -1,125 +1,142 @@
-"""What a method is: something that turns an encoded batch, and the untuned answers to it, into answers."""
+"""A method: a way to answer a batch, given the untuned answers to it.
 
+A method writes `attempts`: ways in which the batch can be answered. What is common to all is written once, in `answer`:
+the gate (which samples may change), the choice (the surest attempt of each sample), the guard (which changes are kept),
+and the account of what happened.
+"""
+
+import time
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from math import log
-from typing import Any
+from collections.abc import Callable, Sequence
+from math import inf, isfinite
+from typing import Any, ClassVar
 
-from vqttt.errors import InputError
-from vqttt.models.base import Generation, Inputs, Model
-from vqttt.models.generation import confidence, mean_entropy
-from vqttt.types import Answer, Image
-
-
-@dataclass(frozen=True)
-class Filtered:
-    """One image as a tuned network is given it, and in words what it went through."""
-
-    image: Image
-    through: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """Generated answers in plain numbers: texts, confidences in 0 to 1, entropies in nats, one each for a sample."""
-
-    texts: list[str]
-    confidences: list[float]
-    entropies: list[float]
-
-    @classmethod
-    def of(cls, generation: Generation) -> "Outcome":
-        """Summarise a generation."""
-        return cls(
-            texts=generation.texts,
-            confidences=confidence(generation.logits, generation.tokens, generation.mask).tolist(),
-            entropies=mean_entropy(generation.logits, generation.mask).tolist(),
-        )
-
-    def replaced(self, other: "Outcome", taken: dict[int, int]) -> "Outcome":
-        """Return this with its samples n replaced by those of another, where `taken` maps n to one of them."""
-
-        def merged(old: list[Any], new: list[Any]) -> list[Any]:
-            return [new[taken[n]] if n in taken else value for n, value in enumerate(old)]
-
-        return Outcome(
-            texts=merged(self.texts, other.texts),
-            confidences=merged(self.confidences, other.confidences),
-            entropies=merged(self.entropies, other.entropies),
-        )
+from vqttt.methods.attempts import Attempt, Outcome, surest
+from vqttt.models.base import Generation, Inputs, Model, Shown, TunableModel
+from vqttt.types import Answer
 
 
 class Method(ABC):
-    """A way to answer. Created anew for every cell; `online` says whether what it learns outlives a batch,
-    `has_kernel` whether it changes images by a kernel that a report can show.
+    """A way to answer, built anew for every cell.
+
+    Attributes:
+        needs: the least that the model must offer.
+        learns: whether what it learns outlives a batch, so that answers depend on the order of samples.
+        changes_images: whether it gives the network other images than it was given, which a report can show.
+        gate: samples whose untuned entropy (nats) is below this keep their untuned answer and cost nothing more.
+        guard_ratio: a new answer is kept if its entropy is at most this share of the untuned one's.
+        updates: tuning steps that a sample takes part in.
     """
 
-    online: bool = False
-    has_kernel: bool = False
+    needs: ClassVar[type[Model]] = TunableModel  # type: ignore[type-abstract]
+    learns: ClassVar[bool] = False
+    changes_images: bool = False
+    gate: float = 0.0
+    guard_ratio: float = inf
+    updates: int = 0
 
-    def __init__(self, model: Model, *, max_new_tokens: int = 16, seed: int = 0) -> None:
-        """Store the parameters."""
-        self.model, self.max_new_tokens, self.seed = model, max_new_tokens, seed
+    def __init__(self, model: Any, config: Any = None, *, max_new_tokens: int = 16, seed: int = 0) -> None:
+        """Store the parameters; `model` is one that `needs` allows."""
+        self.model, self.config, self.max_new_tokens, self.seed = model, config, max_new_tokens, seed
 
     @abstractmethod
-    def answer(self, inputs: Inputs, base: Generation) -> list[Answer]:
+    def attempts(self, inputs: Inputs, base: Any, *, learn: bool = True) -> list[Attempt]:
+        """Answer the samples that the gate lets through, in one or several ways.
+
+        Args:
+            inputs: the samples.
+            base: their untuned answers.
+            learn: whether what can be learned from the samples is kept for later ones.
+
+        Returns:
+            The attempts, each over all the samples; none if nothing came of it and they keep their untuned answers.
+        """
+
+    def answer(self, inputs: Inputs, base: Any) -> list[Answer]:
         """Answer a batch whose untuned answers are `base`."""
+        began = time.perf_counter()
+        return self._answered(
+            inputs, base, began, lambda rows: self.attempts(self.model.select(inputs, rows), base.select(rows))
+        )
 
     def answer_alone(self, inputs: Inputs) -> list[Answer]:
-        """Answer a batch of which nothing is known yet; a method that can do with fewer passes does."""
+        """Answer a batch without its untuned answers; a method that can save a forward pass here does."""
         return self.answer(inputs, self.model.generate(inputs, self.max_new_tokens))
 
-    def settings(self) -> dict[str, Any]:
-        """Return what decides the method's answers, besides its name; part of a study's identity."""
-        return {}
+    def ask(self, images: Sequence[Shown], questions: Sequence[str]) -> list[Answer]:
+        """Answer questions, each about an image, several or none."""
+        if issubclass(self.needs, TunableModel):
+            return self.answer_alone(self.model.encode(images, questions))
+        return self.answer(*self.model.ask(images, questions, self.max_new_tokens))
+
+    def explain(self, inputs: Inputs, base: Any) -> Attempt:
+        """Return the attempt that the one sample of a batch is answered by; learns nothing from it.
+
+        Where gate or guard keep the untuned answer, that is the attempt.
+        """
+        before = Outcome.of(base)
+        untouched = Attempt(how=["unchanged"], inputs=inputs, outcome=before)
+        attempts = self.attempts(inputs, base, learn=False) if self.admitted(inputs, before) else []
+        if not attempts:
+            return untouched
+        chosen = attempts[surest(attempts)[0]]
+        return chosen if self.keeps(before.entropies[0], chosen.outcome.entropies[0]) else untouched
+
+    def admitted(self, inputs: Inputs, before: Outcome) -> list[int]:
+        """Return the samples whose answer may change: those that the gate lets through."""
+        return [n for n, entropy in enumerate(before.entropies) if entropy >= self.gate]
+
+    def keeps(self, before: float, after: float) -> bool:
+        """Tell whether the guard keeps an answer, by its entropy before and after, in nats."""
+        return isfinite(after) and not after > self.guard_ratio * before
+
+    def collapsed(self, before: Outcome, after: Outcome) -> bool:
+        """Tell whether what was learned has gone wrong, so that the method must start anew."""
+        return False
+
+    @property
+    def exploring(self) -> bool:
+        """Whether the method still spends extra time on its first samples, to learn from them."""
+        return False
 
     def reset(self) -> None:
         """Forget what was learned."""
         return
 
-    def kernel(self, inputs: Inputs) -> list[list[float]] | None:
-        """Return the learned kernel for the one image of a batch, if there is one."""
-        return None
+    def _answered(
+        self, inputs: Inputs, base: Generation, began: float, attempts: Callable[[list[int]], Sequence[Attempt]]
+    ) -> list[Answer]:
+        """Turn the attempts at the admitted samples into answers to the whole batch: gate, choice and guard."""
+        before = Outcome.of(base)
+        admitted = self.admitted(inputs, before)
+        after, undone = before, set[int]()
+        if admitted:
+            after, undone = self._guarded(before, admitted, attempts(admitted))
+        if self.collapsed(before, after):
+            self.reset()
+            after, undone = before, set(admitted)
+        seconds = (time.perf_counter() - began) / inputs.count
+        return [
+            Answer(
+                answer=after.texts[n],
+                base_answer=before.texts[n],
+                confidence=after.confidences[n],
+                base_confidence=before.confidences[n],
+                entropy_before=before.entropies[n],
+                entropy_after=after.entropies[n],
+                steps=self.updates if n in admitted else 0,
+                rolled_back=n in undone,
+                seconds=seconds,
+            )
+            for n in range(inputs.count)
+        ]
 
-    def filtered(self, inputs: Inputs, base: Generation) -> Filtered:
-        """Return the one image of a batch through what was learned; only where `has_kernel`."""
-        raise AssertionError(f"{type(self).__name__} has no kernel")
-
-    def seen(self, inputs: Inputs, base: Generation) -> AbstractContextManager[Inputs]:
-        """Within the block the network is as it answers the one sample of a batch; yields what it is given then.
-
-        Learns nothing that outlives the sample. What the gate or the guard leaves untuned is given as it was.
-
-        Raises:
-            InputError: if the answer does not come from one look of one network.
-        """
-        raise InputError("this method does not answer by one look, so there is no one look to analyse; choose another")
-
-
-def compose(
-    base: Outcome, final: Outcome, *, steps: list[int], rolled_back: list[bool], seconds: float
-) -> list[Answer]:
-    """Put outcomes before and after into answers; `seconds` are those of the whole batch."""
-    return [
-        Answer(
-            answer=final.texts[n],
-            base_answer=base.texts[n],
-            confidence=final.confidences[n],
-            base_confidence=base.confidences[n],
-            entropy_before=base.entropies[n],
-            entropy_after=final.entropies[n],
-            steps=steps[n],
-            rolled_back=rolled_back[n],
-            seconds=seconds / len(steps),
-        )
-        for n in range(len(steps))
-    ]
-
-
-def histogram_entropy(texts: Sequence[str]) -> float:
-    """Return the entropy in nats of how often each text occurs."""
-    counts = Counter(texts).values()
-    return -sum(count / len(texts) * log(count / len(texts)) for count in counts)
+    def _guarded(self, before: Outcome, admitted: list[int], attempts: Sequence[Attempt]) -> tuple[Outcome, set[int]]:
+        """Put in those new answers that the guard keeps; also return the samples whose new answer it does not."""
+        if not attempts:
+            return before, set(admitted)
+        choice = surest(attempts)
+        outcomes = [attempts[a].outcome for a in choice]
+        kept = [i for i, n in enumerate(admitted) if self.keeps(before.entropies[n], outcomes[i].entropies[i])]
+        after = before.replaced({admitted[i]: (outcomes[i], i) for i in kept})
+        return after, set(admitted) - {admitted[i] for i in kept}

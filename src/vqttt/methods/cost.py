@@ -1,4 +1,4 @@
-"""What a method costs: time and peak memory as ratios to plain inference, measured side by side in one run."""
+"""What methods cost: time and peak memory, as ratios to plain inference measured in the same run."""
 
 import json
 import statistics
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from vqttt.errors import InputError
-from vqttt.methods import METHODS, VQTTT, Method
-from vqttt.models.base import Inputs, Model
+from vqttt.methods import METHODS, Method, MethodSpec
+from vqttt.models.base import Inputs, TunableModel
 
 QUESTIONS = ("what color is the circle?", "how many shapes are there?", "what digit is written?", "is there any star?")
 
@@ -23,10 +23,10 @@ class Cost:
     """One measurement.
 
     Attributes:
-        seconds: of one sample, the untuned answer included, median over repeats; `plain_seconds` without the method.
-        ratio: of the two.
-        peak_mib: what the answers needed beyond the loaded model, in MiB, and likewise `plain_peak_mib`; None where
-            the system does not tell.
+        seconds: for one sample, the untuned answer included, median over repeats; `plain_seconds` without the method.
+        ratio: `seconds` over `plain_seconds`.
+        peak_mib: memory that the answers needed beyond the loaded model, in MiB; likewise `plain_peak_mib`. None where
+            the system does not report it.
         tuned: share of the samples that passed the method's gate.
     """
 
@@ -44,17 +44,22 @@ class Cost:
 
 
 def measure(
-    model: Model,
-    methods: Mapping[str, Callable[[Model], Method]],
+    model: TunableModel,
+    methods: Mapping[str, MethodSpec],
     batches: Sequence[int],
     repeats: int,
-    encode: Callable[[Model, int], Inputs] | None = None,
+    encode: Callable[[TunableModel, int], Inputs] | None = None,
 ) -> Iterator[Cost]:
-    """Measure every method at every batch size, by turns with plain inference, so that both meet the same machine.
+    """Measure every method at every batch size, in turns with plain inference, so that both meet the same machine.
 
-    Methods that explore at first are measured when that is over.
+    A method that explores its first samples is measured after that.
 
-    `encode` makes a batch of so many samples; by default of images that no model is certain about.
+    Args:
+        model: on which the methods run.
+        methods: by name.
+        batches: batch sizes.
+        repeats: measurements, of which the median counts.
+        encode: makes a batch of a given number of samples; by default of images that no model is certain about.
 
     Raises:
         InputError: if a number is below 1.
@@ -68,17 +73,17 @@ def measure(
             model.generate(inputs, 16)
 
         plain()
-        _, base_peak = _timed(plain)  # once methods have run, the memory that they leave behind would hide it
-        for name, make in methods.items():
-            method = make(model)
+        _, base_peak = _timed(plain)  # before methods run: memory that they leave behind would hide it
+        for name, spec in methods.items():
+            method = spec.build(model)
             tuned: list[float] = []
 
             def whole(method: Method = method, inputs: Inputs = inputs, tuned: list[float] = tuned) -> None:
                 answers = method.answer_alone(inputs)
                 tuned.append(float(np.mean([answer.steps > 0 for answer in answers])))
 
-            _explored(method, whole)
-            tuned.clear()
+            while method.exploring and any(answer.steps for answer in method.answer_alone(inputs)):
+                pass
             (base_seconds, _), (seconds, peak) = _by_turns((plain, whole), repeats)
             yield Cost(
                 model=model.name,
@@ -95,37 +100,31 @@ def measure(
             )
 
 
-def _explored(method: Method, answer: Callable[[], None]) -> None:
-    """Answer until a method that tries the whole bank on its first samples has done so."""
-    search = method.search if isinstance(method, VQTTT) else None
-    before = -1
-    while search is not None and before < search.predictor.seen < search.first:
-        before = search.predictor.seen
-        answer()
-
-
 def write(costs: Sequence[Cost], path: Path) -> None:
     """Write measurements as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([asdict(cost) for cost in costs], indent=1) + "\n")
 
 
-def profile(model: Model, method: str, batch: int) -> str:
+def profile(model: TunableModel, method: str, batch: int) -> str:
     """Return a table of where the time of one batch goes, by torch.profiler."""
-    inputs, answering = uncertain_images(model, batch), METHODS[method](model)
+    inputs, answering = uncertain_images(model, batch), METHODS[method].build(model)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
         answering.answer_alone(inputs)
     return str(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
 
 
-def proportioned() -> Model:
+def proportioned() -> TunableModel:
     """Return a LLaVA of LLaVA-1.5's proportions: CLIP-L/14-336, 576 image tokens, two layers of 7B; random weights."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     from vqttt.models import load_model
+    from vqttt.models.huggingface import HuggingFaceModel
     from vqttt.models.llava import Llava
 
-    processor = load_model("embedded").processor
+    embedded = load_model("embedded")
+    assert isinstance(embedded, HuggingFaceModel)
+    processor = embedded.processor
     processor.image_processor.size = {"height": 336, "width": 336}
     processor.image_processor.crop_size = {"height": 336, "width": 336}
     vision = CLIPVisionConfig(
@@ -143,15 +142,15 @@ def proportioned() -> Model:
     return Llava("llava-1.5-proportions", network, processor)
 
 
-def uncertain_images(model: Model, batch: int) -> Inputs:
-    """Encode noise with some structure: images whose answers are not certain, as those are that get tuned."""
+def uncertain_images(model: TunableModel, batch: int) -> Inputs:
+    """Encode structured noise: images of whose answers no model is certain, so that they are tuned."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (batch, 16, 16, 3), dtype=np.uint8).repeat(14, 1).repeat(14, 2)
     return model.encode(list(coarse), [QUESTIONS[n % len(QUESTIONS)] for n in range(batch)])
 
 
 def _by_turns(calls: Sequence[Callable[[], Any]], repeats: int) -> list[tuple[float, float | None]]:
-    """Return for each call its median seconds, and the most memory it took beyond what was there before."""
+    """Call in turns; return for each call its median seconds and the most memory it took beyond what was in use."""
     measured = [[_timed(call) for call in calls] for _ in range(repeats)]
     return [
         (
@@ -173,7 +172,7 @@ def _timed(call: Callable[[], Any]) -> tuple[float, float | None]:
 
 
 def _reset_peak() -> float | None:
-    """Forget the peak of memory so far; returns what is in use, in MiB."""
+    """Reset the peak of memory; return what is in use, in MiB."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated() / 2**20

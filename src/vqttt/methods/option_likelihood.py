@@ -1,38 +1,32 @@
 """Multiple choice by likelihood: of a question's options, the one whose letter the untuned model finds likeliest."""
 
-import time
-
 import torch
 
-from vqttt.methods.base import Method, Outcome, compose
-from vqttt.models.base import Generation, Inputs
+from vqttt.methods.attempts import Attempt, Outcome
+from vqttt.methods.base import Method
+from vqttt.models.base import Inputs, LogitGeneration
 from vqttt.models.likelihood import option_likelihoods
-from vqttt.types import LETTERS, Answer
+from vqttt.types import LETTERS
 
 
-class Likeliest(Method):
+class OptionLikelihood(Method):
     """Answer by a letter where there are options, and with the untuned answer where there are none.
 
     Confidence and entropy are those of the distribution over the options.
     """
 
-    def answer(self, inputs: Inputs, base: Generation) -> list[Answer]:
-        """Return the likeliest letters."""
-        began = time.perf_counter()
-        letters = [LETTERS[: len(options)] for options in inputs.options] or [""] * inputs.count
+    def admitted(self, inputs: Inputs, before: Outcome) -> list[int]:
+        """Return the samples that have options."""
+        return [n for n, options in enumerate(inputs.options) if options]
+
+    def attempts(self, inputs: Inputs, base: LogitGeneration, *, learn: bool = True) -> list[Attempt]:
+        """Choose the likeliest letters."""
+        letters = [LETTERS[: len(options)] for options in inputs.options]
         likelihoods = option_likelihoods(self.model, inputs, [list(of_sample) for of_sample in letters])
-        before = Outcome.of(base)
-        asked = [n for n, of_sample in enumerate(letters) if of_sample]
-        shares = {n: torch.tensor(likelihoods[n], dtype=torch.float64).softmax(0) for n in asked}
-        chosen = Outcome(
-            texts=[letters[n][int(shares[n].argmax())] for n in asked],
-            confidences=[float(shares[n].max()) for n in asked],
-            entropies=[float(torch.special.entr(shares[n]).sum()) for n in asked],
+        shares = [torch.tensor(values, dtype=torch.float64).softmax(0) for values in likelihoods]
+        outcome = Outcome(
+            texts=[letters[n][int(share.argmax())] for n, share in enumerate(shares)],
+            confidences=[float(share.max()) for share in shares],
+            entropies=[float(torch.special.entr(share).sum()) for share in shares],
         )
-        return compose(
-            before,
-            before.replaced(chosen, {n: i for i, n in enumerate(asked)}),
-            steps=[0] * inputs.count,
-            rolled_back=[False] * inputs.count,
-            seconds=time.perf_counter() - began,
-        )
+        return [Attempt(how=["by likelihood"] * inputs.count, outcome=outcome, inputs=None)]

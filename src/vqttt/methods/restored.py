@@ -1,20 +1,19 @@
-"""The blind restorer's image as one more way to see an uncertain one; the more certain answer is taken.
+"""The blind restorer's image as one more attempt.
 
-Unlike a member of the bank it decides for itself what happened to the image, so nothing has to be learned about
-when to use it: one more forward pass tells.
+Unlike a correction it decides for itself what happened to the image, so nothing has to be learned about when to use it:
+one more forward pass tells whether the answer grows surer.
 """
 
 import torch
 from torch import Tensor
 
 from vqttt.images.restorers import restore
-from vqttt.methods.base import Outcome
-from vqttt.models.base import Inputs, Model
-from vqttt.runs.records import CLEAN
+from vqttt.methods.attempts import Attempt, Outcome
+from vqttt.models.base import Inputs, TunableModel
 
 
 @torch.no_grad()
-def restored(model: Model, inputs: Inputs) -> Inputs:
+def restored(model: TunableModel, inputs: Inputs) -> Inputs:
     """Return a batch with every image restored; padding stays as it is."""
     images = model.pixels(inputs)
     if not len(images.pixels):
@@ -24,10 +23,12 @@ def restored(model: Model, inputs: Inputs) -> Inputs:
 
 
 @torch.no_grad()
-def answers_when_restored(model: Model, inputs: Inputs, max_new_tokens: int) -> Outcome:
+def answered_when_restored(model: TunableModel, inputs: Inputs, max_new_tokens: int) -> Attempt:
     """Answer a batch on restored images, untuned."""
-    return Outcome.of(model.generate(restored(model, inputs), max_new_tokens))
+    mended = restored(model, inputs)
+    outcome = Outcome.of(model.generate(mended, max_new_tokens))
+    return Attempt(how=["restored blindly"] * inputs.count, inputs=mended, outcome=outcome)
 
 
-def _restored(model: Model, image: Tensor) -> Tensor:
-    return model.to_pixels(restore(model.to_image(image), "auto", CLEAN)).to(image)
+def _restored(model: TunableModel, image: Tensor) -> Tensor:
+    return model.to_pixels(restore(model.to_image(image), "auto")).to(image)

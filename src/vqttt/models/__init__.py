@@ -4,11 +4,14 @@ import importlib
 from collections.abc import Callable
 from logging import getLogger
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vqttt.errors import InputError, ModelError, UnknownNameError, VQTTTError
 from vqttt.models.loading import LoadOptions, check_memory
 from vqttt.registry import Registry
+
+if TYPE_CHECKING:
+    from vqttt.models.base import Model, TunableModel
 
 __all__ = ["CLEAN_FEATURES", "EMBEDDED", "FAMILIES", "MODELS", "LoadOptions", "family_class", "load_model"]
 
@@ -17,7 +20,7 @@ EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 CLEAN_FEATURES = "clean_features.safetensors"
 """The file in a checkpoint folder that holds statistics of clean images' features."""
 
-MODELS: Registry[Callable[[], Any]] = Registry("model")
+MODELS: Registry[Callable[[], "Model"]] = Registry("model")
 FAMILIES: Registry[Any] = Registry("model family", group="vqttt.families")
 """A configuration's `model_type` to the class behind the seam, as `module:Class`, imported when it is needed.
 
@@ -60,19 +63,26 @@ def family_class(model_type: str) -> Any:
 
 
 @MODELS.register("embedded", "a small LLaVA that ships with vqttt; nothing to download")
-def _embedded() -> Any:
+def _embedded() -> "Model":
     return _from_pretrained("embedded", str(EMBEDDED), LoadOptions())
 
 
 @MODELS.register("fake", "a few hundred weights that name colours; for trying out and testing")
-def _fake() -> Any:
+def _fake() -> "Model":
+    from vqttt.models.fake import FakeTunableModel
+
+    return FakeTunableModel()
+
+
+@MODELS.register("fake-plain", "names colours; its insides cannot be reached, as those of a served model")
+def _fake_plain() -> "Model":
     from vqttt.models.fake import FakeModel
 
     return FakeModel()
 
 
-def load_model(name: str, options: LoadOptions | None = None) -> Any:
-    """Load a model behind the seam.
+def load_model(name: str, options: LoadOptions | None = None) -> "Model":
+    """Load a model.
 
     Args:
         name: a registered name, a checkpoint folder, or a Hugging Face id such as `llava-hf/llava-1.5-7b-hf`.
@@ -94,7 +104,7 @@ def load_model(name: str, options: LoadOptions | None = None) -> Any:
     return _from_pretrained(name, name, chosen)
 
 
-def _from_pretrained(name: str, source: str, options: LoadOptions) -> Any:
+def _from_pretrained(name: str, source: str, options: LoadOptions) -> "Model":
     if Path(source).exists() and not (Path(source) / "config.json").is_file():
         raise ModelError(f"{source} is not a model: a checkpoint folder with a config.json is wanted")
     from transformers.utils import logging
@@ -123,7 +133,7 @@ def _from_pretrained(name: str, source: str, options: LoadOptions) -> Any:
         raise ModelError(f"{source} has no processor for images and text; the checkpoint is not complete")
     if "device_map" not in arguments:
         network = network.to(options.target)
-    model = kind(name, network, processor)
+    model: TunableModel = kind(name, network, processor)
     clean_features = Path(source) / CLEAN_FEATURES
     if clean_features.is_file():
         model.clean_features = clean_features

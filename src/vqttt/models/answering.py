@@ -1,4 +1,4 @@
-"""The untuned answers to a batch."""
+"""Untuned answers to a batch, of which any sample may be one that the model cannot answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +11,11 @@ from vqttt.models.generation import Generation
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a model is asked.
+    """One question to a model.
 
     Attributes:
         shown: an image, several or none.
-        text: the question, to the letter.
+        text: the question, word for word.
         group, options: see `Inputs`.
     """
 
@@ -28,16 +28,17 @@ class Asked:
 def answer_untuned(
     asked: Mapping[str, Asked], model: Model, max_new_tokens: int
 ) -> tuple[tuple[Inputs, Generation] | None, dict[str, str]]:
-    """Encode a batch and answer it untuned; a sample that the model chokes on is set aside.
+    """Answer a batch untuned; a sample that the model cannot answer is set aside.
 
     Returns:
-        The others, in order, encoded and answered (None if there are none); and by name why the rest is not.
+        The other samples, in order, as a method takes them, with their answers (None if there are none); and for each
+        sample that was set aside, by name, the reason.
 
     Raises:
         VQTTTError: if the model answers each of them alone but not all together.
     """
     answered, errors = _answer_together(list(asked.values()), model, max_new_tokens), dict[str, str]()
-    if isinstance(answered, Exception):  # one of them is to blame: find out which
+    if isinstance(answered, Exception):  # find out which sample causes it
         for name, one in asked.items():
             alone = _answer_together([one], model, max_new_tokens)
             if isinstance(alone, Exception):
@@ -53,12 +54,12 @@ def answer_untuned(
 def _answer_together(
     asked: Sequence[Asked], model: Model, max_new_tokens: int
 ) -> tuple[Inputs, Generation] | Exception | None:
-    """Encode and answer untuned; returns what a model that chokes on them raised."""
+    """Answer untuned; return the exception that the model raised, if it did."""
     if not asked:
         return None
     try:
-        inputs = model.encode([one.shown for one in asked], [one.text for one in asked])
+        inputs, answers = model.ask([one.shown for one in asked], [one.text for one in asked], max_new_tokens)
         inputs = replace(inputs, groups=tuple(a.group for a in asked), options=tuple(a.options for a in asked))
-        return inputs, model.generate(inputs, max_new_tokens)
+        return inputs, answers
     except Exception as error:  # whatever a processor or a network may raise over a sample
         return error

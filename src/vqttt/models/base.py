@@ -1,7 +1,11 @@
-"""The seam to a model family: all that test-time tuning needs of an MLLM, and nothing else.
+"""The seam to a model, in two widths.
 
-A family that lives in transformers derives from `vqttt.models.huggingface.HuggingFaceModel`. Invariant, tested for
-every family: under identity adapters the logits equal plain transformers' bit for bit.
+`Model`: images and questions in; texts and the probabilities of their tokens out. All that a study, restorers and
+forward-only methods need; a model behind somebody's server can offer it.
+
+`TunableModel`: a model whose insides can be reached: all that tuning and interpreting need besides. A family that lives
+in transformers derives from `vqttt.models.huggingface.HuggingFaceModel`. Invariant, tested for every family: under
+identity adapters the logits equal plain transformers' bit for bit.
 """
 
 import hashlib
@@ -20,7 +24,7 @@ from vqttt.models.batch import Inputs, Shown
 from vqttt.models.blocks import Part
 from vqttt.models.content import ImageContent
 from vqttt.models.decoder import Decoder, ImageTokens
-from vqttt.models.generation import Generation
+from vqttt.models.generation import Generation, LogitGeneration
 from vqttt.types import Image
 
 __all__ = [
@@ -29,20 +33,54 @@ __all__ = [
     "ImageContent",
     "ImageTokens",
     "Inputs",
+    "LogitGeneration",
     "Model",
     "Part",
     "Shown",
+    "TunableModel",
     "forward_hooks",
+    "tunable",
 ]
 
 
 class Model(ABC):
-    """An MLLM behind the seam; its own weights are frozen for good."""
+    """An MLLM that answers questions about images.
+
+    Attributes:
+        name: what records call it.
+    """
 
     name: str
+
+    @abstractmethod
+    def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> Generation:
+        """Answer N questions greedily, each about an image, several or none (see `Shown`)."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return what tells this model from any other, whatever its name: a hash of its weights, where it has them."""
+
+    def ask(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> tuple[Inputs, Generation]:
+        """Answer as `answer` does; also return the batch as a method takes it."""
+        return Inputs(tensors={}, count=len(questions)), self.answer(images, questions, max_new_tokens)
+
+    @property
+    def device_type(self) -> str:
+        """The kind of device that the model runs on, such as `cpu` or `cuda`; `remote` where it cannot be known."""
+        return "remote"
+
+
+class TunableModel(Model):
+    """An MLLM whose insides can be reached; its own weights are frozen for good.
+
+    Attributes:
+        network: all of its weights.
+        clean_features: statistics of clean images' features that came with the model, if any did (see
+            `vqttt.tuning.feature_statistics`).
+    """
+
     network: nn.Module
     clean_features: Path | None = None
-    """Statistics of clean images' features that came with the model (see `vqttt.features`), if any did."""
 
     @abstractmethod
     def encode(self, images: Sequence[Any], questions: Sequence[str]) -> Inputs:
@@ -57,7 +95,7 @@ class Model(ABC):
 
     @abstractmethod
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Return `inputs` showing other images, shaped as `pixels(inputs).pixels` was; gradients pass."""
+        """Return `inputs` with other images, shaped as `pixels(inputs).pixels` was; gradients pass."""
 
     @property
     @abstractmethod
@@ -94,11 +132,22 @@ class Model(ABC):
     def answer_logits(self, inputs: Inputs, answers: Tensor | None = None) -> Tensor:
         """Return the logits at the answer's first position, (N, 1, V), or, given answers (N, T), at all T of them."""
 
+    def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> LogitGeneration:
+        """Encode, then generate (see `Model.answer`)."""
+        return self.ask(images, questions, max_new_tokens)[1]
+
+    def ask(
+        self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int
+    ) -> tuple[Inputs, LogitGeneration]:
+        """Encode, then generate (see `Model.ask`)."""
+        inputs = self.encode(images, questions)
+        return inputs, self.generate(inputs, max_new_tokens)
+
     @abstractmethod
-    def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+    def generate(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
         """Answer greedily."""
 
-    def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+    def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
         """Answer greedily; gradients pass through the logits at the answer's first position.
 
         A family that generates by transformers does it in one pass over the prompt; this does in two.
@@ -109,7 +158,7 @@ class Model(ABC):
 
     @contextmanager
     def checkpointed(self) -> Iterator[None]:
-        """Within the block a backward pass makes the language model's activations again, so that they are not kept.
+        """Within the block, a backward pass recomputes the language model's activations instead of keeping them.
 
         By default nothing is saved.
         """
@@ -130,13 +179,13 @@ class Model(ABC):
         Raises:
             InputError: if the family does not expose it.
         """
-        raise InputError(f"{self.name} does not expose its language model, so there is nothing to analyse in it")
+        raise InputError(f"{self.name} does not expose its language model, so it cannot be analysed")
 
     def image_tokens(self, inputs: Inputs) -> ImageTokens:
         """Say where the text finds the images.
 
         Raises:
-            InputError: if the family does not expose it, or no sample shows an image.
+            InputError: if the family does not expose it, or no sample has an image.
         """
         raise InputError(f"{self.name} does not expose which of its tokens are images")
 
@@ -161,9 +210,25 @@ class Model(ABC):
         """Where the weights are."""
         return next(self.network.parameters()).device
 
+    @property
+    def device_type(self) -> str:
+        """The kind of device that the weights are on."""
+        return self.device.type
+
     def freeze(self) -> None:
         """Put the model in evaluation mode and stop gradients to its own weights."""
         self.network.eval().requires_grad_(False)
+
+
+def tunable(model: Model, purpose: str) -> TunableModel:
+    """Return a model as one whose insides can be reached.
+
+    Raises:
+        InputError: if they cannot; the message names the `purpose` that needs them, such as "`vqttt analyse`".
+    """
+    if not isinstance(model, TunableModel):
+        raise InputError(f"{purpose} needs a model whose insides can be reached, and those of {model.name} cannot")
+    return model
 
 
 @contextmanager

@@ -88,7 +88,7 @@ class ImageTokens:
     Attributes:
         keys: (N, K), True where what the text attends to is an image's token: places of the prompt, or of the list
             that cross-attention looks at.
-        grids: for each image of `Model.pixels`, which of its sample's image tokens, counted from 0, sees each part
+        grids: for each image of `TunableModel.pixels`, which of its sample's image tokens, from 0, sees each part
             of it, (rows, columns), the whole frame with its padding being divided evenly; -1 where none does. None
             for an image whose tokens have no places: each of them may have looked anywhere.
     """

@@ -1,5 +1,6 @@
-"""A model of a few hundred weights that names a colour, for tests of everything above the seam in milliseconds."""
+"""Models that name a colour, to test everything above the seams in milliseconds: one of each seam."""
 
+import hashlib
 import zlib
 from collections.abc import Sequence
 from typing import cast
@@ -8,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqttt.models.base import Generation, ImageContent, Inputs, Model
+from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Model, Shown, TunableModel
+from vqttt.models.generation import ListedGeneration
 from vqttt.types import Image
 
 WORDS = ("red", "green", "blue", "yes", "no")
@@ -46,7 +48,7 @@ class _Network(nn.Module):
         return logits
 
 
-class FakeModel(Model):
+class FakeTunableModel(TunableModel):
     """Answers one word: mostly the strongest of the image's mean red, green and blue."""
 
     def __init__(self, name: str = "fake") -> None:
@@ -106,11 +108,11 @@ class FakeModel(Model):
         return logits if answers is None else logits.expand(-1, answers.shape[1], -1)
 
     @torch.no_grad()
-    def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+    def generate(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
         """Answer one word."""
         logits = self.answer_logits(inputs)
         tokens = logits.argmax(-1)
-        return Generation(
+        return LogitGeneration(
             texts=[WORDS[int(token)] for token in tokens[:, 0]],
             tokens=tokens,
             mask=torch.ones_like(tokens, dtype=torch.bool),
@@ -125,6 +127,29 @@ class FakeModel(Model):
         """Return a token a word; a word that it does not know is one of its own, by checksum."""
         words = text.lower().split()
         return [WORDS.index(w) if w in WORDS else zlib.crc32(w.encode()) % len(WORDS) for w in words]
+
+
+class FakeModel(Model):
+    """Answers one word, the strongest of the image's mean red, green and blue; its insides cannot be reached."""
+
+    def __init__(self, name: str = "fake-plain") -> None:
+        """Take a name."""
+        self.name = name
+
+    def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> ListedGeneration:
+        """Answer one word, and list the log-probabilities of all three; `no` for a question without an image."""
+        texts, likeliest = [], []
+        for shown, _ in zip(images, questions, strict=True):
+            own = [shown] if isinstance(shown, np.ndarray) else list(shown)
+            levels = np.mean([image.mean((0, 1)) for image in own], 0) / 32 if own else np.zeros(3)
+            logprobs = levels - np.logaddexp.reduce(levels)
+            texts.append(WORDS[int(levels.argmax())] if own else "no")
+            likeliest.append([sorted(logprobs.tolist(), reverse=True)])
+        return ListedGeneration(texts=texts, chosen=[[of[0][0]] for of in likeliest], likeliest=likeliest)
+
+    def fingerprint(self) -> str:
+        """Return a hash of what it can answer."""
+        return hashlib.sha256(" ".join(WORDS).encode()).hexdigest()
 
 
 def _shrink(image: Image) -> Image:

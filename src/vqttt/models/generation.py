@@ -1,10 +1,107 @@
 """What a model answers: texts, and how certain it is of them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, log
 
 import torch
 from torch import Tensor
+
+
+class Generation(ABC):
+    """Greedy answers to N samples.
+
+    Attributes:
+        texts: N answers, without special tokens, stripped.
+    """
+
+    texts: list[str]
+
+    @property
+    @abstractmethod
+    def token_logprobs(self) -> list[list[float]]:
+        """The log-probability of each token of each answer, in nats."""
+
+    @property
+    @abstractmethod
+    def entropies(self) -> list[float]:
+        """The mean entropy of each answer's token distributions, in nats; NaN where a model does not tell."""
+
+    @property
+    def confidences(self) -> list[float]:
+        """The geometric mean of the probabilities of each answer's tokens, 0 to 1."""
+        return [exp(sum(tokens) / max(len(tokens), 1)) for tokens in self.token_logprobs]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedGeneration(Generation):
+    """Answers of which only the log-probabilities of the likeliest tokens are known, as a server lists them.
+
+    Attributes:
+        texts: see `Generation`.
+        chosen: the log-probability of each token of each answer, in nats.
+        likeliest: for each of these tokens, the log-probabilities of the likeliest tokens at its place.
+    """
+
+    texts: list[str]
+    chosen: list[list[float]]
+    likeliest: list[list[list[float]]]
+
+    @property
+    def token_logprobs(self) -> list[list[float]]:
+        """The log-probability of each token of each answer, in nats."""
+        return self.chosen
+
+    @property
+    def entropies(self) -> list[float]:
+        """A lower bound of the mean entropy, in nats: what is not listed counts as one more token."""
+        return [
+            sum(map(_listed_entropy, places)) / len(places) if places else float("nan") for places in self.likeliest
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitGeneration(Generation):
+    """Answers with the whole distributions that they came from.
+
+    Attributes:
+        texts: see `Generation`.
+        tokens: (N, T), the end token included, padded on the right.
+        mask: (N, T), True on an answer's tokens.
+        logits: (N, T, V) in float32.
+    """
+
+    texts: list[str]
+    tokens: Tensor
+    mask: Tensor
+    logits: Tensor
+
+    @property
+    def token_logprobs(self) -> list[list[float]]:
+        """The log-probability of each token of each answer, in nats."""
+        logprobs = self.logits.log_softmax(-1).gather(-1, self.tokens[..., None])[..., 0]
+        return [of_sample[kept].tolist() for of_sample, kept in zip(logprobs, self.mask, strict=True)]
+
+    @property
+    def entropies(self) -> list[float]:
+        """The mean entropy of each answer's token distributions, in nats."""
+        return mean_entropy(self.logits, self.mask).tolist()
+
+    @property
+    def confidences(self) -> list[float]:
+        """The geometric mean of the probabilities of each answer's tokens, 0 to 1."""
+        return confidence(self.logits, self.tokens, self.mask).tolist()
+
+    def select(self, rows: Sequence[int]) -> "LogitGeneration":
+        """Return some of the answers, in the order of `rows`."""
+        chosen = list(rows)
+        return LogitGeneration(
+            texts=[self.texts[n] for n in chosen],
+            tokens=self.tokens[chosen],
+            mask=self.mask[chosen],
+            logits=self.logits[chosen],
+        )
 
 
 def token_entropy(logits: Tensor) -> Tensor:
@@ -25,32 +122,12 @@ def confidence(logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean of values (N, T) over the positions of a mask (N, T), as (N,); 0 where it has none."""
     weight = mask.to(values.dtype)
     return (values * weight).sum(1) / weight.sum(1).clamp_min(1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Generation:
-    """Greedy answers with the distributions they came from.
-
-    Attributes:
-        texts: N answers, without special tokens, stripped.
-        tokens: (N, T), the end token included, padded on the right.
-        mask: (N, T), True on an answer's tokens.
-        logits: (N, T, V) in float32.
-    """
-
-    texts: list[str]
-    tokens: Tensor
-    mask: Tensor
-    logits: Tensor
-
-    def select(self, rows: Sequence[int]) -> "Generation":
-        """Return some of the answers."""
-        chosen = list(rows)
-        return Generation(
-            texts=[self.texts[n] for n in chosen],
-            tokens=self.tokens[chosen],
-            mask=self.mask[chosen],
-            logits=self.logits[chosen],
-        )
+def _listed_entropy(logprobs: Sequence[float]) -> float:
+    probabilities = [exp(value) for value in logprobs]
+    rest = max(1.0 - sum(probabilities), 0.0)
+    return -sum(p * log(p) for p in (*probabilities, rest) if p > 0)

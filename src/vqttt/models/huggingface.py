@@ -15,13 +15,13 @@ from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vqttt.errors import InputError
-from vqttt.models.base import Generation, ImageContent, Inputs, Model, Part, Shown
+from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Part, Shown, TunableModel
 from vqttt.models.blocks import find_blocks, find_targets
 from vqttt.models.decoder import Decoder, ImageTokens, find_decoder, square
 from vqttt.types import Image
 
 
-class HuggingFaceModel(Model):
+class HuggingFaceModel(TunableModel):
     """What all families in transformers share; as it stands it serves those of one image of one size a prompt.
 
     A family whose images are laid out otherwise overrides `view` and `with_view`, `packed`, and `row_owner`, and for
@@ -62,7 +62,7 @@ class HuggingFaceModel(Model):
         return network, processor, found
 
     def encode(self, images: Sequence[Shown], questions: Sequence[str]) -> Inputs:
-        """Encode N samples: an image, several or none, with a question each (see `Model.encode`).
+        """Encode N samples: an image, several or none, with a question each (see `TunableModel.encode`).
 
         Raises:
             InputError: if samples with and without images are in one batch, and the processor does not take that.
@@ -100,14 +100,14 @@ class HuggingFaceModel(Model):
         return str(self.processor.apply_chat_template(chat, add_generation_prompt=True))
 
     def pixels(self, inputs: Inputs) -> ImageContent:
-        """View the image content (see `Model.pixels`); of a batch without an image, none."""
+        """View the image content (see `TunableModel.pixels`); of a batch without an image, none."""
         if "pixel_values" not in inputs.tensors:
             empty = torch.zeros(0, 3, 1, 1, device=self.device)
             return ImageContent(empty, torch.zeros(0, dtype=torch.long, device=self.device), None)
         return self.view(inputs)
 
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Show other images (see `Model.with_pixels`)."""
+        """Show other images (see `TunableModel.with_pixels`)."""
         return self.with_view(inputs, pixels) if "pixel_values" in inputs.tensors else inputs
 
     def view(self, inputs: Inputs) -> ImageContent:
@@ -123,7 +123,7 @@ class HuggingFaceModel(Model):
         return {"pixel_values": self.pixels(inputs).owner} if "pixel_values" in inputs.tensors else {}
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
-        """Return the batch of some samples (see `Model.select`); without an image among them, no `pixel_values`."""
+        """Return the batch of some samples (see `TunableModel.select`); if none has an image, no `pixel_values`."""
         chosen = super().select(inputs, rows)
         bare = [key for key in self.packed(inputs) if not len(chosen.tensors[key])]
         return replace(chosen, tensors={key: value for key, value in chosen.tensors.items() if key not in bare})
@@ -138,7 +138,7 @@ class HuggingFaceModel(Model):
         return find_targets(block)
 
     def answer_logits(self, inputs: Inputs, answers: Tensor | None = None) -> Tensor:
-        """Run one forward pass that projects to the vocabulary only where the answer is (see `Model.answer_logits`)."""
+        """Run one forward pass that projects only the answer's positions to the vocabulary."""
         tensors, keep = inputs.tensors, 1
         if answers is not None:
             tensors, keep = self._continued(tensors, answers[:, :-1]), answers.shape[1]
@@ -158,7 +158,7 @@ class HuggingFaceModel(Model):
 
     @contextmanager
     def checkpointed(self) -> Iterator[None]:
-        """Checkpoint the layers of the language model (see `Model.checkpointed`); dropout stays off."""
+        """Checkpoint the layers of the language model (see `TunableModel.checkpointed`); dropout stays off."""
         vision = {id(part) for block in self.vision_blocks for part in block.modules()}
         layers: list[Any] = [
             module
@@ -175,16 +175,16 @@ class HuggingFaceModel(Model):
                 layer.gradient_checkpointing = layer.training = False
 
     @torch.no_grad()
-    def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+    def generate(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
         """Answer greedily through transformers' own `generate`."""
         return self._generate(self.network.generate, inputs, max_new_tokens)
 
-    def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+    def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
         """Answer greedily through transformers' own `generate`, less the decorators, which stop gradients."""
         traced = partial(inspect.unwrap(type(self.network).generate), self.network)
         return self._generate(traced, inputs, max_new_tokens)
 
-    def _generate(self, generate: Any, inputs: Inputs, max_new_tokens: int) -> Generation:
+    def _generate(self, generate: Any, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
         out = generate(
             **inputs.tensors,
             max_new_tokens=max_new_tokens,
@@ -197,7 +197,7 @@ class HuggingFaceModel(Model):
         ended = torch.isin(tokens, torch.tensor(self._end_tokens(), device=tokens.device)).long()
         mask = (ended.cumsum(1) - ended) == 0  # True up to and including the first end token
         texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
-        return Generation(
+        return LogitGeneration(
             texts=[text.strip() for text in texts],
             tokens=tokens,
             mask=mask,
@@ -219,7 +219,7 @@ class HuggingFaceModel(Model):
         return find_decoder(self.network)
 
     def image_tokens(self, inputs: Inputs) -> ImageTokens:
-        """Say where the text finds the images (see `Model.image_tokens`)."""
+        """Say where the text finds the images (see `TunableModel.image_tokens`)."""
         keys = self.image_keys(inputs) if "pixel_values" in inputs.tensors else None
         if keys is None or not keys.any():
             raise InputError("there is no image to look at")

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vqttt.models.base import Inputs, Model
+from vqttt.models.base import Inputs, TunableModel
 
 
 @torch.no_grad()
-def option_likelihoods(model: Model, inputs: Inputs, options: Sequence[Sequence[str]]) -> list[list[float]]:
+def option_likelihoods(model: TunableModel, inputs: Inputs, options: Sequence[Sequence[str]]) -> list[list[float]]:
     """Return the log-probability of each option as the answer's beginning, in nats, at most 0.
 
     All tokens of an option count, the end of the answer does not, so that options of unequal length favour the shorter;

@@ -1,6 +1,6 @@
-"""What changes where: by degradation and severity, with a mark where a change is more than chance.
+"""Changes of accuracy by degradation and severity, with a flag on changes beyond chance.
 
-Scores are 0 to 1 and count as right from 0.5 up, as in `stats`; frames of records are those of `stats`.
+Scores are 0 to 1, and an answer counts as right from 0.5 up.
 """
 
 import polars as pl
@@ -10,54 +10,59 @@ from vqttt.results.statistics import ALPHA, holm
 from vqttt.results.summary import clean_and_degraded
 from vqttt.runs.records import ALL, CELL, CLEAN, NONE
 
-_SPOT = ["model", "task", "method", "degradation", "severity"]
+_KEYS = ["model", "task", "method", "degradation", "severity"]
 
 
-def quality_map(records: pl.DataFrame) -> pl.DataFrame:
-    """Map what degradation does to the untuned model; rows as of `gain_map`, all of the baseline's method."""
+def quality_by_severity(records: pl.DataFrame) -> pl.DataFrame:
+    """Return how degradation changes the untuned model's accuracy.
+
+    Columns are those of `gains_by_severity`; the method is the baseline's in every row.
+    """
     pairs = clean_and_degraded(records).with_columns(method=pl.lit(NONE))
-    return _map(pairs.rename({"clean_score": "before", "base_score": "after"}))
+    return _changes(pairs.rename({"clean_score": "before", "base_score": "after"}))
 
 
-def gain_map(records: pl.DataFrame) -> pl.DataFrame:
-    """Map what each method but the baseline gains over the untuned model on degraded images.
+def gains_by_severity(records: pl.DataFrame) -> pl.DataFrame:
+    """Return what each method other than the baseline gains over the untuned model on degraded images.
 
     One row for each model, task (and `all`), method, degradation and severity: `delta`, the mean of the cells' mean
-    changes; `helped` and `hurt`, samples more often right and less often right over their seeds, scales and restorers;
-    `p_holm`, that of a sign test between these after Holm's correction over all tasks' rows, or over those of `all`;
-    and whether the change is `beyond` chance. With one seed the test is McNemar's. Empty if there is nothing to show.
+    changes; `helped` and `hurt`, the numbers of samples right more often and less often than before, over their seeds,
+    scales and restorers; `p_holm`, the p-value of a sign test between these two after Holm's correction, over the rows
+    of all single tasks or over those of `all`; and `beyond`, whether the change is beyond chance. With one seed the
+    test is McNemar's. Empty if there are no such records.
     """
     tuned = records.filter(pl.col("degradation") != CLEAN, pl.col("method") != NONE)
-    return _map(tuned.rename({"base_score": "before", "score": "after"}))
+    return _changes(tuned.rename({"base_score": "before", "score": "after"}))
 
 
-def _map(changes: pl.DataFrame) -> pl.DataFrame:
-    if changes.is_empty():
+def _changes(pairs: pl.DataFrame) -> pl.DataFrame:
+    if pairs.is_empty():
         return pl.DataFrame()
-    right = (pl.col("after") >= 0.5).cast(pl.Int64) - (pl.col("before") >= 0.5).cast(pl.Int64)
-    changes = changes.with_columns(delta=pl.col("after") - pl.col("before"), turned=right)
-    samples = changes.group_by(*_SPOT, "sample_id", maintain_order=True).agg(pl.col("turned").sum())
-    counts = samples.group_by(_SPOT, maintain_order=True).agg(
-        helped=(pl.col("turned") > 0).sum(), hurt=(pl.col("turned") < 0).sum()
+    flip = (pl.col("after") >= 0.5).cast(pl.Int64) - (pl.col("before") >= 0.5).cast(pl.Int64)
+    pairs = pairs.with_columns(delta=pl.col("after") - pl.col("before"), flip=flip)
+    samples = pairs.group_by(*_KEYS, "sample_id", maintain_order=True).agg(pl.col("flip").sum())
+    counts = samples.group_by(_KEYS, maintain_order=True).agg(
+        helped=(pl.col("flip") > 0).sum(), hurt=(pl.col("flip") < 0).sum()
     )
     means = (
-        changes.group_by(CELL, maintain_order=True)
+        pairs.group_by(CELL, maintain_order=True)
         .agg(pl.col("delta").mean())
-        .group_by(_SPOT, maintain_order=True)
+        .group_by(_KEYS, maintain_order=True)
         .agg(pl.col("delta").mean(), cells=pl.len())
     )
-    spots = means.join(counts, on=_SPOT).with_columns(pl.col("helped", "hurt").cast(pl.Int64))
-    weight = pl.col("delta").dot("cells") / pl.col("cells").sum()
-    over_all = spots.group_by("model", "method", "degradation", "severity", maintain_order=True).agg(
-        weight.alias("delta"), pl.col("cells", "helped", "hurt").sum()
+    single = means.join(counts, on=_KEYS).with_columns(pl.col("helped", "hurt").cast(pl.Int64))
+    weighted = pl.col("delta").dot("cells") / pl.col("cells").sum()
+    together = single.group_by("model", "method", "degradation", "severity", maintain_order=True).agg(
+        weighted.alias("delta"), pl.col("cells", "helped", "hurt").sum()
     )
-    parts = [over_all.with_columns(task=pl.lit(ALL)).select(spots.columns), spots]
-    found = pl.concat([_tested(part.sort(_SPOT)) for part in parts])
-    return found.with_columns(beyond=pl.col("p_holm") < ALPHA).drop("cells")
+    parts = [together.with_columns(task=pl.lit(ALL)).select(single.columns), single]
+    tested = pl.concat([_tested(part.sort(_KEYS)) for part in parts])
+    return tested.with_columns(beyond=pl.col("p_holm") < ALPHA).drop("cells")
 
 
-def _tested(spots: pl.DataFrame) -> pl.DataFrame:
-    helped, hurt = spots["helped"].to_numpy(), spots["hurt"].to_numpy()
-    fewer = spots.select(pl.min_horizontal("helped", "hurt")).to_series().to_numpy()
+def _tested(changes: pl.DataFrame) -> pl.DataFrame:
+    """Add `p_holm`, corrected over all rows."""
+    helped, hurt = changes["helped"].to_numpy(), changes["hurt"].to_numpy()
+    fewer = changes.select(pl.min_horizontal("helped", "hurt")).to_series().to_numpy()
     p_values = (2 * bdtr(fewer, helped + hurt, 0.5)).clip(max=1)
-    return spots.with_columns(p_holm=holm(p_values))
+    return changes.with_columns(p_holm=holm(p_values))

@@ -1,4 +1,4 @@
-"""What helps against degradation: restorers and methods, alone and together, against doing nothing."""
+"""Interventions against degradation: restorers and methods, alone and together, compared with doing nothing."""
 
 import polars as pl
 
@@ -7,19 +7,19 @@ from vqttt.results.summary import mean_of_cells
 from vqttt.runs.records import ALL, CELL, CLEAN, NONE, in_order
 
 
-def remedies(records: pl.DataFrame) -> pl.DataFrame:
-    """Compare every restorer with every method against the untuned model on the same images unrestored.
+def interventions(records: pl.DataFrame) -> pl.DataFrame:
+    """Compare every restorer with every method, against the untuned model on the same images unrestored.
 
-    One row for each model, task (or `all`), restorer and method: `n` samples, `accuracy` and gain (`delta` with a 95%
-    interval clustered by sample) over degraded cells, the same as `clean_*` over clean ones, answers `corrective` and
-    `destructive`, mean `psnr` of the degraded images in dB, and `seconds` a sample. Empty unless some images were
-    restored and the same ones were not.
+    One row for each model, task (or `all`), restorer and method: `n` distinct samples; over degraded cells, the
+    `accuracy`, the gain `delta` with a 95% interval clustered by sample, the counts of corrected (`corrective`) and
+    broken (`destructive`) answers, and the mean `psnr` of the images in dB; the same over clean cells as `clean_*`; and
+    `seconds` per sample. Empty unless the run has both restored and unrestored images.
     """
     same = [name for name in CELL if name not in ("restorer", "method")] + ["sample_id"]
     unrestored = records.filter(pl.col("restorer") == NONE)
     if unrestored.is_empty() or len(unrestored) == len(records):
         return pl.DataFrame()
-    reference = summary.untuned(unrestored).select(*same, plain="base_score")
+    reference = summary.untuned(unrestored).select(*same, unrestored_score="base_score")
     paired = records.join(reference, on=same, how="inner", maintain_order="left")
     rows = []
     for restorer in sorted(paired["restorer"].unique(), key=lambda name: (name != NONE, name)):
@@ -33,23 +33,23 @@ def remedies(records: pl.DataFrame) -> pl.DataFrame:
     return table.sort("model", pl.col("task") != ALL, "task", maintain_order=True)
 
 
-def by_degradation(records: pl.DataFrame) -> pl.DataFrame:
-    """Break `remedies` down by degradation, over all tasks: rows of `model`, `degradation` and the same columns."""
-    parts = []
-    for (degradation,), group in in_order(records).group_by("degradation", maintain_order=True):
-        table = remedies(group) if degradation != CLEAN else pl.DataFrame()
-        if len(table):
-            parts.append(table.filter(pl.col("task") == ALL).with_columns(degradation=pl.lit(degradation)))
-    return pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
-
-
 def _gain(cells: pl.DataFrame, prefix: str) -> dict[str, object]:
     names = ("accuracy", "delta", "ci_low", "ci_high", "corrective", "destructive", "psnr")
     if cells.is_empty():
         return {prefix + name: None for name in names}
     accuracy = mean_of_cells(cells, pl.col("score")).value
-    gain = mean_of_cells(cells, pl.col("score") - pl.col("plain"))
-    fixed, broken = statistics.flips(cells["plain"].to_numpy(), cells["score"].to_numpy())
+    gain = mean_of_cells(cells, pl.col("score") - pl.col("unrestored_score"))
+    flipped = statistics.flips(cells["unrestored_score"].to_numpy(), cells["score"].to_numpy())
     psnr = cells["psnr"].drop_nans().mean()
-    values = (accuracy, *gain, fixed, broken, psnr)
+    values = (accuracy, *gain, *flipped, psnr)
     return {prefix + name: value for name, value in zip(names, values, strict=True)}
+
+
+def interventions_by_degradation(records: pl.DataFrame) -> pl.DataFrame:
+    """Break `interventions` down by degradation over all tasks; the same columns, and `degradation`."""
+    parts = []
+    for (degradation,), group in in_order(records).group_by("degradation", maintain_order=True):
+        table = interventions(group) if degradation != CLEAN else pl.DataFrame()
+        if len(table):
+            parts.append(table.filter(pl.col("task") == ALL).with_columns(degradation=pl.lit(degradation)))
+    return pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()

@@ -1,6 +1,6 @@
-"""The quality paradox in figures: is "no effect" a finding, does worse beat clean, and how much of it is chance.
+"""The quality paradox: how often degraded images get better answers than clean ones, and whether it is chance.
 
-Scores are 0 to 1 and count as right from 0.5 up, as in `stats`; frames of records are those of `stats`.
+All frames describe the untuned model. Scores are 0 to 1, and an answer counts as right from 0.5 up.
 """
 
 from collections.abc import Iterator
@@ -13,25 +13,29 @@ from vqttt.results.statistics import ALPHA, Floats, equivalence, flips, holm, mc
 from vqttt.results.summary import clean_and_degraded
 from vqttt.runs.records import CELL
 
+_CONDITION = ("degradation", "severity", "scale", "restorer")
+
 
 def quality_effect(records: pl.DataFrame, by_category: bool = False) -> pl.DataFrame:
-    """Compare the untuned model on degraded images with itself on the same images clean: the quality paradox.
+    """Compare the untuned model on degraded images with itself on the same images clean.
 
     One row for each model, task (and category) and degraded condition: accuracies `clean` and `degraded`, their
-    paired difference, counts of samples `helped` (wrong when clean, right when degraded) and `hurt`, McNemar's
-    p-value and that of `equivalence`, both after Holm's correction over all rows (`p_holm`, `p_equal`), and a verdict:
-    `hurts`, `helps`, `no effect`, which is a finding, or `undecided`, which is none. Empty if nothing can be compared.
+    paired difference `delta` with its interval, counts of answers that degradation corrected (`helped`) and broke
+    (`hurt`), the `p_value` of McNemar's test, and two p-values after Holm's correction over all rows: `p_holm` of the
+    same test and `p_equal` of `equivalence`. The verdict is `hurts`, `helps`, `no effect` (shown to be within the
+    margin) or `undecided` (too few questions to tell). Empty if nothing can be compared.
     """
     parts = [name for name in CELL if name != "method"]
     keys = [*parts[:2], "category", *parts[2:]] if by_category else parts
     rows = []
     for group in clean_and_degraded(records).partition_by(keys, maintain_order=True):
         before, after = group["clean_score"].to_numpy(), group["base_score"].to_numpy()
-        delta, (helped, hurt) = paired_difference(before, after), flips(before, after)
+        delta, flipped = paired_difference(before, after), flips(before, after)
         rows.append(
             group.select(keys).row(0, named=True)
             | {"n": len(group), "clean": float(before.mean()), "degraded": float(after.mean())}
-            | {"delta": delta.value, "ci_low": delta.low, "ci_high": delta.high, "helped": helped, "hurt": hurt}
+            | {"delta": delta.value, "ci_low": delta.low, "ci_high": delta.high}
+            | {"helped": flipped.corrected, "hurt": flipped.broken}
             | {"p_value": mcnemar(before, after), "p_equal": equivalence(before, after)}
         )
     if not rows:
@@ -45,13 +49,13 @@ def quality_effect(records: pl.DataFrame, by_category: bool = False) -> pl.DataF
 
 
 def headroom(records: pl.DataFrame) -> pl.DataFrame:
-    """Say, by model and task, what choosing the condition would gain the untuned model over clean images.
+    """Measure, by model and task, what choosing the condition could gain the untuned model over clean images.
 
-    Columns: accuracy when `clean`; the `best` degraded condition over all samples; what choosing gains, `delta`: the
-    best condition of one half of the samples, drawn at random, is judged by the other half, both ways round, and need
-    not be the same in both; and the accuracy of an `oracle` that takes for every sample the best of clean and all
-    degraded images. The oracle uses labels, and luck: it grows with the number of conditions even where quality does
-    nothing. Several seeds of a condition count by their mean.
+    Columns: accuracy on `clean` images; the `best` degraded condition over all samples; `delta`, the gain from
+    choosing: the best condition of a random half of the samples is scored on the other half, both ways round, and the
+    two halves may choose different conditions; and the accuracy of an `oracle` that takes the best of the clean and
+    all degraded versions of each sample. The oracle uses the labels, and benefits from luck: its accuracy grows with
+    the number of conditions even if quality has no effect. Several seeds of a condition count by their mean.
     """
     rows = []
     for keys, scores, names in _grids(clean_and_degraded(records)):
@@ -73,7 +77,10 @@ def headroom(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def _grids(pairs: pl.DataFrame) -> Iterator[tuple[dict[str, Any], Floats, list[str]]]:
-    """Yield for each model and task the scores, (samples, 1 + conditions), clean first, of samples that have all."""
+    """Yield keys, scores and names of the conditions for each model and task.
+
+    Scores have the shape (samples, 1 + conditions), clean first; only samples that have every condition are included.
+    """
     if pairs.is_empty():
         return
     condition = pl.format("{} {}", "degradation", "severity")
@@ -89,17 +96,15 @@ def _grids(pairs: pl.DataFrame) -> Iterator[tuple[dict[str, Any], Floats, list[s
             yield keys, wide.select("clean_score", *names).to_numpy().astype(np.float64), names
 
 
-_CONDITION = ("degradation", "severity", "scale", "restorer")
-
-
 def redraws(records: pl.DataFrame) -> pl.DataFrame:
-    """Compare how often degrading makes a wrong answer right with how often drawing it anew does by itself.
+    """Compare how often degradation corrects an answer with how often redrawing the same degradation does.
 
-    By model and task, over samples and conditions that were drawn with two seeds or more, each to another image:
-    where nothing is random, no seed can tell. `corrected`: right when degraded, wrong when clean, as a share of all;
-    `redrawn`: right under one seed and wrong under the other, averaged over ordered pairs of seeds; `delta`, the first
-    less the second, with its interval. A paradox that is no more than luck has a difference of zero or less.
-    `conditions`: how many of them are drawn at random. Empty where there is one seed, or none is.
+    One row for each model and task, over samples and conditions drawn with at least two seeds that gave different
+    images; where a degradation involves no randomness, seeds cannot tell. `corrected`: share of answers that are wrong
+    on the clean image and right on the degraded one. `redrawn`: share that are wrong under one seed and right under
+    another, averaged over ordered pairs of seeds. `delta`: the first minus the second, with its interval; zero or less
+    if the paradox is no more than luck. `conditions`: how many conditions are drawn at random. Empty if there is only
+    one seed or no such condition.
     """
     pairs = clean_and_degraded(records)
     if pairs.is_empty() or pairs["seed"].n_unique() < 2:
@@ -113,7 +118,7 @@ def redraws(records: pl.DataFrame) -> pl.DataFrame:
             images=pl.col("image_sha256").n_unique(),
         )
         drawn = drawn.filter(pl.col("seeds") > 1, pl.col("images") == pl.col("seeds"))
-        # Of s seeds a share p right: p (1 - p) s / (s - 1) of the ordered pairs are right first and wrong then.
+        # If a share p of s seeds is right, p (1 - p) s / (s - 1) of the ordered pairs go from wrong to right.
         drawn = drawn.with_columns(
             redrawn=pl.col("right") * (1 - pl.col("right")) * pl.col("seeds") / (pl.col("seeds") - 1)
         )

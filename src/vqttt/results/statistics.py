@@ -1,22 +1,26 @@
-"""Statistics of a study: intervals, paired tests, flips, calibration, and the figures of the quality paradox.
+"""Statistics of paired scores: intervals, tests, sample sizes and calibration. Numbers in, numbers out.
 
-All intervals are at 95%. A score is 0 to 1, and counts as right from 0.5 up. Frames of records have the columns of
-`CELL`, which say which cell a row belongs to, followed by the fields of `Record`. A sample that failed has score 0 and
-stays in every n, except in calibration, since it has no confidence.
+Scores lie between 0 and 1, and an answer counts as right from 0.5 up. All intervals are 95% intervals.
 """
 
 import math
 from functools import lru_cache
-from math import ceil, sqrt
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtr, ndtr, ndtri
 
-ALPHA = 0.05
-DRAWS = 2000
 Floats: TypeAlias = NDArray[np.float64]
+
+ALPHA = 0.05
+"""Significance level of every test; intervals have the level 1 - `ALPHA`."""
+
+DRAWS = 2000
+"""Bootstrap draws per interval."""
+
+MARGIN = 0.02
+"""Changes of accuracy within two points either way count as no effect."""
 
 
 class Estimate(NamedTuple):
@@ -25,6 +29,21 @@ class Estimate(NamedTuple):
     value: float
     low: float
     high: float
+
+
+class Flips(NamedTuple):
+    """Counts of answers that became right (`corrected`) and of answers that became wrong (`broken`)."""
+
+    corrected: int
+    broken: int
+
+
+class Bin(NamedTuple):
+    """One bin of a reliability curve: number of samples, their mean confidence, and their mean score."""
+
+    samples: int
+    confidence: float
+    accuracy: float
 
 
 def wilson(successes: float, n: int) -> tuple[float, float]:
@@ -38,30 +57,20 @@ def wilson(successes: float, n: int) -> tuple[float, float]:
     return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
-def paired_difference(before: ArrayLike, after: ArrayLike, seed: int = 0, draws: int = DRAWS) -> Estimate:
-    """Return the mean of `after - before` with a percentile interval from a bootstrap over samples."""
-    difference = np.asarray(after, np.float64) - np.asarray(before, np.float64)
-    # Resampling n values is one multinomial draw over the distinct ones: exact, and far smaller than n indices a draw.
-    values, counts = np.unique(difference, return_counts=True)
-    n = len(difference)
-    means = np.random.default_rng(seed).multinomial(n, counts / n, size=draws) @ values / n
-    return Estimate(float(difference.mean()), *_percentiles(means))
-
-
-def flips(before: ArrayLike, after: ArrayLike) -> tuple[int, int]:
-    """Count the corrective (wrong to right) and the destructive (right to wrong) changes."""
+def flips(before: ArrayLike, after: ArrayLike) -> Flips:
+    """Count the answers that changed between right and wrong."""
     was, now = np.asarray(before) >= 0.5, np.asarray(after) >= 0.5
-    return int((~was & now).sum()), int((was & ~now).sum())
+    return Flips(corrected=int((~was & now).sum()), broken=int((was & ~now).sum()))
 
 
 def mcnemar(before: ArrayLike, after: ArrayLike) -> float:
-    """Return the exact two-sided p-value of McNemar's test; 1 where no pair disagrees."""
-    corrective, destructive = flips(before, after)
-    return min(1.0, 2 * float(bdtr(min(corrective, destructive), corrective + destructive, 0.5)))
+    """Return the exact two-sided p-value of McNemar's test; 1 if no pair disagrees."""
+    corrected, broken = flips(before, after)
+    return min(1.0, 2 * float(bdtr(min(corrected, broken), corrected + broken, 0.5)))
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Adjust a family of p-values so that the chance of any false alarm stays below the level (Holm 1979)."""
+    """Adjust a family of p-values so that the chance of any false positive stays below the level (Holm 1979)."""
     p = np.asarray(p_values, np.float64)
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
@@ -69,59 +78,54 @@ def holm(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
-class Bin(NamedTuple):
-    """One bin of a reliability curve: how many samples, their mean confidence, and the share that is right."""
+def equivalence(before: ArrayLike, after: ArrayLike, margin: float = MARGIN) -> float:
+    """Return the p-value of two one-sided tests for a mean change within +-`margin` (Schuirmann 1987).
 
-    samples: int
-    confidence: float
-    accuracy: float
-
-
-def reliability(confidence: ArrayLike, score: ArrayLike, bins: int = 10) -> list[Bin]:
-    """Return the filled bins of a reliability curve, over equal widths of confidence; skips what has none."""
-    c, s = np.asarray(confidence, np.float64), np.asarray(score, np.float64)
-    c, s = c[np.isfinite(c)], s[np.isfinite(c)]
-    of = np.minimum((c * bins).astype(np.int64), bins - 1)
-    return [Bin(int((of == b).sum()), float(c[of == b].mean()), float(s[of == b].mean())) for b in np.unique(of)]
-
-
-def ece(confidence: ArrayLike, score: ArrayLike, failed: ArrayLike | None = None, bins: int = 10) -> float | None:
-    """Return the expected calibration error over equal-width bins; None if no sample has a confidence.
-
-    Args:
-        confidence: 0 to 1; samples without a finite one are left out.
-        score: 0 to 1.
-        failed: marks samples to leave out.
-        bins: number of bins.
+    A value below 0.05 shows that the change is that small; a large p-value of a test for a difference never shows
+    this. Mean and spread are computed over the changes and four added samples: a gain, a loss and two unchanged (after
+    Agresti and Min 2005). Without these, a hundred unchanged questions would seem to prove that fewer than one in fifty
+    can change.
     """
-    kept = slice(None) if failed is None else ~np.asarray(failed, np.bool_)
-    curve = reliability(np.asarray(confidence, np.float64)[kept], np.asarray(score, np.float64)[kept], bins)
-    gaps = [part.samples * abs(part.confidence - part.accuracy) for part in curve]
-    return sum(gaps) / sum(part.samples for part in curve) if curve else None
+    change = np.asarray(after, np.float64) - np.asarray(before, np.float64)
+    n = len(change) + 4
+    mean = float(change.sum()) / n
+    error = math.sqrt((float(np.square(change).sum() + 2) / n - mean**2) / n)
+    return float(ndtr((abs(mean) - margin) / error))
+
+
+def paired_difference(before: ArrayLike, after: ArrayLike, seed: int = 0, draws: int = DRAWS) -> Estimate:
+    """Return the mean of `after - before` with a percentile interval from a bootstrap over samples."""
+    difference = np.asarray(after, np.float64) - np.asarray(before, np.float64)
+    # Resampling n values is one multinomial draw over the distinct values: exact, and far smaller than n indices.
+    values, counts = np.unique(difference, return_counts=True)
+    n = len(difference)
+    means = np.random.default_rng(seed).multinomial(n, counts / n, size=draws) @ values / n
+    return Estimate(float(difference.mean()), *_percentiles(means))
 
 
 def cluster_mean(
     values: ArrayLike, cells: ArrayLike, clusters: ArrayLike, strata: ArrayLike, seed: int = 0, draws: int = DRAWS
 ) -> Estimate:
-    """Return the mean of the cells' means, with an interval that knows that samples recur from cell to cell.
+    """Return the mean of the cells' means, with an interval that accounts for samples recurring across cells.
 
-    The bootstrap draws whole clusters (a sample with all its conditions), each stratum (task) by itself; treating the
-    rows as independent would make the interval far too narrow.
+    The bootstrap draws whole clusters (a sample with all its conditions), separately in each stratum (task). Treating
+    the rows as independent would make the interval far too narrow.
 
     Args:
-        values: one number a row.
-        cells: which cell of its stratum a row belongs to; every cell has the same weight.
-        clusters: which sample of its stratum a row belongs to.
-        strata: which stratum a row belongs to.
-        seed: of the bootstrap.
-        draws: of the bootstrap.
+        values: one number per row.
+        cells: the cell of each row within its stratum; all cells have equal weight.
+        clusters: the sample of each row within its stratum.
+        strata: the stratum of each row.
+        seed: seed of the bootstrap.
+        draws: number of bootstrap draws.
     """
     rows, cell_of, cluster_of, stratum_of = np.asarray(values, np.float64), *map(np.asarray, (cells, clusters, strata))
-    if np.ptp(rows) == 0:  # as for the baseline, whose gains are all 0
+    if np.ptp(rows) == 0:  # for example the baseline, whose gains are all 0
         return Estimate(*[float(rows[0])] * 3)
     one_cell = (cell_of == cell_of[0]).all() and (stratum_of == stratum_of[0]).all()
     if one_cell and len(np.unique(cluster_of)) == len(rows):
-        return paired_difference(np.zeros(len(rows)), rows, seed, draws)  # the numbers that the cell's own row has
+        # A single cell must get the same interval here as in its own row of a summary.
+        return paired_difference(np.zeros(len(rows)), rows, seed, draws)
     rng = np.random.default_rng(seed)
     means, resampled = [], []
     for stratum in np.unique(stratum_of):
@@ -133,18 +137,13 @@ def cluster_mean(
         means.append(sums.sum(axis=0) / counts.sum(axis=0))
         with np.errstate(invalid="ignore"):
             resampled.append((weights @ sums) / (weights @ counts))
-    # A draw may miss every sample of a small cell; its mean is then over the cells that it did reach.
+    # A draw may miss every sample of a small cell; its mean then covers the other cells.
     spread = np.nanmean(np.hstack(resampled), axis=1)
     return Estimate(float(np.hstack(means).mean()), *_percentiles(spread))
 
 
-def _percentiles(draws: Floats) -> tuple[float, float]:
-    low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2])
-    return float(low), float(high)
-
-
 def _cross_table(values: Floats, rows: NDArray[Any], columns: NDArray[Any]) -> tuple[Floats, Floats]:
-    """Add up and count the values that fall in each row and column of a table."""
+    """Return sums and counts of the values in each row and column of a table."""
     row_names, row_of = np.unique(rows, return_inverse=True)
     column_names, column_of = np.unique(columns, return_inverse=True)
     shape = len(row_names), len(column_names)
@@ -153,106 +152,118 @@ def _cross_table(values: Floats, rows: NDArray[Any], columns: NDArray[Any]) -> t
     return sums.astype(np.float64).reshape(shape), counts.astype(np.float64).reshape(shape)
 
 
-MARGIN = 0.02
-"""A change of accuracy within two points either way counts as none."""
-
-
-def equivalence(before: ArrayLike, after: ArrayLike, margin: float = MARGIN) -> float:
-    """Return the p-value of two one-sided tests for a mean change within +-`margin` (Schuirmann 1987).
-
-    Below 0.05 the change is shown to be that small, which a p-value of no difference never shows. Mean and spread are
-    those of the changes and of four made-up samples, a gain, a loss and two unchanged (in the way of Agresti and Min
-    2005): a hundred questions that all stay as they were do not yet show that fewer than one in fifty would change.
-    """
-    change = np.asarray(after, np.float64) - np.asarray(before, np.float64)
-    n = len(change) + 4
-    mean = float(change.sum()) / n
-    error = sqrt((float(np.square(change).sum() + 2) / n - mean**2) / n)
-    return float(ndtr((abs(mean) - margin) / error))
-
-
-def questions_needed(difference: float, discordant: float, power: float = 0.8) -> int:
-    """Return how many questions McNemar's test needs to find a change of accuracy (Connor 1987).
-
-    Args:
-        difference: the change, 0 to 1, without its sign.
-        discordant: share of the questions whose score changes either way, at least `difference`.
-        power: the chance to find it at the level of 5%, two-sided.
-
-    Raises:
-        ValueError: if the numbers do not fit together.
-    """
-    if not 0 < difference <= discordant <= 1 or not 0 < power < 1:
-        raise ValueError(
-            f"wanted: 0 < difference <= discordant <= 1 and 0 < power < 1, not {difference}, {discordant}, {power}"
-        )
-    level, chance = float(ndtri(1 - ALPHA / 2)), float(ndtri(power))
-    spread = sqrt(max(discordant - difference**2, 0.0))
-    return ceil(((level * sqrt(discordant) + chance * spread) / difference) ** 2)
-
-
-def power_of(n: int, difference: float, discordant: float) -> float:
-    """Return the chance that McNemar's test finds a change with `n` questions; the inverse of `questions_needed`."""
-    spread = sqrt(max(discordant - difference**2, 1e-12))
-    return float(ndtr((sqrt(n) * difference - float(ndtri(1 - ALPHA / 2)) * sqrt(discordant)) / spread))
-
-
-def smallest_difference(n: int, discordant: float, power: float = 0.8) -> float | None:
-    """Return the smallest change, in thousandths, that `n` questions find with the chance `power`, or None.
-
-    None where they are too few for any change: none is larger than `discordant`, where all answers change one way.
-    """
-    steps = range(1, round(1000 * discordant) + 1)
-    return next((step / 1000 for step in steps if power_of(n, step / 1000, discordant) >= power), None)
-
-
-def risk_coverage(confidence: ArrayLike, score: ArrayLike) -> tuple[Floats, Floats]:
-    """Return coverage and risk: the error rate among the k most confident samples, for k = 1 .. n (El-Yaniv 2010).
-
-    Samples of the same confidence are taken together, so that the curve does not hang on their order. A sample without
-    a confidence comes last.
-    """
-    c, s = np.asarray(confidence, np.float64), np.asarray(score, np.float64)
-    c = np.where(np.isfinite(c), c, -1.0)
-    order = np.argsort(-c, kind="stable")
-    _, first, size = np.unique(-c[order], return_index=True, return_counts=True)
-    shares = np.add.reduceat(s[order], first) / size  # every one of a tie counts as their mean
-    taken = np.arange(1, len(s) + 1)
-    return taken / len(s), 1 - np.cumsum(np.repeat(shares, size)) / taken
+def _percentiles(draws: Floats) -> tuple[float, float]:
+    low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2])
+    return float(low), float(high)
 
 
 def clustered_correlation(x: Floats, y: Floats, clusters: Floats, seed: int = 0, draws: int = DRAWS) -> Estimate:
-    """Return Pearson's correlation with an interval from a bootstrap that draws whole clusters; NaN if nothing varies.
+    """Return Pearson's correlation with an interval from a bootstrap over whole clusters; NaN if nothing varies.
 
     Args:
-        x: one number a row; likewise `y`.
-        y: see `x`.
-        clusters: 0 to one less than their number; which cluster a row belongs to.
-        seed: of the bootstrap.
-        draws: how many.
+        x: one number per row.
+        y: one number per row.
+        clusters: the cluster of each row, numbered from 0 without gaps.
+        seed: seed of the bootstrap.
+        draws: number of bootstrap draws.
     """
     x, y = x - x.mean(), y - y.mean()
     moments = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y])
-    members = clusters.astype(np.int64)
-    sums = np.stack([np.bincount(members, weights=moment) for moment in moments], axis=1)
-    weights = _resampled(len(sums), seed, draws)
+    cluster_of = clusters.astype(np.int64)
+    sums = np.stack([np.bincount(cluster_of, weights=moment) for moment in moments], axis=1)
     value = float(_correlation(sums.sum(axis=0, keepdims=True))[0])
     if math.isnan(value):
         return Estimate(math.nan, math.nan, math.nan)
+    weights = _cluster_counts(len(sums), seed, draws)
     low, high = np.nanquantile(_correlation(weights @ sums), [ALPHA / 2, 1 - ALPHA / 2])
     return Estimate(value, float(low), float(high))
 
 
-@lru_cache(maxsize=2)  # the measures of a task draw the same samples
-def _resampled(n: int, seed: int, draws: int) -> Floats:
-    """Draw how often each of n clusters is in each of the bootstrap's samples, (draws, n)."""
+@lru_cache(maxsize=2)  # all quality measures of a task draw the same samples
+def _cluster_counts(n: int, seed: int, draws: int) -> Floats:
+    """Return how often each of n clusters occurs in each bootstrap draw, (draws, n)."""
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
 
 
 def _correlation(sums: Floats) -> Floats:
-    """Correlate from sums (draws, 6) of 1, x, y, x squared, y squared and x times y."""
+    """Return correlations from the sums (draws, 6) of 1, x, y, x squared, y squared and x times y."""
     n, x, y, xx, yy, xy = sums.T
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = np.sqrt(np.maximum(n * xx - x * x, 0)) * np.sqrt(np.maximum(n * yy - y * y, 0))
         correlation: Floats = np.where(spread > 1e-9, (n * xy - x * y) / spread, np.nan)
     return correlation
+
+
+def questions_needed(difference: float, discordant: float, power: float = 0.8) -> int:
+    """Return how many questions McNemar's test needs to detect a change of accuracy (Connor 1987).
+
+    Args:
+        difference: size of the change, 0 to 1, without its sign.
+        discordant: share of questions whose score changes either way, at least `difference`.
+        power: chance of detecting the change at the two-sided 5% level.
+
+    Raises:
+        ValueError: if the numbers are out of range or contradict each other.
+    """
+    if not 0 < difference <= discordant <= 1 or not 0 < power < 1:
+        raise ValueError(
+            "need 0 < difference <= discordant <= 1 and 0 < power < 1, "
+            f"but difference is {difference}, discordant {discordant} and power {power}"
+        )
+    level, chance = float(ndtri(1 - ALPHA / 2)), float(ndtri(power))
+    spread = math.sqrt(max(discordant - difference**2, 0.0))
+    return math.ceil(((level * math.sqrt(discordant) + chance * spread) / difference) ** 2)
+
+
+def power_of(n: int, difference: float, discordant: float) -> float:
+    """Return the chance that McNemar's test detects a change with `n` questions; inverts `questions_needed`."""
+    spread = math.sqrt(max(discordant - difference**2, 1e-12))
+    return float(ndtr((math.sqrt(n) * difference - float(ndtri(1 - ALPHA / 2)) * math.sqrt(discordant)) / spread))
+
+
+def smallest_difference(n: int, discordant: float, power: float = 0.8) -> float | None:
+    """Return the smallest change, in steps of 0.001, that `n` questions detect with the chance `power`.
+
+    Returns None if `n` is too small for any change: the largest possible one is `discordant`, where all changed answers
+    change the same way.
+    """
+    steps = range(1, round(1000 * discordant) + 1)
+    return next((step / 1000 for step in steps if power_of(n, step / 1000, discordant) >= power), None)
+
+
+def reliability(confidence: ArrayLike, score: ArrayLike, bins: int = 10) -> list[Bin]:
+    """Return the non-empty bins of a reliability curve with equal-width bins; ignores non-finite confidences."""
+    c, s = np.asarray(confidence, np.float64), np.asarray(score, np.float64)
+    c, s = c[np.isfinite(c)], s[np.isfinite(c)]
+    of = np.minimum((c * bins).astype(np.int64), bins - 1)
+    return [Bin(int((of == b).sum()), float(c[of == b].mean()), float(s[of == b].mean())) for b in np.unique(of)]
+
+
+def ece(confidence: ArrayLike, score: ArrayLike, failed: ArrayLike | None = None, bins: int = 10) -> float | None:
+    """Return the expected calibration error over equal-width bins; None if no sample has a confidence.
+
+    Args:
+        confidence: 0 to 1; samples with a non-finite confidence are left out.
+        score: 0 to 1.
+        failed: marks samples to leave out.
+        bins: number of bins.
+    """
+    kept = slice(None) if failed is None else ~np.asarray(failed, np.bool_)
+    curve = reliability(np.asarray(confidence, np.float64)[kept], np.asarray(score, np.float64)[kept], bins)
+    gaps = [part.samples * abs(part.confidence - part.accuracy) for part in curve]
+    return sum(gaps) / sum(part.samples for part in curve) if curve else None
+
+
+def risk_coverage(confidence: ArrayLike, score: ArrayLike) -> tuple[Floats, Floats]:
+    """Return coverage and risk: the error rate among the k most confident samples, for k = 1 .. n (El-Yaniv 2010).
+
+    Samples of equal confidence share their mean score, so the curve does not depend on their order. Samples without a
+    confidence come last.
+    """
+    c, s = np.asarray(confidence, np.float64), np.asarray(score, np.float64)
+    c = np.where(np.isfinite(c), c, -1.0)
+    order = np.argsort(-c, kind="stable")
+    _, first, size = np.unique(-c[order], return_index=True, return_counts=True)
+    shares = np.add.reduceat(s[order], first) / size
+    taken = np.arange(1, len(s) + 1)
+    return taken / len(s), 1 - np.cumsum(np.repeat(shares, size)) / taken

@@ -1,4 +1,8 @@
-"""Records to frames: one row for each cell, method or degradation."""
+"""Records to frames: one row per cell, method or degradation, and the selections of records behind them.
+
+Records have the columns of `vqttt.runs.records.schema`. A sample that failed has score 0 and counts in every `n` and
+every accuracy; only calibration leaves it out, because it has no confidence.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,48 +13,61 @@ import polars as pl
 from vqttt.results.statistics import Estimate, cluster_mean, ece, flips, mcnemar, paired_difference, wilson
 from vqttt.runs.records import ALL, CELL, CLEAN, NONE, in_order
 
+UNTUNED = "untuned"
+"""Stands for the baseline where it was not run; every method's records carry the untuned answers."""
 
-def summarise(records: pl.DataFrame) -> pl.DataFrame:
-    """Summarise each cell in one row; differences are those between `score` and `base_score`, paired by sample.
+_POOLED = (
+    "cells", "records", "seeds", "accuracy", "base_accuracy", "delta", "ci_low", "ci_high", "corrective", "destructive",
+)  # fmt: skip
+"""What `pooled` returns."""
 
-    `p_value` is McNemar's, not adjusted for the number of cells; `tuned` and `rolled_back` are shares of samples;
-    `format_accuracy` and `base_format_accuracy` are accuracies with format credit, null where it was not taken.
+
+def without_restorers(records: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the records of restored images, unless every image was restored."""
+    unrestored = records.filter(pl.col("restorer") == NONE)
+    return records if unrestored.is_empty() else unrestored
+
+
+def methods_of(records: pl.DataFrame) -> list[str]:
+    """List the methods, the baseline or its stand-in `UNTUNED` first."""
+    names = set(records["method"].unique())
+    return [NONE if NONE in names else UNTUNED, *sorted(names - {NONE})]
+
+
+def untuned(records: pl.DataFrame) -> pl.DataFrame:
+    """Select one record per image, whose `base_*` columns give the untuned model's answer.
+
+    Every method's records carry the untuned answers. The baseline's record is taken if there is one, unless it failed
+    and another method's did not.
     """
-    rows = []
-    for cell in in_order(records).partition_by(CELL, maintain_order=True):
-        before, after, failed = cell["base_score"].to_numpy(), cell["score"].to_numpy(), cell["error"] != ""
-        delta = paired_difference(before, after)
-        low, high = wilson(float(after.sum()), len(after))
-        corrective, destructive = flips(before, after)
-        key = cell.select("model", "task", "degradation", "severity", "restorer", "method").row(0, named=True)
-        rows.append(
-            key
-            | {"n": len(cell), "accuracy": float(after.mean())}
-            | {"delta": delta.value, "ci_low": delta.low, "ci_high": delta.high, "p_value": mcnemar(before, after)}
-            | {"corrective": corrective, "destructive": destructive}
-            | {"ece": ece(cell["confidence"].to_numpy(), after, failed.to_numpy())}
-            | {"seconds_per_sample": _seconds(cell)}
-            | {"accuracy_low": low, "accuracy_high": high, "rolled_back": cell["rolled_back"].mean()}
-            | {"tuned": (cell["steps"] > 0).mean(), "failed": int(failed.sum())}
-            | {"scale": cell["scale"][0], "seed": cell["seed"][0]}
-            | {f"{name}format_accuracy": _mean(cell, f"{name}format_score") for name in ("", "base_")}
-        )
-    sometimes = ("ece", "seconds_per_sample", "format_accuracy", "base_format_accuracy")
-    return pl.DataFrame(rows, schema_overrides=dict.fromkeys(sometimes, pl.Float64))
+    choice = (pl.col("error") != "", pl.col("method") != NONE, "method")
+    image = [*(name for name in CELL if name != "method"), "sample_id"]
+    return in_order(records).sort(choice, maintain_order=True).unique(image, keep="first", maintain_order=True)
 
 
-def pooled(records: pl.DataFrame) -> dict[str, Any]:
-    """Pool cells of one model and method: means of the cells' means, flips added up; None for all if there are none."""
-    names = ["cells", "records", "seeds", "accuracy", "base_accuracy", "delta", "ci_low", "ci_high"]
-    names += ["corrective", "destructive"]
-    if records.is_empty():
-        return dict.fromkeys(names)
-    means = records.group_by(CELL, maintain_order=True).agg(pl.col("score", "base_score").mean())
-    accuracies = means["score"].mean(), means["base_score"].mean()
-    gain = mean_of_cells(records, pl.col("score") - pl.col("base_score"))
-    turned = flips(records["base_score"].to_numpy(), records["score"].to_numpy())
-    values = (len(means), len(records), records["seed"].n_unique(), *accuracies, *gain, *turned)
-    return dict(zip(names, values, strict=True))
+def clean_and_degraded(records: pl.DataFrame) -> pl.DataFrame:
+    """Pair the untuned model's score on each degraded image (`base_score`) with that on the clean one (`clean_score`).
+
+    The clean image is the unrestored one; if every image was restored, it is the one restored like the degraded image.
+    """
+    base, same = untuned(records), ["model", "task", "seed", "sample_id"]
+    clean, degraded = base.filter(pl.col("degradation") == CLEAN), base.filter(pl.col("degradation") != CLEAN)
+    if (clean["restorer"] == NONE).any():
+        clean = clean.filter(pl.col("restorer") == NONE)
+    else:
+        same.append("restorer")
+    clean = clean.unique(same, keep="first", maintain_order=True).select(*same, clean_score="base_score")
+    return in_order(degraded.join(clean, on=same, how="inner", maintain_order="left"))
+
+
+def by_task(records: pl.DataFrame) -> Iterator[tuple[str, str, str, pl.DataFrame]]:
+    """Yield (model, task, method, records) in order; each model starts with the task `all`, all tasks together."""
+    for (model,), of_model in in_order(records).group_by("model", maintain_order=True):
+        for task in (ALL, *of_model["task"].unique(maintain_order=True)):
+            of_task = of_model if task == ALL else of_model.filter(pl.col("task") == task)
+            methods = sorted(of_task["method"].unique(), key=lambda name: (name != NONE, name))
+            for method in methods:
+                yield str(model), task, method, of_task.filter(pl.col("method") == method)
 
 
 def mean_of_cells(records: pl.DataFrame, value: pl.Expr) -> Estimate:
@@ -60,37 +77,83 @@ def mean_of_cells(records: pl.DataFrame, value: pl.Expr) -> Estimate:
     return cluster_mean(records.select(value).to_series().to_numpy(), cells, clusters, strata)
 
 
-def by_task(records: pl.DataFrame) -> Iterator[tuple[str, str, str, pl.DataFrame]]:
-    """Yield (model, task, method, records) in order, the task `all` before the tasks themselves."""
-    for (model,), of_model in in_order(records).group_by("model", maintain_order=True):
-        for task in (ALL, *of_model["task"].unique(maintain_order=True)):
-            of_task = of_model if task == ALL else of_model.filter(pl.col("task") == task)
-            methods = sorted(of_task["method"].unique(), key=lambda name: (name != NONE, name))
-            for method in methods:
-                yield str(model), task, method, of_task.filter(pl.col("method") == method)
+def pooled(records: pl.DataFrame) -> dict[str, Any]:
+    """Pool the cells of one model and method: means of the cells' means, and sums of flips.
+
+    All values are None if there are no records.
+    """
+    if records.is_empty():
+        return dict.fromkeys(_POOLED)
+    means = records.group_by(CELL, maintain_order=True).agg(pl.col("score", "base_score").mean())
+    accuracies = means["score"].mean(), means["base_score"].mean()
+    gain = mean_of_cells(records, pl.col("score") - pl.col("base_score"))
+    flipped = flips(records["base_score"].to_numpy(), records["score"].to_numpy())
+    values = (len(means), len(records), records["seed"].n_unique(), *accuracies, *gain, *flipped)
+    return dict(zip(_POOLED, values, strict=True))
+
+
+def summarise(records: pl.DataFrame) -> pl.DataFrame:
+    """Summarise each cell in one row; `delta` is the gain of `score` over `base_score`, paired by sample.
+
+    `p_value` is McNemar's, not corrected for the number of cells. `tuned` and `rolled_back` are shares of samples.
+    `format_accuracy` and `base_format_accuracy` give format credit; they are null where it was not recorded.
+    """
+    rows = []
+    for cell in in_order(records).partition_by(CELL, maintain_order=True):
+        before, after, failed = cell["base_score"].to_numpy(), cell["score"].to_numpy(), cell["error"] != ""
+        delta = paired_difference(before, after)
+        low, high = wilson(float(after.sum()), len(after))
+        flipped = flips(before, after)
+        key = cell.select("model", "task", "degradation", "severity", "restorer", "method").row(0, named=True)
+        rows.append(
+            key
+            | {"n": len(cell), "accuracy": float(after.mean())}
+            | {"delta": delta.value, "ci_low": delta.low, "ci_high": delta.high, "p_value": mcnemar(before, after)}
+            | {"corrective": flipped.corrected, "destructive": flipped.broken}
+            | {"ece": ece(cell["confidence"].to_numpy(), after, failed.to_numpy())}
+            | {"seconds_per_sample": _seconds(cell)}
+            | {"accuracy_low": low, "accuracy_high": high, "rolled_back": cell["rolled_back"].mean()}
+            | {"tuned": (cell["steps"] > 0).mean(), "failed": int(failed.sum())}
+            | {"scale": cell["scale"][0], "seed": cell["seed"][0]}
+            | {f"{name}format_accuracy": _mean(cell, f"{name}format_score") for name in ("", "base_")}
+        )
+    sometimes_null = ("ece", "seconds_per_sample", "format_accuracy", "base_format_accuracy")
+    return pl.DataFrame(rows, schema_overrides=dict.fromkeys(sometimes_null, pl.Float64))
+
+
+def _mean(records: pl.DataFrame, name: str) -> float | None:
+    """Return a column's mean, or None if the column or any of its values is missing."""
+    values = records[name].fill_null(float("nan")).to_numpy() if name in records.columns else np.array([np.nan])
+    return None if np.isnan(values).any() else float(values.mean())
 
 
 def overview(records: pl.DataFrame) -> pl.DataFrame:
-    """Give each method of each model one row a task, and one for all tasks.
+    """Summarise each method of each model in one row per task, and one for all tasks.
 
-    Plain columns are over degraded cells and `clean_*` ones over clean cells, each cell with the same weight; `n`
-    counts distinct samples, and `cost` is the time a sample relative to the baseline's. Restorers, scales and seeds
-    count as conditions.
+    Plain columns cover degraded cells and `clean_*` columns clean ones; each cell has the same weight. `n` counts
+    distinct samples, and `cost` is the time per sample relative to the baseline's, null without a baseline.
+    Restorers, scales and seeds count as conditions.
     """
     rows = []
     seconds: dict[tuple[str, str, str], float | None] = {}
     for model, task, method, cells in by_task(records):
         seconds[model, task, method] = own = _seconds(cells)
-        reference = seconds.get((model, task, NONE))
+        baseline = seconds.get((model, task, NONE))
         degraded = pooled(cells.filter(pl.col("degradation") != CLEAN))
         clean = pooled(cells.filter(pl.col("degradation") == CLEAN))
         rows.append(
             {"model": model, "task": task, "method": method, "n": cells.select("task", "sample_id").n_unique()}
             | degraded
             | {f"clean_{name}": clean[name] for name in ("accuracy", "base_accuracy", "delta", "ci_low", "ci_high")}
-            | {"cost": own / reference if own is not None and reference else None}
+            | {"cost": own / baseline if own is not None and baseline else None}
         )
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _seconds(records: pl.DataFrame) -> float | None:
+    """Return the mean time of the samples that did not fail, or None if none was recorded."""
+    seconds = records.filter(pl.col("error") == "")["seconds"].drop_nulls().drop_nans().to_numpy()
+    return float(seconds.mean()) if len(seconds) else None
 
 
 def gains(records: pl.DataFrame) -> pl.DataFrame:
@@ -103,63 +166,16 @@ def gains(records: pl.DataFrame) -> pl.DataFrame:
     return in_order(pl.DataFrame(rows, infer_schema_length=None))
 
 
-def untuned(records: pl.DataFrame) -> pl.DataFrame:
-    """Take the untuned model's answer to each image once, as `base_*`, whichever methods were run.
-
-    It is the baseline's if there is one, unless it failed there and not under another method.
-    """
-    choice = (pl.col("error") != "", pl.col("method") != NONE, "method")
-    image = [*(name for name in CELL if name != "method"), "sample_id"]
-    return in_order(records).sort(choice, maintain_order=True).unique(image, keep="first", maintain_order=True)
-
-
-def clean_and_degraded(records: pl.DataFrame) -> pl.DataFrame:
-    """Pair the untuned model's score on each degraded image (`base_score`) with that on the clean (`clean_score`).
-
-    Clean means as it came; where every image was restored, restored as the degraded one was.
-    """
-    base, same = untuned(records), ["model", "task", "seed", "sample_id"]
-    clean, degraded = base.filter(pl.col("degradation") == CLEAN), base.filter(pl.col("degradation") != CLEAN)
-    if (clean["restorer"] == NONE).any():
-        clean = clean.filter(pl.col("restorer") == NONE)
-    else:
-        same.append("restorer")
-    clean = clean.unique(same, keep="first", maintain_order=True).select(*same, clean_score="base_score")
-    return in_order(degraded.join(clean, on=same, how="inner", maintain_order="left"))
-
-
-def _seconds(records: pl.DataFrame) -> float | None:
-    """Return the mean time a sample that did not fail, where any was taken."""
-    seconds = records.filter(pl.col("error") == "")["seconds"].drop_nulls().drop_nans().to_numpy()
-    return float(seconds.mean()) if len(seconds) else None
-
-
-def _mean(records: pl.DataFrame, name: str) -> float | None:
-    """Return a column's mean, where there is such a column and every row has a value."""
-    values = records[name].fill_null(float("nan")).to_numpy() if name in records.columns else np.array([np.nan])
-    return None if np.isnan(values).any() else float(values.mean())
-
-
-def without_restorers(records: pl.DataFrame) -> pl.DataFrame:
-    """Leave out what was restored, unless everything was."""
-    plain = records.filter(pl.col("restorer") == NONE)
-    return records if plain.is_empty() else plain
-
-
 def costs(records: pl.DataFrame, overview: pl.DataFrame) -> pl.DataFrame:
-    """Add to each row of an `overview` what time its method took, over all its samples that did not fail.
+    """Add to each row of an `overview` the time its method took, over all samples that did not fail.
 
-    New columns: `seconds` a sample, the mean, with median `p50` and `p95`; and `tuned`, the share of samples that took
-    a step. Rows without any time are left out.
+    New columns: mean `seconds` per sample, the median `p50`, the 95th percentile `p95`, and `tuned`, the share of
+    samples that took a tuning step. Rows without recorded times are left out.
     """
     answered = records.filter(pl.col("error") == "", pl.col("seconds").is_not_nan())
     numbers = [pl.col("seconds").mean(), (pl.col("steps") > 0).mean().alias("tuned")]
     numbers += [pl.col("seconds").quantile(q / 100, "linear").alias(f"p{q}") for q in (50, 95)]
     keys = ["model", "task", "method"]
-    spent = pl.concat(
-        [
-            part.group_by(keys, maintain_order=True).agg(numbers)
-            for part in (answered.with_columns(task=pl.lit(ALL)), answered)
-        ]
-    )
+    parts = (answered.with_columns(task=pl.lit(ALL)), answered)
+    spent = pl.concat([part.group_by(keys, maintain_order=True).agg(numbers) for part in parts])
     return overview.join(spent, on=keys, how="inner", maintain_order="left")

@@ -1,4 +1,4 @@
-"""Whole files under a folder, by name: of this machine, or of anything that fsspec reaches (`s3://bucket/run`)."""
+"""Whole files by name, in a folder of this machine or of anything that fsspec can reach (`s3://bucket/run`)."""
 
 import os
 import uuid
@@ -8,35 +8,35 @@ from typing import Any
 from vqttt.errors import InputError, MissingExtraError, RunFolderError
 
 PART = ".part"
-"""How the name ends of a file that was not written to its end."""
+"""Suffix of files that are still being written."""
 
 
 class LocalStore:
-    """A folder of this machine; a file is the old one or the whole new one, whatever moment the power fails at."""
+    """A folder of this machine. Writes are atomic: even after a power failure, a file is the old or the new one."""
 
     def __init__(self, path: Path) -> None:
-        """Point at a folder, which need not exist yet."""
+        """Store the path of a folder, which need not exist yet."""
         self.path = path
 
     def __str__(self) -> str:
         return str(self.path)
 
     def read(self, name: str) -> bytes:
-        """Return a file's content."""
+        """Return the content of a file."""
         return (self.path / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, and the folders above it."""
+        """Write a file, and create its parent folders."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
 
     def exists(self, name: str) -> bool:
-        """Tell whether a file is there."""
+        """Tell whether a file exists."""
         return (self.path / name).is_file()
 
     def names(self, folder: str = "") -> list[str]:
-        """Return the sorted names in the folder, or in one below it; none where there is no such folder.
+        """Return the sorted names in this folder or a subfolder; none if it does not exist.
 
         Raises:
             RunFolderError: if it is a file.
@@ -48,14 +48,14 @@ class LocalStore:
 
 
 class RemoteStore:
-    """The same of an object store, where a file is put whole; what goes wrong there is a `RunFolderError`."""
+    """A folder in an object store, with the same methods. Failures of the store are raised as `RunFolderError`."""
 
     def __init__(self, url: str) -> None:
         """Point at a folder, which need not exist yet.
 
         Raises:
-            InputError: if nothing is known of such addresses.
-            MissingExtraError: if the package that knows is not installed.
+            InputError: if fsspec does not know this kind of address.
+            MissingExtraError: if the package for this kind of address is not installed.
         """
         from fsspec.core import url_to_fs
 
@@ -65,28 +65,28 @@ class RemoteStore:
         except ImportError as error:
             raise MissingExtraError(f"{url}: {error}") from error
         except ValueError as error:
-            raise InputError(f"{url}: {error}; give a folder, or an address that fsspec knows") from error
+            raise InputError(f"{url}: {error}; give a folder, or an address that fsspec supports") from error
 
     def __str__(self) -> str:
         return self.url
 
     def read(self, name: str) -> bytes:
-        """Return a file's content."""
+        """Return the content of a file."""
         content: bytes = self._do("cat_file", name)
         return content
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a file whole."""
+        """Write a file as a whole."""
         self._do("makedirs", str(Path(name).parent), exist_ok=True)
         self._do("pipe_file", name, content)
 
     def exists(self, name: str) -> bool:
-        """Tell whether a file is there."""
-        self.files.invalidate_cache()  # other workers write, too
+        """Tell whether a file exists."""
+        self.files.invalidate_cache()  # other workers write here too
         return bool(self._do("isfile", name))
 
     def names(self, folder: str = "") -> list[str]:
-        """Return the sorted names in the folder, or in one below it; none where there is no such folder."""
+        """Return the sorted names in this folder or a subfolder; none if it does not exist."""
         self.files.invalidate_cache()
         if not self._do("isdir", folder):
             return []
@@ -97,7 +97,7 @@ class RemoteStore:
         path = "/".join(filter(None, (self.root.rstrip("/"), name.removeprefix("."))))
         try:
             return getattr(self.files, action)(path, *arguments, **options)
-        except Exception as error:  # each service has errors of its own
+        except Exception as error:  # each service raises errors of its own
             raise RunFolderError(f"{self.url}/{name}: {type(error).__name__}: {error}") from error
 
 
@@ -105,19 +105,19 @@ Store = LocalStore | RemoteStore
 
 
 def is_remote(path: Path | str) -> bool:
-    """Tell whether a path is an address of another place than this machine's disks."""
+    """Tell whether a path is an address outside this machine's disks."""
     return isinstance(path, str) and "://" in path and not path.startswith("file://")
 
 
 def open_store(path: Path | str) -> Store:
-    """Return the store of a path or address; raises as `RemoteStore` does."""
+    """Return the store for a path or address; raises as `RemoteStore` does."""
     if isinstance(path, str) and is_remote(path):
         return RemoteStore(path)
     return LocalStore(Path(str(path).removeprefix("file://")))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either the old one or the whole new one, also where two do so at once."""
+    """Write a file so that it is always the old or the whole new one, even if two processes write it at once."""
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}{PART}")
     try:
         with partial.open("wb") as file:

@@ -1,9 +1,8 @@
-"""Answers to scores, by rules and with no model in the loop.
+"""Score answers by fixed rules, without a model.
 
-Every rule scores twice, 0 to 1. The strict score is what the benchmark's published rule gives, but that nothing is
-won by a guess: where a published evaluation draws an option at random, or takes a default, or asks a language model,
-there is no answer. With format credit, an answer with the right content in another format counts as well; it is never
-less.
+Every rule gives two scores, 0 to 1. The strict score follows the benchmark's published rule, with one exception: where
+the published evaluation guesses an option, falls back to a default or asks a language model, the answer counts as
+wrong. The score with format credit also accepts the right content in another format, so it is never lower.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,14 +19,14 @@ Scorer: TypeAlias = Callable[[str, Sample], float]
 
 
 class Rule(NamedTuple):
-    """The published rule, and what earns format credit beside it."""
+    """How one kind of question is scored: `strict` by the published rule, `credit` by what else earns format credit."""
 
     strict: Scorer
     credit: Scorer
 
 
 def _chosen(choose: Callable[[str, Sequence[str]], int | None]) -> Rule:
-    """Make the rule of a benchmark whose references are letters; an option may itself be called "B"."""
+    """Make the rule of a benchmark whose references are letters; an option's text may itself be a letter."""
 
     def judge(how: Callable[[str, Sequence[str]], int | None], answer: str, sample: Sample) -> float:
         chosen = how(answer, sample.choices)
@@ -37,7 +36,7 @@ def _chosen(choose: Callable[[str, Sequence[str]], int | None]) -> Rule:
 
 
 def _said(say: Callable[[str], str | None]) -> Rule:
-    """Make the rule of a benchmark whose references are `yes` and `no`."""
+    """Make the rule of a benchmark whose references are `yes` or `no`."""
 
     def judge(how: Callable[[str], str | None], answer: str, sample: Sample) -> float:
         return float(how(answer) in sample.answers)
@@ -45,18 +44,9 @@ def _said(say: Callable[[str], str | None]) -> Rule:
     return Rule(partial(judge, say), partial(judge, yes_no.yes_or_no))
 
 
-def _exact(answer: str, sample: Sample) -> float:
-    """Compare texts without case and punctuation, as GQA and RealWorldQA do; articles stay."""
-    return float(_letters(answer) in {_letters(reference) for reference in sample.answers} - {""})
-
-
-def _letters(text: str) -> str:
-    return " ".join("".join(mark for mark in text.lower() if mark.isalnum() or mark.isspace()).split())
-
-
 RULES: dict[str, Rule] = {
     "": Rule(plain.strict, plain.credit),
-    "exact": Rule(_exact, plain.credit),
+    "exact": Rule(plain.exact, plain.credit),
     "letter": _chosen(choices.letter),
     "scienceqa": _chosen(choices.scienceqa),
     "mmstar": _chosen(choices.mmstar),
@@ -74,14 +64,14 @@ RULES: dict[str, Rule] = {
     "ocrbench": Rule(ocr.contains, ocr.contains_credit),
     "ocrbench-expression": Rule(ocr.contains_expression, ocr.expression_credit),
 }
-"""The rules by name; a sample says which is its own, and has `` if its task has none."""
+"""The rules by name. `Sample.rule` names the one to use; it is empty if the task has no rule of its own."""
 
 
 def score(answer: str, sample: Sample) -> float:
-    """Score an answer by its sample's rule, 0 to 1; an empty answer has 0."""
+    """Score an answer by its sample's rule, 0 to 1; an empty answer scores 0."""
     return RULES[sample.rule].strict(answer, sample) if answer.strip() else 0.0
 
 
 def format_score(answer: str, sample: Sample) -> float:
-    """Score an answer with format credit, 0 to 1: at least its `score`."""
+    """Score an answer with format credit, 0 to 1; never lower than its `score`."""
     return max(score(answer, sample), RULES[sample.rule].credit(answer, sample)) if answer.strip() else 0.0

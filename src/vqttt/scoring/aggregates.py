@@ -1,7 +1,7 @@
-"""What a benchmark reports that is no mean of its questions' scores: MME's sums over pairs, POPE's F1, and the like.
+"""Benchmark scores that are not a mean over questions, such as MME's sums over pairs and POPE's F1.
 
-Each takes the rows of one cell, records of any kind with the fields `sample_id`, `category`, `question_type`,
-`reference`, `answer`, `score`, and returns numbers by name, in the order in which they are shown.
+Each function takes the rows of one cell, mappings with the fields `sample_id`, `category`, `question_type`,
+`reference`, `answer` and `score`, and returns numbers by name, in the order in which they are shown.
 """
 
 from collections import defaultdict
@@ -19,12 +19,12 @@ COGNITION = ("commonsense_reasoning", "numerical_calculation", "text_translation
 
 
 def aggregate(task: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return what the benchmark called `task` reports of the records of a cell; empty if that is their mean alone.
+    """Return the scores that a benchmark reports for a cell; empty if it reports only the mean.
 
-    To see the untuned answers, or format credit, give rows whose `answer` and `score` are those.
+    For the untuned answers, or for format credit, pass rows with those as `answer` and `score`.
 
     Args:
-        task: a task as `load_task` knows it; of `mme:/some/folder` the part before the colon counts.
+        task: a task's name, as for `load_task`; of `mme:/some/folder` only the part before the colon matters.
         rows: records of one cell, as dictionaries.
     """
     summarise = AGGREGATES.get(task.partition(":")[0])
@@ -32,10 +32,10 @@ def aggregate(task: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def mme(rows: Rows) -> dict[str, float]:
-    """MME (Fu et al. 2023): for each category accuracy and, over pairs of an image, accuracy+, in percent, added up.
+    """MME (Fu et al. 2023): for each category, accuracy plus accuracy+ (both questions of an image right), in percent.
 
-    `perception` and `cognition` are the sums of their categories, at most 2000 and 800. Two questions are a pair if
-    their ids are equal but for the "#2" of the second; one whose other was left out, by a limit, is not counted.
+    `perception` and `cognition` are the sums over their categories, at most 2000 and 800. Two questions are a pair if
+    their ids differ only in the "#2" of the second; a question whose partner was left out by a limit is not counted.
     """
     pairs = defaultdict[str, defaultdict[str, list[float]]](lambda: defaultdict(list))
     for row in rows:
@@ -56,10 +56,10 @@ def mme(rows: Rows) -> dict[str, float]:
 
 
 def pope(rows: Rows) -> dict[str, float]:
-    """POPE (Li et al. 2023): accuracy, precision, recall and F1 of `yes`, and the share of it, in percent.
+    """POPE (Li et al. 2023): accuracy, precision, recall and F1 of `yes`, and the share of `yes`, in percent.
 
-    Over all rows, then for each of the splits adversarial, popular and random. An answer that is neither is no `yes`,
-    and wrong.
+    Over all rows, then for each of the splits adversarial, popular and random. An answer that is neither yes nor no is
+    wrong, and does not count as `yes`.
     """
     found = _pope(rows)
     for split in ("adversarial", "popular", "random"):
@@ -83,9 +83,10 @@ def _pope(rows: Rows) -> dict[str, float]:
 
 
 def mmbench(rows: Rows) -> dict[str, float]:
-    """MMBench (Liu et al. 2023): accuracy of all rows, and circular: a question is right in every rotation, in percent.
+    """MMBench (Liu et al. 2023): accuracy over rows, and circular accuracy, in percent.
 
-    Rotations of a question have the same index but for millions; `questions` counts what was asked, however often.
+    In circular accuracy a question is right if it is right in every rotation of its options. The indices of a
+    question's rotations differ by millions. `questions` counts each question once.
     """
     rotations = defaultdict[str, list[float]](list)
     for row in rows:
@@ -100,7 +101,7 @@ def mmbench(rows: Rows) -> dict[str, float]:
 
 
 def ocrbench(rows: Rows) -> dict[str, float]:
-    """OCRBench (Liu et al. 2023): how many of its 1,000 questions are right, in all and by category."""
+    """OCRBench (Liu et al. 2023): how many of its 1,000 questions are right, in total and by category."""
     counts = defaultdict[str, float](float)
     for row in rows:
         counts[row["category"]] += row["score"]
@@ -127,4 +128,4 @@ AGGREGATES: dict[str, Callable[[Rows], dict[str, float]]] = {
     "ocrbench": ocrbench,
     "chartqa": chartqa,
 }
-"""The benchmarks that report more than a mean."""
+"""The benchmarks that report more than a mean, by name."""

@@ -1,6 +1,7 @@
-"""Which option of a multiple-choice question does an answer name? One function for each published rule, and ours.
+"""Which option of a multiple-choice question does an answer name? One function for each published rule, and our own.
 
-Each takes an answer and the options in order, and returns the position of the chosen one, or None; none guesses.
+Each takes an answer and the options in order, and returns the index of the chosen option, or None. None of them
+guesses.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from vqttt.types import LETTERS
 
 _LEADING = re.compile(r"\s*\(?([A-Za-z])\)?\s*(?:[.:)]|$)")
-# A small letter counts only where no word follows: "the answer is a dog" names no option.
+# A lower-case letter counts only if no word follows: "the answer is a dog" names no option.
 _MARKED = re.compile(
     r"\b(?i:answer|option|choice)\b\s*(?:is\b|:|=)*\s*:?\s*(?:(?i:option)\s+)?\(?([A-Z]\b|[a-z](?=\s*(?:[).:,]|$)))(?!['’])"
 )
@@ -18,7 +19,7 @@ _ALONE = re.compile(r"(?<![\w'’])([A-Z])(?![\w'’])")
 
 
 def choice_named(text: str, choices: Sequence[str]) -> int | None:
-    """Find which choice a text names: by its words, or by its letter ("B", "(b)", "B. red")."""
+    """Find the choice that a text names by its words, or by its letter ("B", "(b)", "B. red")."""
     for index, choice in enumerate(choices):
         if _bare(text) == _bare(choice):
             return index
@@ -27,16 +28,16 @@ def choice_named(text: str, choices: Sequence[str]) -> int | None:
 
 
 def letter(text: str, choices: Sequence[str]) -> int | None:
-    """The letter alone, whatever its case and punctuation, or before a full stop ("B", "(b).", "B. red").
+    """Take a lone letter, ignoring case and punctuation, or a capital before a full stop ("B", "(b).", "B. red").
 
-    Exact match without case and punctuation after cutting at "X.", as AI2D is scored in lmms-eval.
+    This is how lmms-eval scores AI2D: it cuts the answer after "X." and compares without case and punctuation.
     """
     alone = re.fullmatch(r"\W*([A-Za-z])\W*", text) or re.match(r"\s*([A-Z])\.", text)
     return position(alone[1], choices) if alone else None
 
 
 def scienceqa(text: str, choices: Sequence[str]) -> int | None:
-    """The letter, a letter before ". ", or the one "The answer is X." (Lu et al. 2022; as LLaVA scores it)."""
+    """Take a lone letter, one before ". ", or that of the only "The answer is X" (Lu et al. 2022, as LLaVA scores it)."""
     plain = text.strip()
     if len(plain) == 1 or plain[1:3] == ". " or plain[1:] == ".":
         return position(plain[:1], choices)
@@ -45,9 +46,9 @@ def scienceqa(text: str, choices: Sequence[str]) -> int | None:
 
 
 def mmstar(text: str, choices: Sequence[str]) -> int | None:
-    """The character that an answer starts with, or that follows "(", "option " or "the answer is " (Chen et al. 2024).
+    """Take the first character, or the one after "(", "option " or "the answer is " (Chen et al. 2024).
 
-    The published rule does not ask whether that character is a word of its own.
+    The published rule does not check whether that character is a word of its own.
     """
     plain = text.lower().strip().replace("\n", " ")
     starts = re.match(r"(?:\(|option |the answer is )([a-z])", plain)
@@ -55,10 +56,10 @@ def mmstar(text: str, choices: Sequence[str]) -> int | None:
 
 
 def mmbench(text: str, choices: Sequence[str]) -> int | None:
-    """The only option letter among the words, near the end; else the only option quoted (Liu et al. 2023).
+    """Take the only option letter among the words, if it is near the end, else the only option quoted.
 
-    These are the exact-matching steps of MMBench's evaluation; what they leave open goes to a language model there, and
-    counts as wrong here.
+    These are the exact-matching steps of MMBench's evaluation (Liu et al. 2023). It passes what they leave open to a
+    language model; here that counts as wrong.
     """
     words = re.sub(r"[.()\[\],:;!*#{}]", " ", text).split()
     letters = [index for index in range(len(choices)) if LETTERS[index] in words]
@@ -71,9 +72,9 @@ def mmbench(text: str, choices: Sequence[str]) -> int | None:
 
 
 def mmmu(text: str, choices: Sequence[str]) -> int | None:
-    """The last "(X)", else the last lone letter, else in more than five words the last option quoted (Yue et al. 2024).
+    """Take the last "(X)", else the last lone letter, else the last option quoted if there are more than five words.
 
-    Where the published code then draws an option at random, there is no answer here.
+    After Yue et al. 2024, whose code then draws an option at random; here there is no answer.
     """
     plain = text
     for mark in ",.!?;:'":
@@ -91,10 +92,10 @@ def mmmu(text: str, choices: Sequence[str]) -> int | None:
 
 
 def extract_choice(text: str, choices: Sequence[str]) -> int | None:
-    """Find the option that an answer means, in any usual format (ours).
+    """Find the option that an answer means, in any common format; our own rule.
 
-    In this order: the whole answer (a letter before words), the last "answer is X" or "option X", the only "(X)", the
-    only lone capital that is a letter of an option, the only option that is quoted in full.
+    In this order: the whole answer (as a letter, then as words), the last "answer is X" or "option X", the only "(X)",
+    the only lone capital that is the letter of an option, the only option that is quoted in full.
     """
     plain = text.replace("**", "").strip()
     alone = re.fullmatch(r"\W*([A-Za-z])\W*", plain)
@@ -117,7 +118,7 @@ def extract_choice(text: str, choices: Sequence[str]) -> int | None:
 
 
 def position(letter: str, choices: Sequence[str]) -> int | None:
-    """Return the position that a letter names, whatever its case; None if there is no such option."""
+    """Return the index of the option that a letter of either case names; None if there is no such option."""
     index = LETTERS.find(letter.upper()) if letter else -1
     return index if 0 <= index < len(choices) else None
 

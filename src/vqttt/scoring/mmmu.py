@@ -1,7 +1,7 @@
-"""MMMU's rules for open questions (Yue et al. 2024); those for options are in `choices.mmmu`.
+"""MMMU's rule for open questions (Yue et al. 2024); that for multiple choice is `choices.mmmu`.
 
-The response is cut to the parts that follow words such as "is" or "answer"; these and all numbers in them are compared
-with the references: texts by containment, numbers by value at two decimals.
+The response is reduced to the parts that follow words such as "is" or "answer". These parts, and all numbers in them,
+are compared with the references: a text must contain a reference, a number must equal one at two decimals.
 """
 
 import re
@@ -19,7 +19,7 @@ _NUMBERS = (
 
 
 def open_answer(answer: str, sample: Sample) -> float:
-    """Return 1 if a part of the response contains a reference, or is equal to one as a number; else 0."""
+    """Return 1 if a part of the response contains a reference, or equals one as a number; else 0."""
     wanted = [form for reference in sample.answers for form in forms(reference)]
     given = [form for part in candidates(answer) for form in forms(part)]
     numbers = {form for form in wanted if isinstance(form, float)}
@@ -30,20 +30,20 @@ def open_answer(answer: str, sample: Sample) -> float:
 
 
 def open_credit(answer: str, sample: Sample) -> float:
-    """Return 1 also where the whole response states a reference."""
+    """Return 1 also if the whole response states a reference."""
     return max(open_answer(answer, sample), plain_credit(answer, sample))
 
 
 def candidates(answer: str) -> list[str]:
     """Return the key parts of a response, followed by the numbers in them."""
-    # The published split at ". " before a capital comes after lowering the case, so that only lines are split.
+    # The published code splits at ". " before a capital only after lowering the case, so it never splits but at lines.
     lines = answer.strip().strip(".").lower().split("\n")
     keys = []
     for index, line in enumerate(lines):
         signs = (*_SIGNS, "=") if index == len(lines) - 1 else _SIGNS
         shortest = ""
         for tail in (line.rsplit(sign, 1)[1].strip() for sign in signs if sign in line):
-            if not shortest or len(tail) < len(shortest):  # as published: an empty tail replaces what was found
+            if not shortest or len(tail) < len(shortest):  # as published: an empty tail is replaced by the next one
                 shortest = tail
         if shortest and shortest not in (":", ",", ".", "!", "?", ";", "'"):
             keys.append(shortest)
@@ -52,7 +52,7 @@ def candidates(answer: str) -> list[str]:
 
 
 def forms(text: str) -> list[str | float]:
-    """Return a number rounded to two decimals, or a text in lower case; one letter with a space on either side."""
+    """Return a number rounded to two decimals, or a text in lower case; a single letter with a space on either side."""
     plain = text.strip()
     value = to_number(plain)
     if value is not None:

@@ -1,4 +1,4 @@
-"""Answers that are numbers: ChartQA's relaxed accuracy, MathVista's answer types."""
+"""Answers that are numbers: ChartQA's relaxed accuracy and MathVista's answer types."""
 
 import ast
 import re
@@ -9,18 +9,18 @@ from vqttt.scoring.plain import final_answer, last_number, normalise, states, to
 from vqttt.types import Sample
 
 TOLERANCE = 0.05
-"""How far from the reference a number in ChartQA may be, relative to the reference."""
+"""How far a number in ChartQA may be from its reference, relative to the reference."""
 
 
 def chartqa(answer: str, sample: Sample) -> float:
-    """Return 1 for a number within 5% of the reference, or for the same text whatever its case (Masry et al. 2022)."""
+    """Return 1 for a number within 5% of the reference, or for the same text in any case (Masry et al. 2022)."""
     return float(any(relaxed(answer.strip(), reference) for reference in sample.answers))
 
 
 def chartqa_credit(answer: str, sample: Sample) -> float:
-    """Return 1 also for a number with commas, currency or a unit, or in a sentence, and for a text in a sentence.
+    """Return 1 also for a number with commas, a currency or a unit, and for a number or text within a sentence.
 
-    A percent sign that only one of answer and reference has is overlooked.
+    A percent sign that only one of answer and reference has is ignored.
     """
     final = final_answer(answer).rstrip(".")
     number = last_number(final)
@@ -42,11 +42,11 @@ def relaxed(answer: str, reference: str) -> bool:
 
 
 def mathvista(answer_type: str, precision: int = 0) -> tuple[Callable[..., float], Callable[..., float]]:
-    """Return the rule, and that with format credit, for an answer type (`integer`, `float`, `list`, `text`).
+    """Return the strict rule, and the one with format credit, for an answer type (`integer`, `float`, `list`, `text`).
 
-    The published evaluation has a language model extract the answer, and compares after normalising: a whole number cut
-    to its integer part, a decimal rounded to the question's precision (Lu et al. 2024). Here rules extract: the whole
-    response, or what follows "answer is" or "Answer:"; with format credit also the last number or list of the response.
+    In the published evaluation (Lu et al. 2024) a language model extracts the answer, which is then normalised:
+    integers are truncated, decimals rounded to the question's precision. Here a rule extracts it: the whole response,
+    or what follows "answer is" or "Answer:"; with format credit also the last number or list in the response.
     """
 
     def strict(answer: str, sample: Sample) -> float:
@@ -70,9 +70,9 @@ def mathvista(answer_type: str, precision: int = 0) -> tuple[Callable[..., float
 def mathvista_choice(answer: str, sample: Sample) -> float:
     """Return 1 if the option nearest to the extracted answer is the right one.
 
-    A letter, or "(X)" anywhere, names its option; any other text stands for the option at the smallest edit distance,
-    as published. An empty answer is wrong, and so is one that nothing was extracted from: longer than every option by
-    more than half.
+    A lone letter, or "(X)" anywhere, names its option. Any other text stands for the option at the smallest edit
+    distance, as published. An empty answer is wrong, and so is one more than 1.5 times as long as the longest option:
+    no answer could be extracted from it.
     """
     final = final_answer(answer).strip().strip('".')
     bracketed = re.findall(r"\(([a-zA-Z])\)", final)
@@ -86,19 +86,19 @@ def mathvista_choice(answer: str, sample: Sample) -> float:
 
 
 def mathvista_choice_credit(answer: str, sample: Sample) -> float:
-    """Return 1 if the option that the answer names, in any usual format, is the right one."""
+    """Return 1 if the answer names the right option in any common format."""
     index = extract_choice(answer, sample.choices)
     return float(index is not None and sample.choices[index] in sample.answers)
 
 
 def nearest(text: str, choices: Sequence[str]) -> int:
-    """Return the position of the choice at the smallest edit distance from a text, the first of equals."""
+    """Return the index of the choice at the smallest edit distance from a text; the first if several are equal."""
     distances = [edit_distance(text, choice) for choice in choices]
     return distances.index(min(distances))
 
 
 def edit_distance(one: str, other: str) -> int:
-    """Count the insertions, deletions and substitutions that turn a text into another (Levenshtein)."""
+    """Count the insertions, deletions and substitutions that turn one text into the other (Levenshtein distance)."""
     row = list(range(len(other) + 1))
     for i, left in enumerate(one, start=1):
         diagonal, row[0] = row[0], i
@@ -119,7 +119,7 @@ def _fraction(text: str) -> float | None:
 
 
 def _form(text: str, answer_type: str, precision: int) -> str | None:
-    """Bring a response into the form of MathVista's references, or return None."""
+    """Convert a response to the form of MathVista's references; None if that is impossible."""
     try:
         if answer_type == "integer":
             return str(int(float(text)))

@@ -1,29 +1,29 @@
-"""OCRBench's rule (Liu et al. 2023): the response contains an answer."""
+"""OCRBench's rule (Liu et al. 2023): the response must contain a reference."""
 
 from vqttt.scoring.plain import normalise
 from vqttt.types import Sample
 
 
 def contains(answer: str, sample: Sample) -> float:
-    """Return 1 if the response has an answer in it, whatever the case; line breaks count as spaces."""
+    """Return 1 if the response contains a reference, ignoring case; line breaks count as spaces."""
     given = _one_line(answer.lower())
     return float(any(_one_line(reference.lower()) in given for reference in sample.answers if reference.strip()))
 
 
 def contains_expression(answer: str, sample: Sample) -> float:
-    """Return 1 if the response has an answer in it, spaces aside and case kept: for handwritten LaTeX."""
+    """Return 1 if the response contains a reference, ignoring spaces but not case: for handwritten LaTeX."""
     given = _closed(answer)
     return float(any(_closed(reference) in given for reference in sample.answers if reference.strip()))
 
 
 def contains_credit(answer: str, sample: Sample) -> float:
-    """Return 1 also if only spaces, hyphens or punctuation at the ends tell the two apart."""
+    """Return 1 also if the two differ only in spaces, hyphens or punctuation at the ends."""
     given = _letters(answer)
     return float(any(_letters(reference) in given for reference in sample.answers if _letters(reference)))
 
 
 def expression_credit(answer: str, sample: Sample) -> float:
-    """Return 1 also if only dollar signs, braces around one token, and LaTeX's spacing tell the two apart."""
+    """Return 1 also if the two differ only in dollar signs, braces and LaTeX's spacing commands."""
     given = _tokens(answer)
     return float(any(_tokens(reference) in given for reference in sample.answers if _tokens(reference)))
 

@@ -1,7 +1,7 @@
-"""The rule where a task has none of its own: an answer is right if, normalised, it equals a reference.
+"""The rule for tasks without one of their own: an answer is right if it equals a reference after normalisation.
 
-Normalisation (ours, after the VQA convention): lower case, no surrounding punctuation, no articles, single spaces;
-numbers are compared by value. Format credit goes to an answer that states the reference within a sentence.
+Normalisation (our own, after the VQA convention): lower case, no surrounding punctuation, no articles, single spaces;
+numbers are compared by value. An answer that states the reference within a sentence earns format credit.
 """
 
 import re
@@ -16,7 +16,7 @@ _FINAL = re.compile(r"\banswer\b\s*(?:is|:|=)+\s*:?\s*(.+)", re.IGNORECASE)
 
 
 def strict(answer: str, sample: Sample) -> float:
-    """Return 1 if the answer is a reference, or names the choice that a reference does; else 0."""
+    """Return 1 if the answer is a reference, or names the same choice as one; else 0."""
     given = normalise(answer)
     if not given:
         return 0.0
@@ -27,23 +27,28 @@ def strict(answer: str, sample: Sample) -> float:
 
 
 def credit(answer: str, sample: Sample) -> float:
-    """Return 1 if the answer's content is a reference, whatever surrounds it; else 0."""
+    """Return 1 if the answer states a reference, with or without other words; else 0."""
     if sample.choices:
         return float(extract_choice(answer, sample.choices) in right_choices(sample))
     return float(any(states(answer, reference) for reference in sample.answers))
 
 
+def exact(answer: str, sample: Sample) -> float:
+    """Return 1 if the answer is a reference but for case and punctuation, as in GQA and RealWorldQA; articles count."""
+    return float(_letters(answer) in {_letters(reference) for reference in sample.answers} - {""})
+
+
 def right_choices(sample: Sample) -> set[int]:
-    """Return the positions of the choices that the references name."""
+    """Return the indices of the choices that the references name."""
     named = (choice_named(reference, sample.choices) for reference in sample.answers)
     return {position for position in named if position is not None}
 
 
 def normalise(text: str) -> str:
-    """Bring an answer into the form in which it is compared."""
+    """Normalise an answer for comparison (see the module)."""
     bare = " ".join(text.lower().replace(",", "").split()).lstrip(" !?:;\"'").rstrip(" .!?:;\"'")
     without = " ".join(_ARTICLES.sub(" ", bare).split())
-    return without or bare  # an answer that is an article alone is a letter
+    return without or bare  # a lone article is the letter of an option
 
 
 def equal(given: str, reference: str) -> bool:
@@ -55,7 +60,7 @@ def equal(given: str, reference: str) -> bool:
 
 
 def states(answer: str, reference: str) -> bool:
-    """Tell whether an answer says the reference: yes or no by that word, a number as its last, else as whole words."""
+    """Tell whether an answer states a reference: as yes or no, as its last number, or else in whole words."""
     wanted, final = normalise(reference), final_answer(answer)
     if not wanted or not final:
         return False
@@ -68,22 +73,26 @@ def states(answer: str, reference: str) -> bool:
 
 
 def final_answer(text: str) -> str:
-    """Return what follows the last "answer is" or "Answer:" on its line, or the whole text; no Markdown emphasis."""
+    """Return what follows the last "answer is" or "Answer:" on its line, else the whole text; without Markdown marks."""
     plain = text.replace("**", "").replace("`", "").strip()
     found = _FINAL.findall(plain)
     return str(found[-1]).strip() if found else plain
 
 
 def last_number(text: str) -> float | None:
-    """Return the last number in a text, whose commas separate thousands."""
+    """Return the last number in a text; commas in it separate thousands."""
     found = _NUMBER.findall(text)
     return to_number(found[-1]) if found else None
 
 
 def to_number(text: str) -> float | None:
-    """Read a whole text as one finite number, commas in it separating thousands; None if it is none."""
+    """Read a text as a finite number, in which commas separate thousands; None if it is not one."""
     try:
         value = float(text.replace(",", ""))
     except ValueError:
         return None
     return value if abs(value) < float("inf") else None
+
+
+def _letters(text: str) -> str:
+    return " ".join("".join(mark for mark in text.lower() if mark.isalnum() or mark.isspace()).split())

@@ -1,7 +1,7 @@
 """Soft accuracy over ten people's answers: VQA (Antol et al. 2015, Goyal et al. 2017) and TextVQA (Singh et al. 2019).
 
-An answer's accuracy is min(1, people who gave it / 3), averaged over leaving out each person in turn. Before they are
-compared all are normalised as the EvalAI servers of both do: lower case, punctuation and articles away, number words to
+An answer's accuracy is min(1, people who gave it / 3), averaged over leaving out each person in turn. All answers are
+first normalised as on the EvalAI servers of both benchmarks: lower case, no punctuation, no articles, number words as
 digits, contractions with their apostrophe.
 """
 
@@ -16,7 +16,7 @@ _DIGITS = {word: str(number) for number, word in enumerate(_WORDS.split())} | {"
 _MARKS = ';/[]"{}()=+\\_-><@`!'
 _STOP = re.compile(r"\.(?!\d)")
 
-# Only words that are no others without their apostrophe: "its" and "were" stay as they are.
+# Only those that are not another word without the apostrophe: "its" and "were" stay as they are.
 _CONTRACTED = (
     "ain't aren't can't couldn't didn't doesn't don't hadn't hasn't haven't isn't mightn't mustn't needn't oughtn't "
     "shan't shouldn't wasn't weren't won't wouldn't could've might've must've should've would've not've i've we've "
@@ -29,19 +29,19 @@ _CONTRACTIONS = {word.replace("'", ""): word for word in _CONTRACTED.split()}
 
 
 def strict(answer: str, sample: Sample) -> float:
-    """Return the soft accuracy of an answer, 0 to 1; `sample.answers` are those of all the people, repeats kept."""
+    """Return the soft accuracy of an answer, 0 to 1; `sample.answers` has one answer per person, repeats included."""
     return soft_accuracy(answer, sample.answers)
 
 
 def credit(answer: str, sample: Sample) -> float:
-    """Return the soft accuracy of the best of the people's answers that this one states within a sentence."""
+    """Return the highest soft accuracy of the answer itself and of the references that it states in a sentence."""
     said = {reference for reference in sample.answers if states(normalise(answer), normalise(reference))}
     final = soft_accuracy(final_answer(answer), sample.answers)
     return max([final, *(soft_accuracy(reference, sample.answers) for reference in said)])
 
 
 def soft_accuracy(answer: str, references: Sequence[str]) -> float:
-    """Average min(1, matches / 3) over leaving out each reference in turn; with a single one, tell if it matches."""
+    """Average min(1, matches / 3) over leaving out each reference in turn; a single reference matches or not."""
     given, people = normalise(answer), [normalise(reference) for reference in references]
     if not given:
         return 0.0
@@ -52,12 +52,12 @@ def soft_accuracy(answer: str, references: Sequence[str]) -> float:
 
 
 def normalise(text: str) -> str:
-    """Normalise as the EvalAI servers do."""
+    """Normalise an answer as the EvalAI servers do."""
     plain = text.lower().replace(",", "").replace("?", "").replace("'s", " 's")
     plain = plain.replace("\n", " ").replace("\t", " ").strip()
     given = plain
     for mark in _MARKS:
-        # A mark that stands against a space anywhere joins nothing and goes; one only within words becomes a space.
+        # A mark next to a space anywhere is dropped; one that occurs only within words becomes a space.
         joins = f"{mark} " not in given and f" {mark}" not in given
         plain = plain.replace(mark, " " if joins else "")
     words = (_DIGITS.get(word, word) for word in _STOP.sub("", plain).split())

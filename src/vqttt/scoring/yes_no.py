@@ -1,10 +1,10 @@
-"""Yes or no, by the rules of MME and POPE, and by ours. Each returns `yes`, `no`, or None for neither."""
+"""Yes or no, by the rules of MME and POPE, and by our own. Each returns `yes`, `no`, or None for neither."""
 
 import re
 
 
 def mme(answer: str) -> str | None:
-    """Look for the word among an answer's first four characters, `yes` first (Fu et al. 2023)."""
+    """Look for "yes", then "no", in the first four characters of an answer (Fu et al. 2023)."""
     plain = answer.lower().strip().replace(".", "")
     if len(plain) == 1:
         return {"y": "yes", "n": "no"}.get(plain)
@@ -12,9 +12,9 @@ def mme(answer: str) -> str | None:
 
 
 def pope(answer: str) -> str | None:
-    """Take `no` if the first sentence has "no", "No" or "not" as a word, else `yes` if it has "yes" (Li et al. 2023).
+    """Take `no` if the first sentence has the word "no", "No" or "not", else `yes` if it has "yes" (Li et al. 2023).
 
-    The published rule takes whatever is not a `no` for a `yes`, an empty answer too; here that is no answer.
+    The published rule takes everything else, even an empty answer, for `yes`; here that is no answer.
     """
     words = answer.strip().partition(".")[0].replace(",", "").split()
     if {"no", "No", "not"} & set(words):
@@ -23,7 +23,7 @@ def pope(answer: str) -> str | None:
 
 
 def yes_or_no(answer: str) -> str | None:
-    """Take the first word if it is one of them, else the only one of them anywhere, else `no` for "not" or "n't"."""
+    """Take the first word if it is yes or no, else the only one of the two in the answer, else `no` for "not" or "n't"."""
     words: list[str] = re.findall(r"[a-z]+(?:['’]t)?", answer.lower())
     said = {word for word in words if word in ("yes", "no")}
     if words and words[0] in said:

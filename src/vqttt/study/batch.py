@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from vqttt.errors import VQTTTError, in_a_line
@@ -21,7 +21,10 @@ from vqttt.types import Answer, Condition, Image, Sample
 
 
 class ImageCache:
-    """A task's undegraded images, loaded once while they fit into memory; a failure is kept like an image."""
+    """A task's undegraded images, each loaded once as long as they fit into `budget` bytes.
+
+    An image that cannot be loaded is remembered as well: its error is raised again without another try.
+    """
 
     budget = 512 * 2**20
 
@@ -30,12 +33,16 @@ class ImageCache:
         self._bytes = 0
 
     def load(self, sample: Sample) -> Image:
-        """Return the undegraded image, or raise what went wrong the first time."""
+        """Return the undegraded image, read-only.
+
+        Raises:
+            VQTTTError: if it cannot be loaded.
+        """
         kept = self._kept.get(sample.id)
         if kept is None:
             try:
                 kept = sample.load()
-                kept.flags.writeable = False  # what works in place would change the image for all that come after
+                kept.flags.writeable = False  # code that works in place would change the image for everyone after it
             except VQTTTError as error:
                 kept = error
             size = kept.nbytes if not isinstance(kept, VQTTTError) else 0
@@ -47,19 +54,52 @@ class ImageCache:
         return kept
 
     def degraded(self, sample: Sample, condition: Condition, seed: int) -> Image:
-        """Return the image as the degradation of a condition leaves it."""
+        """Return the image after the condition's degradation, before its restorer."""
         return degraded(self.load(sample), condition, image_seed(seed, sample.id))
 
-    def seen(self, sample: Sample, condition: Condition, seed: int) -> Image:
-        """Return the image as a model sees it: degraded, then restored."""
+    def degrade_and_restore(self, sample: Sample, condition: Condition, seed: int) -> Image:
+        """Return the image that the model gets under a condition: degraded, then restored."""
         return degrade_and_restore(self.load(sample), condition, image_seed(seed, sample.id))
+
+
+@dataclass(kw_only=True)
+class _Images:
+    """A batch's images by sample id, with their quality; for samples without one, the reason.
+
+    `seconds` is the time that the restorer took for all of them.
+    """
+
+    images: dict[str, Image] = field(default_factory=dict)
+    qualities: dict[str, Quality] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def add(self, sample: Sample, cache: ImageCache, condition: Condition, seed: int) -> None:
+        """Degrade, restore and measure one sample's image."""
+        try:
+            before = cache.degraded(sample, condition, seed)
+            began = time.perf_counter()
+            image = restore(before, condition.restorer, condition.degradation)
+            self.seconds += time.perf_counter() - began
+            self.qualities[sample.id] = measure(image, cache.load(sample))
+            self.images[sample.id] = image
+        except VQTTTError as error:
+            self.errors[sample.id] = str(error)
+        except Exception as error:  # a restorer's network may raise anything, for example on a large image
+            self.errors[sample.id] = f"degrading or restoring failed: {in_a_line(error)}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Some samples under one condition: images and their quality, then inputs and untuned answers of the good ones.
+    """Samples under one condition, ready for any number of methods.
 
-    `seconds` is the time that restoring and answering took, a sample.
+    Attributes:
+        samples: all of them, in order.
+        images: by sample id, what the model was shown; only of samples that it could answer.
+        qualities: by sample id, the measured quality of those images.
+        errors: by sample id, why there is no answer.
+        answered: the encoded batch and its untuned answers; None if no sample could be answered.
+        seconds: time per answered sample for restoring and for the untuned answer.
     """
 
     samples: Sequence[Sample]
@@ -81,56 +121,51 @@ class Batch:
         max_new_tokens: int,
     ) -> "Batch":
         """Degrade, restore, encode and answer untuned; a sample that fails is set aside with the reason."""
-        images, qualities, errors = dict[str, Image](), dict[str, Quality](), dict[str, str]()
-        spent = 0.0
+        shown = _Images()
         for sample in samples:
-            try:
-                before = cache.degraded(sample, condition, seed)
-                began = time.perf_counter()
-                image = restore(before, condition.restorer, condition.degradation)
-                spent += time.perf_counter() - began
-                qualities[sample.id] = measure(image, cache.load(sample))
-                images[sample.id] = image
-            except VQTTTError as error:
-                errors[sample.id] = str(error)
-            except Exception as error:  # a network on a large image, say, may raise anything
-                errors[sample.id] = f"degrading or restoring failed: {in_a_line(error)}"
+            shown.add(sample, cache, condition, seed)
         began = time.perf_counter()
         asked = {
             sample.id: Asked(
-                shown=images[sample.id],
+                shown=shown.images[sample.id],
                 text=question_text(sample),
                 group=sample.question_type,
                 options=sample.choices,
             )
             for sample in samples
-            if sample.id in images
+            if sample.id in shown.images
         }
-        answered, choked = answer_untuned(asked, model, max_new_tokens)
-        errors |= choked
-        images = {name: image for name, image in images.items() if name not in choked}
-        seconds = (spent + time.perf_counter() - began) / max(len(images), 1)
+        answered, errors = answer_untuned(asked, model, max_new_tokens)
+        images = {name: image for name, image in shown.images.items() if name not in errors}
         return cls(
-            samples=samples, images=images, qualities=qualities, errors=errors, answered=answered, seconds=seconds
+            samples=samples,
+            images=images,
+            qualities=shown.qualities,
+            errors=shown.errors | errors,
+            answered=answered,
+            seconds=(shown.seconds + time.perf_counter() - began) / max(len(images), 1),
         )
 
     def answered_by(self, method: Method) -> list[Record]:
-        """Answer by a method; one record for every sample, in order. A method that fails marks them all and forgets."""
+        """Answer with a method; return one record per sample, in order.
+
+        A method that fails marks all samples of the batch as failed and is reset.
+        """
         try:
             answers = method.answer(*self.answered) if self.answered else []
         except RuntimeError as error:
             method.reset()
             reason = f"tuning failed: {in_a_line(error)}"
-            return [failed(sample, self.errors.get(sample.id, reason)) for sample in self.samples]
+            return [_failed(sample, self.errors.get(sample.id, reason)) for sample in self.samples]
         good = dict(zip((sample.id for sample in self.samples if sample.id in self.images), answers, strict=True))
         return [
-            self._record(sample, good[sample.id]) if sample.id in good else failed(sample, self.errors[sample.id])
+            self._record(sample, good[sample.id]) if sample.id in good else _failed(sample, self.errors[sample.id])
             for sample in self.samples
         ]
 
     def _record(self, sample: Sample, answer: Answer) -> Record:
         return Record(
-            **describe(sample),
+            **_described(sample),
             **asdict(replace(answer, seconds=round(answer.seconds + self.seconds, 6))),
             **asdict(self.qualities[sample.id]),
             image_sha256=sha256(self.images[sample.id]),
@@ -141,8 +176,13 @@ class Batch:
         )
 
 
-def describe(sample: Sample) -> dict[str, Any]:
-    """Return the columns of a record that a sample decides."""
+def _failed(sample: Sample, error: str) -> Record:
+    """Return the record of a sample that could not be answered."""
+    return Record.blank(**_described(sample), **asdict(UNMEASURED), error=error)
+
+
+def _described(sample: Sample) -> dict[str, Any]:
+    """Return the part of a record that depends on the sample alone."""
     return {
         "sample_id": sample.id,
         "category": sample.category,
@@ -150,26 +190,3 @@ def describe(sample: Sample) -> dict[str, Any]:
         "question": sample.question,
         "reference": sample.answers[0],
     }
-
-
-def failed(sample: Sample, error: str) -> Record:
-    """Return the record of a sample that could not be answered."""
-    return Record(
-        **describe(sample),
-        **asdict(UNMEASURED),
-        image_sha256="",
-        base_score=0.0,
-        score=0.0,
-        base_format_score=0.0,
-        format_score=0.0,
-        base_confidence=0.0,
-        confidence=0.0,
-        base_answer="",
-        answer="",
-        entropy_before=0.0,
-        entropy_after=0.0,
-        steps=0,
-        rolled_back=False,
-        seconds=0.0,
-        error=error,
-    )

@@ -1,14 +1,16 @@
-"""What a study runs: its configuration, in Python or as a TOML file, and its presets."""
+"""What a study runs: its configuration, read from Python or from plain data, and the presets."""
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from vqttt.errors import InputError
 from vqttt.images.degradations import SEVERITIES, check_kind, check_scale, check_severity
 from vqttt.images.restorers import check_restorer
-from vqttt.methods import METHODS
+from vqttt.methods import MethodSpec, find_method
 from vqttt.models.loading import LoadOptions
 from vqttt.runs.records import CLEAN, NONE
 from vqttt.tasks import find_task
@@ -16,15 +18,22 @@ from vqttt.tasks import find_task
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """What to run; everything that decides the records.
+    """What to run: everything that decides the records.
 
     Attributes:
-        limit: at most this many samples a task, or all.
-        batch: samples that are answered, and tuned, together.
-        scale: `relative` or `absolute` lengths of the degradations.
-        restorers: what is done about the degradations, each by itself; see `vqttt.restorers`.
-        seeds: each decides every random draw of cells of its own; several tell luck of the draw from an effect.
-        load: how a checkpoint is loaded; registered models have one way alone.
+        model: a registered model, a checkpoint folder or a Hugging Face id.
+        tasks, degradations: registered names; a task may be a file (`jsonl:PATH`), a degradation a chain (`fog+webp`).
+        severities: of every degradation, 1 to 5.
+        methods: registered names, or names defined in `method_settings`.
+        method_settings: by name, the settings of methods of one's own: `base` is the registered method they start
+            from, everything else replaces its settings. Without `base`, the registered method of that name is changed.
+        limit: maximum number of samples per task; None for all.
+        seeds: each decides every random draw of its own cells; several show how much is luck of the draw.
+        batch: number of samples answered, and tuned on, together.
+        max_new_tokens: maximum length of an answer.
+        scale: `relative` or `absolute` lengths of degradations; see `vqttt.images.degradations`.
+        restorers: applied to the degraded images, each in cells of its own; see `vqttt.images.restorers`.
+        load: how a checkpoint is loaded; registered models take no options.
     """
 
     model: str = "embedded"
@@ -32,6 +41,7 @@ class StudyConfig:
     degradations: tuple[str, ...]
     severities: tuple[int, ...] = SEVERITIES
     methods: tuple[str, ...]
+    method_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limit: int | None = None
     seeds: tuple[int, ...] = (0,)
     batch: int = 20
@@ -46,12 +56,12 @@ class StudyConfig:
             check_kind(degradation)
         for restorer in self.restorers:
             check_restorer(restorer)
-        for method in self.methods:
-            METHODS[method]
+        for method in (*self.methods, *self.method_settings):
+            self._check_method(method)
         for task in self.tasks:
             find_task(task)
         if not self.seeds or min(self.seeds) < 0:
-            raise InputError(f"seeds are numbers from 0 on, one or more, not {self.seeds}")
+            raise InputError(f"seeds must be one or more numbers from 0 up, not {self.seeds}")
         check_scale(self.scale)
         for severity in self.severities:
             check_severity(severity)
@@ -59,36 +69,56 @@ class StudyConfig:
             if (value := getattr(self, name)) is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")
 
+    def _check_method(self, name: str) -> None:
+        settings = self.method_settings.get(name, {})
+        if not isinstance(settings, Mapping):
+            raise InputError(f"the settings of the method {name!r} must be a table, not {settings!r}")
+        if settings and name == NONE:
+            raise InputError(f"the method {NONE!r} is the baseline and takes no settings; give yours another name")
+        if settings and not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+            raise InputError(f"the method name {name!r} may only contain letters, digits and _ . -")
+        find_method(name, self.method_settings)
+
+    @property
+    def method_specs(self) -> dict[str, MethodSpec]:
+        """The methods that run, by name, in order."""
+        return {name: find_method(name, self.method_settings) for name in self.methods}
+
     @property
     def digest(self) -> str:
         """Eight hexadecimal digits that tell this study from others."""
         return hashlib.sha256(json.dumps(self.described(), sort_keys=True).encode()).hexdigest()[:8]
 
     def described(self) -> dict[str, Any]:
-        """Return the fields as JSON has them; `load` only where it says something, as runs from before it have none."""
-        told = asdict(self)
+        """Return the fields as JSON has them.
+
+        Settings of methods that do not run are left out. So are `load` and `method_settings` as a whole when they say
+        nothing: runs of older versions do not have them, and must stay the same study.
+        """
+        described = asdict(self)
+        settings = described["method_settings"]
+        described["method_settings"] = {name: settings[name] for name in self.methods if settings.get(name)}
         if self.load == LoadOptions():
-            del told["load"]
-        return told
+            del described["load"]
+        if not described["method_settings"]:
+            del described["method_settings"]
+        return described
 
 
 PAPER_DEGRADATIONS = ("gaussian_noise", "motion_blur", "snow", "fog")
-"""Those that the paper names."""
-
+"""The degradations that the paper names."""
 
 PAPER_STYLES = ("sketch", "cartoon")
-"""For the stylistic shifts that the paper names without saying which."""
-
+"""Stand in for the stylistic shifts that the paper mentions without naming them."""
 
 QUICK_DEGRADATIONS = (*PAPER_DEGRADATIONS, "gaussian_blur", "jpeg_compression")
-
 
 PRESETS = {
     "quick": StudyConfig(
         tasks=("easy-vqa", "digits", "vq-mini"),
         degradations=(CLEAN, *QUICK_DEGRADATIONS),
         severities=(1, 3, 5),
-        methods=("none", "vq-ttt", "vq-ttt-episodic"),
+        methods=("none", "vq-ttt", "vq-ttt-episodic", "vq-select"),
         limit=200,
     ),
     "paper": StudyConfig(

@@ -1,36 +1,37 @@
-"""How long a study would take, from a few of its own batches; nothing is written."""
+"""An estimate of how long a study takes, from a few of its own batches; nothing is written."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from vqttt.methods import METHODS
 from vqttt.models.base import Model
 from vqttt.study.batch import Batch, ImageCache
 from vqttt.study.config import StudyConfig
 from vqttt.study.engines.local import share_threads
-from vqttt.study.plan import conditions
+from vqttt.study.plan import conditions, count_records
 from vqttt.tasks import load_task
 from vqttt.types import Condition, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a study asks for.
+    """The size of a study, and how long it takes.
 
     Attributes:
-        questions: of each task.
-        conditions: degradation, severity and restorer, clean included.
-        methods: that answer each image.
-        seeds: that each of all this is done with.
-        seconds: that all of it would take; None if it was not tried.
+        questions: number of questions of each task.
+        conditions: number of conditions (degradation, severity and restorer), clean included.
+        methods: number of methods that answer each image.
+        seeds: number of seeds.
+        records: number of records, one per answer.
+        seconds: time for all of them; None if it was not measured.
     """
 
     questions: dict[str, int]
     conditions: int
     methods: int
     seeds: int
+    records: int
     seconds: float | None
 
     @property
@@ -38,26 +39,34 @@ class Estimate:
         """The number of cells."""
         return len(self.questions) * self.conditions * self.methods * self.seeds
 
-    @property
-    def answers(self) -> int:
-        """The number of records."""
-        return sum(self.questions.values()) * self.conditions * self.methods * self.seeds
-
 
 def estimate(
-    config: StudyConfig, load: Callable[[], Model] | None = None, tries: int = 3, workers: int = 1
+    config: StudyConfig,
+    load: Callable[[], Model] | None = None,
+    tries: int = 3,
+    workers: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Estimate:
-    """Count a study's cells and, with a model, time a batch of each task under a few conditions.
+    """Count a study's cells and, if a model is given, time batches of each task under a few conditions.
 
-    The median over conditions stands for all of them, so a study of few slow ones takes longer. Timed is the last of
-    four batches, for methods that learn along the stream are slow at its start. With several workers it is timed with
-    one worker's share of the threads, and divided by as many as can have a job.
+    The median over those conditions stands for all of them, so a study with a few slow conditions takes longer. Of four
+    batches the last is timed, because methods that learn along the stream are slow at its start. With several workers,
+    batches are timed with one worker's share of the threads, and the total is divided by the number of workers that can
+    have a job.
+
+    Args:
+        config: the study.
+        load: loads the model; None to count only.
+        tries: number of conditions to time.
+        workers: number of worker processes on this machine.
+        clock: returns seconds.
 
     Raises:
-        InputError: if a task cannot be loaded.
+        InputError: if a task cannot be loaded, or a method needs more than the model offers.
     """
     tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
-    grid, methods, seeds = conditions(config), list(dict.fromkeys(config.methods)), len(set(config.seeds))
+    questions = {name: len(samples) for name, samples in tasks.items()}
+    grid, seeds = conditions(config), len(set(config.seeds))
     seconds = None
     if load is not None:
         share_threads(workers)
@@ -65,24 +74,35 @@ def estimate(
         tried = grid[:: max(1, len(grid) // tries)][-tries:]
         once = 0.0
         for samples in tasks.values():
-            images = ImageCache()  # as in a study, loaded once for all conditions
-            once += len(samples) * median(_seconds(config, model, samples, images, one) for one in tried)
+            images = ImageCache()  # as in a study: loaded once for all conditions
+            once += len(samples) * median(_seconds(config, model, samples, images, one, clock) for one in tried)
         seconds = once * jobs / min(workers, jobs * len(tasks))
-    questions = {name: len(samples) for name, samples in tasks.items()}
-    return Estimate(questions=questions, conditions=len(grid), methods=len(methods), seeds=seeds, seconds=seconds)
+    return Estimate(
+        questions=questions,
+        conditions=len(grid),
+        methods=len(set(config.methods)),
+        seeds=seeds,
+        records=count_records(config, questions.values()),
+        seconds=seconds,
+    )
 
 
 def _seconds(
-    config: StudyConfig, model: Model, samples: Sequence[Sample], images: ImageCache, condition: Condition
+    config: StudyConfig,
+    model: Model,
+    samples: Sequence[Sample],
+    images: ImageCache,
+    condition: Condition,
+    clock: Callable[[], float],
 ) -> float:
-    """Time one question under a condition by all methods, over the last of four batches."""
-    answering = [METHODS[name](model, max_new_tokens=config.max_new_tokens) for name in dict.fromkeys(config.methods)]
+    """Return the time per question with all methods under a condition: that of the last of four batches."""
+    methods = [spec.build(model, max_new_tokens=config.max_new_tokens) for spec in config.method_specs.values()]
     for start in range(0, 4 * config.batch, config.batch):
         some = samples[start : start + config.batch] or samples[: config.batch]
-        began = time.perf_counter()
+        began = clock()
         batch = Batch.prepare(
             some, images, condition, model, seed=config.seeds[0], max_new_tokens=config.max_new_tokens
         )
-        for method in answering:
+        for method in methods:
             batch.answered_by(method)
-    return (time.perf_counter() - began) / len(some)
+    return (clock() - began) / len(some)

@@ -1,8 +1,8 @@
-"""ImageContent that a run keeps for its report: of every condition the first answers that flipped, and what was seen.
+"""Images that a run keeps for its report: for each condition the first answers that flipped, and what the model saw.
 
 They illustrate and prove nothing. `corrective` and `destructive`: tuning made a wrong answer right, or a right one
-wrong. `helped` and `hurt`: degradation did so to the untuned model; this is the paradox, image by image. Only what
-records and seeds decide goes in, so that a run that was killed and resumed keeps the same.
+wrong. `helped` and `hurt`: degradation did so to the untuned model; this is the paradox, image by image. Examples depend
+on records and seeds alone, so that a run that was killed and resumed keeps the same ones.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,22 +14,22 @@ import polars as pl
 
 from vqttt.images.files import to_data_uri
 from vqttt.methods import Method
-from vqttt.models.base import Model
+from vqttt.models.base import Model, tunable
 from vqttt.runs.records import Record
 from vqttt.study.batch import ImageCache
 from vqttt.tasks import question_text
 from vqttt.types import Condition, Image, Sample
 
 PER_KIND = 2
-"""So many examples of each kind of flip and condition."""
+"""Examples of each kind of flip and condition, at most."""
 
 SIDE = 160
 """Longest side of an image, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Illustrator:
-    """What is needed to show a task's samples as a model saw them."""
+class ExampleMaker:
+    """Shows a task's samples as a model saw them."""
 
     model: Model
     samples: Sequence[Sample]
@@ -40,20 +40,25 @@ class Illustrator:
     def of_method(
         self, condition: Condition, method: Method, rows: Callable[[], Iterable[Record]]
     ) -> dict[str, Any] | None:
-        """Show what a method's kernel does to the first answers that it changed; None for one without a kernel.
+        """Show what a method does to the images of the first answers that it flipped.
 
-        The `rows` of a cell are asked for once for each kind of example, for they may not fit into memory.
+        Args:
+            condition: of the cell.
+            method: as it stands at the end of the stream.
+            rows: returns the cell's records; called once for each kind of example, as they may not fit into memory.
 
-        `kernel` is that for the last image shown, at the end of the stream; each example has its own.
+        Returns:
+            The examples, each with its `kernel`, and the last kernel shown; None for a method that changes no images.
         """
-        if not method.has_kernel:
+        if not method.changes_images:
             return None
         chosen = [
             *_first("corrective", (row for row in rows() if row.score > row.base_score)),
             *_first("destructive", (row for row in rows() if row.score < row.base_score)),
         ] or _first("same", (row for row in rows() if row.steps > 0))[:1]
         examples = [self._tuned(condition, method, row, flip) for row, flip in chosen]
-        return {"kernel": examples[-1]["kernel"] if examples else None, "examples": examples}
+        kernels = [example["kernel"] for example in examples if example["kernel"] is not None]
+        return {"kernel": kernels[-1] if kernels else None, "examples": examples}
 
     def of_quality(self, condition: Condition, clean: pl.DataFrame, degraded: pl.DataFrame) -> list[dict[str, Any]]:
         """Show the first untuned answers that a condition set right or wrong.
@@ -76,23 +81,29 @@ class Illustrator:
         return [
             {name: row[name] for name in words}
             | {"base_answer": row["base_answer"], "answer": row["base_answer"], "flip": flip, "kernel": None}
-            | self._seen(row["sample_id"], condition)
+            | self._shown(row["sample_id"], condition)
             for row, flip in chosen
         ]
 
     def _tuned(self, condition: Condition, method: Method, row: Record, flip: str) -> dict[str, Any]:
-        sample = self._sample(row.sample_id)
-        image = self.images.seen(sample, condition, self.seed)
-        inputs = self.model.encode([image], [question_text(sample)])
-        filtered = method.filtered(inputs, self.model.generate(inputs, self.max_new_tokens))
+        sample, model = self._sample(row.sample_id), tunable(self.model, "an example of a changed image")
+        inputs, base = model.ask(
+            [self.images.degrade_and_restore(sample, condition, self.seed)],
+            [question_text(sample)],
+            self.max_new_tokens,
+        )
+        attempt = method.explain(inputs, base)
+        with attempt.adapted() as adapted:
+            filtered = model.to_image(model.pixels(adapted).pixels[0])
         words = ("sample_id", "question", "reference", "base_answer", "answer")
-        shown = {name: getattr(row, name) for name in words} | {"flip": flip, "kernel": method.kernel(inputs)}
-        shown |= {"filtered": _uri(filtered.image), "through": filtered.through}
-        return shown | self._seen(row.sample_id, condition)
+        shown = {name: getattr(row, name) for name in words} | {"flip": flip, "kernel": attempt.kernel()}
+        shown |= {"filtered": _uri(filtered), "how": attempt.how[0]}
+        return shown | self._shown(row.sample_id, condition)
 
-    def _seen(self, sample_id: str, condition: Condition) -> dict[str, str]:
+    def _shown(self, sample_id: str, condition: Condition) -> dict[str, str]:
         sample = self._sample(sample_id)
-        clean, degraded = self.images.load(sample), self.images.seen(sample, condition, self.seed)
+        clean = self.images.load(sample)
+        degraded = self.images.degrade_and_restore(sample, condition, self.seed)
         return {"clean": _uri(clean), "degraded": _uri(degraded)}
 
     def _sample(self, sample_id: str) -> Sample:

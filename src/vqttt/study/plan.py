@@ -1,11 +1,12 @@
-"""What a study is: its configuration, its grid of cells (task x condition x method), and the jobs that fill them."""
+"""The plan of a study: its grid of cells (task x condition x method x seed), and the jobs that fill them."""
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from vqttt.runs.records import CLEAN, NONE
+from vqttt.runs.records import CELL, CLEAN, NONE
 from vqttt.study.config import StudyConfig
 from vqttt.types import Condition
 
@@ -22,28 +23,21 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Its file's name: readable, and distinct whatever the model and task are called."""
+        """The name of its file: readable, and different for different cells whatever the model and task are called."""
         condition = f"{_slug(self.condition.degradation)}-{self.condition.severity}"
         restored = [] if self.condition.restorer == NONE else [_slug(self.condition.restorer)]
-        return "~".join([_slug(self.model), _slug(self.task), condition, *restored, self.method, f"s{self.seed}"])
+        parts = (_slug(self.model), _slug(self.task), condition, *restored, _slug(self.method), f"s{self.seed}")
+        return "~".join(parts)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The columns that say which cell a row is of."""
-        return {
-            "model": self.model,
-            "task": self.task,
-            "degradation": self.condition.degradation,
-            "severity": self.condition.severity,
-            "scale": self.condition.scale,
-            "restorer": self.condition.restorer,
-            "method": self.method,
-            "seed": self.seed,
-        }
+        """The values of the columns that identify the cell in a run's records."""
+        values = vars(self) | vars(self.condition)
+        return {column: values[column] for column in CELL}
 
 
 def conditions(config: StudyConfig) -> list[Condition]:
-    """Return the conditions of a study in their fixed order; `clean` counts once, whatever the severities."""
+    """Return the conditions of a study in a fixed order; `clean` occurs once, whatever the severities."""
     grid = [
         (degradation, severity, restorer)
         for degradation in dict.fromkeys(config.degradations)
@@ -53,11 +47,17 @@ def conditions(config: StudyConfig) -> list[Condition]:
     return [Condition(degradation=d, severity=s, scale=config.scale, restorer=r) for d, s, r in grid]
 
 
+def count_records(config: StudyConfig, questions: Iterable[int]) -> int:
+    """Return how many records a study has, given the number of questions of each of its tasks."""
+    return sum(questions) * len(conditions(config)) * len(set(config.methods)) * len(set(config.seeds))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What one worker does at a time: a task under a condition, by all methods, for these share images and answers.
+    """What one worker does at a time: one task under one condition, answered by all methods.
 
-    Without a condition: the task's examples of what degradation does, which want the records of all conditions.
+    The methods run together because they share images and untuned answers. A job without a condition collects the
+    task's examples of what degradation does; it needs the records of all conditions.
     """
 
     task: str
@@ -65,8 +65,8 @@ class Job:
     condition: Condition | None = None
 
     @property
-    def what(self) -> str:
-        """The job in a few words."""
+    def label(self) -> str:
+        """The job in a few words, for progress and errors."""
         if self.condition is None:
             return f"{self.task} examples"
         restorer = "" if self.condition.restorer == NONE else self.condition.restorer
@@ -75,7 +75,7 @@ class Job:
         return " ".join(map(str, filter(None, words)))
 
     def cells(self, config: StudyConfig, model: str) -> list[Cell]:
-        """Return the job's cells, one for each method."""
+        """Return the job's cells, one per method."""
         assert self.condition is not None, self
         return [
             Cell(model=model, task=self.task, condition=self.condition, method=method, seed=self.seed)
@@ -84,13 +84,13 @@ class Job:
 
 
 def rounds(config: StudyConfig) -> tuple[list[Job], list[Job]]:
-    """Return the jobs of a study; those of the second list can be done when all of the first are."""
+    """Return the jobs of a study; those in the second list can start when all in the first are finished."""
     parts = [(task, seed) for task in dict.fromkeys(config.tasks) for seed in dict.fromkeys(config.seeds)]
     grid = conditions(config)
     return [Job(task=t, seed=s, condition=c) for t, s in parts for c in grid], [Job(task=t, seed=s) for t, s in parts]
 
 
 def _slug(name: str) -> str:
-    """Make a name safe for a file; one that had to be changed gets a hash, so that no two become one."""
+    """Make a name safe for a file; a name that had to be changed gets a hash, so different names stay different."""
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[-60:]
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""Where results come from: versions, commit, device, hashes of weights and data."""
+"""Provenance of results: versions, commit, device, hashes of weights and data."""
 
 import hashlib
 import platform
@@ -16,41 +16,44 @@ _PACKAGES = ("torch", "transformers", "numpy", "opencv-python-headless", "pillow
 
 
 def describe_environment(model: Model) -> dict[str, Any]:
-    """Describe what runs: versions, commit and dirty flag of the source tree if it is one, weights, device."""
+    """Return versions, weights and device, and for a source checkout its commit and whether it has changes."""
     commit, dirty = _source()
     return {
         "versions": {"vqttt": __version__, "python": platform.python_version()} | _versions(),
         "commit": commit,
         "dirty": dirty,
         "weights": model.fingerprint(),
-        "device": {"type": model.device.type, "machine": platform.machine()},
+        "device": {"type": model.device_type, "machine": platform.machine()},
     }
 
 
 def data_hash(samples: Sequence[Sample]) -> str:
-    """Hash a task's questions and answers, and of images that are a user's own files the size and both ends.
+    """Hash a task's questions and answers; of image files of the user's own, the size and both ends.
 
-    All of every image is hashed in the records.
+    The records have a hash of every whole image.
     """
     digest = hashlib.sha256()
     for sample in samples:
-        told: tuple[object, ...] = (sample.id, sample.question, sample.answers, sample.choices)
-        told += (sample.prompt, sample.rule) if sample.prompt or sample.rule else ()
-        digest.update(repr(told).encode())
+        described: tuple[object, ...] = (sample.id, sample.question, sample.answers, sample.choices)
+        described += (sample.prompt, sample.rule) if sample.prompt or sample.rule else ()
+        digest.update(repr(described).encode())
         if sample.file is not None:
             digest.update(_ends(sample.file))
     return digest.hexdigest()
 
 
 def _ends(path: Path, most: int = 1 << 16) -> bytes:
-    """Return what tells a changed file at little cost, its size and its first and last bytes; of none, nothing."""
+    """Return a file's size and its first and last `most` bytes; empty if it cannot be read.
+
+    Most changes to an image show in them, and reading them is cheap.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             first = file.read(most)
             file.seek(max(size - most, 0))
             return repr(size).encode() + first + file.read(most)
-    except (OSError, ValueError):  # a name with a zero byte is no name
+    except (OSError, ValueError):  # ValueError: a path with a zero byte
         return b""
 
 

@@ -1,12 +1,11 @@
-"""The study: a grid of cells (task x condition x method), each a file of records; killed and resumed at will.
+"""Running a study: a grid of cells (task x condition x method), each a file of records; can be killed and resumed.
 
-Cells that show a model the same images run together, as one job, so that an image is degraded, encoded and answered
-untuned once for all methods. An engine does the jobs, here or elsewhere.
+Cells that give the model the same images run together, as one job: an image is degraded, encoded and answered untuned
+once for all methods. An engine runs the jobs, in this process or elsewhere.
 """
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,26 +14,26 @@ from vqttt.models import load_model
 from vqttt.models.base import Model
 from vqttt.runs.folder import RunFolder
 from vqttt.runs.store import LocalStore
-from vqttt.study.config import PRESETS, StudyConfig
-from vqttt.study.configfile import _with
+from vqttt.study.config import StudyConfig
+from vqttt.study.config_file import from_described
 from vqttt.study.engines import EngineOptions, Ready, execute
-from vqttt.study.plan import Cell, Job, conditions, rounds
-from vqttt.study.worker import Setup
+from vqttt.study.plan import Job, count_records, rounds
+from vqttt.study.worker import WorkerSpec
 
-__all__ = ["PRESETS", "Cell", "EngineOptions", "Progress", "StudyConfig", "conditions", "run"]
+__all__ = ["IDENTITY", "ProgressCallback", "resumed", "run"]
 
-Progress = Callable[[int, int, str], None]
-"""Called with the records done, the records in all, and what runs now."""
+ProgressCallback = Callable[[int, int, str], None]
+"""Called with the number of records so far, the number in all, and what is running."""
 
 IDENTITY = ("config", "methods", "weights", "data", "restorers", "plugins", "versions")
-"""What in `run.json` must agree for two runs to be the same study."""
+"""The keys of `run.json` that must agree for two runs to be the same study."""
 
 
 def run(
     config: StudyConfig,
     out: Path | str,
     load: Callable[[], Model] | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     command: str = "",
     engine: EngineOptions | None = None,
 ) -> Path | str:
@@ -43,69 +42,60 @@ def run(
     Args:
         config: what to run.
         out: a folder, or an address such as `s3://bucket/run`.
-        load: loads the model in place of `config.model`; where there are several workers, it has to be picklable.
-        progress: is told how far the study is.
-        command: what was typed, for `run.json`.
-        engine: where and how it runs; in this process, if nothing is said.
+        load: loads the model in place of `config.model`; must be picklable if there are several workers.
+        progress: called whenever records were added.
+        command: the command line, stored in `run.json`.
+        engine: where and how to run; by default in this process.
 
     Returns:
         The run folder: a path, or the address.
 
     Raises:
         RunFolderError: if `out` holds a different study or cannot be written.
-        InputError: if a task, or a restorer's weights, cannot be loaded.
+        InputError: if a task or a restorer's weights cannot be loaded, or a method needs more than the model offers.
         EngineError: if a worker in another process fails or is lost too often.
     """
     folder = RunFolder(out)
     local = folder.store.path if isinstance(folder.store, LocalStore) else None
-    setup = Setup(
+    spec = WorkerSpec(
         config=config,
         out=str(local.absolute() if local else out),
         load=load or partial(load_model, config.model, config.load),
     )
-    first, last = rounds(config)
-    questions: dict[str, int] = {}
+    total = 0
 
     def ready(worker: Ready) -> None:
+        nonlocal total
         folder.open(worker.description | {"command": command}, IDENTITY)
-        questions.update(worker.questions)
+        total = count_records(config, worker.questions.values())
 
     records: dict[Job, int] = {}
     done = 0
-    with closing(execute(engine or EngineOptions(), setup, (first, last), ready)) as events:
+    with closing(execute(engine or EngineOptions(), spec, rounds(config), ready)) as events:
         for job, count in events:
             done += count - records.get(job, 0)
             records[job] = count
             if progress is not None:
-                total = (
-                    len(conditions(config))
-                    * len(set(config.methods))
-                    * len(set(config.seeds))
-                    * sum(questions.values())
-                )
-                progress(done, total, job.what)
+                progress(done, total, job.label)
     return local if local else str(out)
 
 
 def resumed(out: Path | str) -> StudyConfig:
-    """Return the configuration of the run that was begun in a folder.
+    """Return the configuration of the run that was started in a folder.
 
     Raises:
         RunFolderError: if there is none; the message says what is there instead.
         InputError: if it has names that are not known here.
     """
     folder = RunFolder(out)
-    if not folder.begun():
+    if not folder.exists():
         names = folder.store.names()
-        there = f"it holds {', '.join(names[:3])}{' and others' if names[3:] else ''}" if names else "nothing is there"
-        raise RunFolderError(f"{out} holds no run to resume: {there}; begin one by --out {out}")
-    told = folder.description().get("config")
-    if not isinstance(told, dict):
-        raise RunFolderError(f"{out}/run.json says no configuration; it is not of a study")
-    config = replace(PRESETS["quick"], limit=None)
+        found = f"it holds {', '.join(names[:3])}{' and others' if names[3:] else ''}" if names else "nothing is there"
+        raise RunFolderError(f"{out} holds no run to resume: {found}; start one with --out {out}")
+    described = folder.description().get("config")
+    if not isinstance(described, dict):
+        raise RunFolderError(f"{out}/run.json has no configuration, so it is not of a study")
     try:
-        for name, value in told.items():
-            config = config if value is None else _with(config, name, value)
-        return config
+        return from_described(described)
     except VQTTTError as error:
         raise InputError(f"{out}/run.json: {error}") from error

@@ -1,6 +1,6 @@
-"""A desk: what a worker needs for its jobs (model, tasks, images), and how a job is done; one process has one."""
+"""A worker: holds the model, the tasks and the images that jobs need, and runs jobs; one per process."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -8,14 +8,14 @@ from typing import Any
 from vqttt.errors import RunFolderError
 from vqttt.images.degradations import DEGRADATIONS, STYLES, check_kind
 from vqttt.images.restorers import RESTORERS, fingerprint
-from vqttt.methods import METHODS, Method
+from vqttt.methods import Method
 from vqttt.models.base import Model
 from vqttt.registry import Registry
 from vqttt.runs.folder import RunFolder
 from vqttt.runs.records import CLEAN, NONE
 from vqttt.study.batch import Batch, ImageCache
 from vqttt.study.config import StudyConfig
-from vqttt.study.examples import Illustrator
+from vqttt.study.examples import ExampleMaker
 from vqttt.study.plan import Cell, Job, conditions
 from vqttt.study.provenance import data_hash, describe_environment
 from vqttt.tasks import load_task
@@ -23,13 +23,13 @@ from vqttt.types import Condition
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
-    """What a worker has to be told, in whatever process it is.
+class WorkerSpec:
+    """What a worker needs to know, in whatever process it runs.
 
     Attributes:
         config: of the study.
         out: the run folder: an absolute path, or an address.
-        load: loads the model; a function that can be pickled, where the worker is another process.
+        load: loads the model; must be picklable if the worker runs in another process.
     """
 
     config: StudyConfig
@@ -37,120 +37,151 @@ class Setup:
     load: Callable[[], Model]
 
 
-class Desk:
-    """The model, the tasks and the images of the task at hand, kept from job to job."""
+@dataclass(frozen=True)
+class _OpenCell:
+    """A cell that is being filled, the method that fills it, and how many records were there when it was opened."""
 
-    def __init__(self, setup: Setup, owner: str = "") -> None:
-        """Load what there is to load.
+    cell: Cell
+    method: Method
+    kept: int
+
+
+class Worker:
+    """Runs jobs with one model; keeps the images of one task at a time.
+
+    Attributes:
+        description: the content of `run.json`, except for the command.
+        questions: the number of questions of each task.
+    """
+
+    def __init__(self, spec: WorkerSpec, owner: str = "") -> None:
+        """Load the tasks and the model.
+
+        Args:
+            spec: what to load.
+            owner: see `RunFolder`.
 
         Raises:
-            InputError: if a task, or a restorer's weights, cannot be loaded.
-            ModelError: if the model cannot.
+            InputError: if a task or a restorer's weights cannot be loaded, or a method needs more than the model has.
+            ModelError: if the model cannot be loaded.
         """
-        config = self.config = setup.config
-        self.folder = RunFolder(setup.out, owner)
+        config = self.config = spec.config
+        self.folder = RunFolder(spec.out, owner)
         restorers = {name: fingerprint(name) for name in dict.fromkeys(config.restorers)}
         self.tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
-        self.model = setup.load()
-        self._images = ("", ImageCache())
+        self.methods = config.method_specs
+        self.model = spec.load()
+        for method in self.methods.values():
+            method.check(self.model)
         self.description: dict[str, Any] = describe_environment(self.model) | {
             "config": config.described(),
-            "methods": {name: METHODS[name](self.model).settings() for name in dict.fromkeys(config.methods)},
+            "methods": {name: method.settings() for name, method in self.methods.items()},
             "data": {name: data_hash(samples) for name, samples in self.tasks.items()},
             "restorers": restorers,
             "plugins": _plugins(config),
         }
         self.questions = {name: len(samples) for name, samples in self.tasks.items()}
+        self._images = ("", ImageCache())
 
     def run(self, job: Job) -> Iterator[int]:
-        """Do what is missing of a job; yields how many of its records there are by now.
+        """Run what is missing of a job; yield its number of records whenever that changes.
 
         Raises:
-            RunFolderError: if the run folder is not here, or another process writes to it.
+            RunFolderError: if the run folder is not on this machine, or another process writes to it.
         """
-        if not self.folder.begun():
+        if not self.folder.exists():
             raise RunFolderError(
                 f"{self.folder.store} is not the run's folder on this machine; give --out a folder that all machines "
-                f"share, or an address such as s3://bucket/run"
+                "share, or an address such as s3://bucket/run"
             )
         if job.condition is None:
-            self._show_quality(job)
-            return
-        done = 0
-        for more in _run_together(job.cells(self.config, self.model.name), self._at(job), self.config, self.folder):
-            done += more
+            self._write_quality_examples(job)
+        else:
+            yield from self._run_cells(job, job.condition)
+
+    def _run_cells(self, job: Job, condition: Condition) -> Iterator[int]:
+        """Fill the job's unfinished cells batch by batch."""
+        samples, size, done = self.tasks[job.task], self.config.batch, 0
+        cells: list[_OpenCell] = []
+        for cell in job.cells(self.config, self.model.name):
+            if self.folder.is_finished(cell.key):
+                done += len(samples)
+            else:
+                cells.append(self._open(cell))
+                done += cells[-1].kept
             yield done
+        for start in range(0, len(samples), size):
+            waiting = [cell for cell in cells if cell.kept <= start]
+            if not waiting:
+                continue
+            batch = Batch.prepare(
+                samples[start : start + size],
+                self._images_of(job.task),
+                condition,
+                self.model,
+                seed=job.seed,
+                max_new_tokens=self.config.max_new_tokens,
+            )
+            for open_cell in waiting:
+                self.folder.unfinished.append(open_cell.cell.key, batch.answered_by(open_cell.method))
+                done += len(batch.samples)
+                yield done
+        for open_cell in cells:
+            self._finish(open_cell)
 
-    def _at(self, job: Job) -> Illustrator:
-        """Return the job's illustrator; images are kept of one task at a time."""
-        if self._images[0] != job.task:
-            self._images = job.task, ImageCache()
-        return Illustrator(
-            model=self.model,
-            samples=self.tasks[job.task],
-            images=self._images[1],
-            seed=job.seed,
-            max_new_tokens=self.config.max_new_tokens,
-        )
+    def _open(self, cell: Cell) -> _OpenCell:
+        """Build a cell's method, and keep what records of it can be kept."""
+        spec = self.methods[cell.method]
+        method = spec.build(self.model, max_new_tokens=self.config.max_new_tokens, seed=cell.seed)
+        # What a method learned along the stream is lost with its process, so its cell starts again from the beginning.
+        ids = [] if spec.learns else [sample.id for sample in self.tasks[cell.task]]
+        return _OpenCell(cell, method, self.folder.unfinished.resume(cell.key, ids, self.config.batch))
 
-    def _show_quality(self, job: Job) -> None:
-        """Show, for a cell of each condition, what degradation did to the untuned model's answers."""
+    def _finish(self, open_cell: _OpenCell) -> None:
+        """Write a cell's examples, then turn its records into parquet."""
+        cell, folder = open_cell.cell, self.folder
+        if folder.is_finished(cell.key):  # by a worker that was presumed dead and was not
+            folder.unfinished.drop(cell.key)
+            return
+        records = partial(folder.unfinished.records, cell.key)
+        examples = self._examples(cell.task, cell.seed).of_method(cell.condition, open_cell.method, records)
+        if examples is not None:
+            folder.write_examples(cell.key, cell.identity | examples)
+        folder.finish(cell.key, cell.identity, len(self.tasks[cell.task]))
+
+    def _write_quality_examples(self, job: Job) -> None:
+        """Write, for every condition, examples of what degradation did to the untuned model's answers."""
         jobs = [Job(task=job.task, seed=job.seed, condition=condition) for condition in conditions(self.config)]
-        cells = [job.cells(self.config, self.model.name)[0] for job in jobs]
+        cells = [one.cells(self.config, self.model.name)[0] for one in jobs]
         clean = next((cell for cell in cells if cell.condition == Condition(scale=cell.condition.scale)), None)
         columns = ("sample_id", "question", "reference", "base_answer", "base_score", "error")
         for cell in cells:
             key = f"{cell.key}~quality"
-            if clean is None or cell.condition.degradation == CLEAN or self.folder.illustrated(key):
+            if clean is None or cell.condition.degradation == CLEAN or self.folder.has_examples(key):
                 continue
-            before, after = (self.folder.cell(one.key, columns) for one in (clean, cell))
-            examples = self._at(job).of_quality(cell.condition, before, after)
-            self.folder.illustrate(key, cell.identity | {"method": NONE, "kernel": None, "examples": examples})
+            before, after = (self.folder.read_cell(one.key, columns) for one in (clean, cell))
+            examples = self._examples(job.task, job.seed).of_quality(cell.condition, before, after)
+            self.folder.write_examples(key, cell.identity | {"method": NONE, "kernel": None, "examples": examples})
 
-
-def _run_together(
-    cells: Sequence[Cell], illustrator: Illustrator, config: StudyConfig, folder: RunFolder
-) -> Iterator[int]:
-    """Run the unfinished of some cells of one condition, batch by batch; yields how many more records there are."""
-    model, samples = illustrator.model, illustrator.samples
-    running: list[tuple[Cell, Method, int]] = []
-    for cell in cells:
-        if folder.finished(cell.key):
-            yield len(samples)
-            continue
-        method = METHODS[cell.method](model, max_new_tokens=config.max_new_tokens, seed=cell.seed)
-        # What an online method learned died with it; a batch that was cut short would be tuned differently.
-        ids = [] if method.online else [sample.id for sample in samples]
-        running.append((cell, method, folder.resume(cell.key, ids, config.batch)))
-        yield running[-1][2]
-    for start in range(0, len(samples), config.batch):
-        wanting = [(cell, method) for cell, method, have in running if have <= start]
-        if not wanting:
-            continue
-        batch = Batch.prepare(
-            samples[start : start + config.batch],
-            illustrator.images,
-            cells[0].condition,
-            model,
-            seed=illustrator.seed,
-            max_new_tokens=config.max_new_tokens,
+    def _examples(self, task: str, seed: int) -> ExampleMaker:
+        return ExampleMaker(
+            model=self.model,
+            samples=self.tasks[task],
+            images=self._images_of(task),
+            seed=seed,
+            max_new_tokens=self.config.max_new_tokens,
         )
-        for cell, method in wanting:
-            folder.append(cell.key, batch.answered_by(method))
-            yield len(batch.samples)
-    for cell, method, _ in running:
-        if folder.finished(cell.key):  # by another worker, which was taken for dead and was not
-            folder.drop(cell.key)
-            continue
-        shown = illustrator.of_method(cell.condition, method, partial(folder.rows, cell.key))
-        if shown is not None:
-            folder.illustrate(cell.key, cell.identity | shown)
-        folder.finish(cell.key, cell.identity, len(samples))
+
+    def _images_of(self, task: str) -> ImageCache:
+        """Return the cache of a task's images; that of the task before it is dropped."""
+        if self._images[0] != task:
+            self._images = task, ImageCache()
+        return self._images[1]
 
 
 def _plugins(config: StudyConfig) -> dict[str, str]:
-    """Say which degradations, styles and restorers come from which version of another package."""
+    """Name the package and version of every degradation, style and restorer that another package provides."""
     kinds = [name for kind in config.degradations for name in check_kind(kind)]
-    asked: list[tuple[Registry[Any], str]] = [(registry, name) for registry in (DEGRADATIONS, STYLES) for name in kinds]
-    asked += [(RESTORERS, name) for name in config.restorers]
-    return {name: origin for registry, name in asked if (origin := registry.origin(name))}
+    used: list[tuple[Registry[Any], str]] = [(registry, name) for registry in (DEGRADATIONS, STYLES) for name in kinds]
+    used += [(RESTORERS, name) for name in config.restorers]
+    return {name: origin for registry, name in used if (origin := registry.origin(name))}

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.base import Inputs, Model, Part, forward_hooks
+from vqttt.models.base import Inputs, Part, TunableModel, forward_hooks
 from vqttt.tuning.kernels import KERNELS, Kernel, KernelConfig
 
 
@@ -107,7 +107,7 @@ class Adapters:
     The model's own weights are never written: adapters act only inside `applied`.
     """
 
-    def __init__(self, model: Model, config: AdapterConfig, *, sets: int, seed: int = 0) -> None:
+    def __init__(self, model: TunableModel, config: AdapterConfig, *, sets: int, seed: int = 0) -> None:
         """Build adapters at the identity.
 
         Raises:

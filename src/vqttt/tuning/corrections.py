@@ -17,7 +17,7 @@ from vqttt.tuning.filters import blurred, laplacian
 
 Correction = Callable[[Tensor], Tensor]
 
-BANK: Registry[Correction] = Registry("correction")
+CORRECTIONS: Registry[Correction] = Registry("correction")
 """The first member is the identity; the order is part of a saved predictor."""
 
 
@@ -143,20 +143,20 @@ for _name, _correction, _summary in (
     ("much-darker", partial(shifted, by=-1.0), "darker by one unit"),
     ("brighter", partial(shifted, by=1.0), "brighter by one unit"),
 ):
-    BANK.add(_name, _correction, _summary)
+    CORRECTIONS.add(_name, _correction, _summary)
 
 
 @lru_cache
-def members() -> tuple[str, ...]:
+def names() -> tuple[str, ...]:
     """Return the names of the bank in order."""
-    return tuple(BANK)
+    return tuple(CORRECTIONS)
 
 
 @torch.no_grad()
-def corrected(pixels: Tensor, choice: Tensor) -> Tensor:
+def correct(pixels: Tensor, choice: Tensor) -> Tensor:
     """Return images (P, 3, H, W), each through the member of the bank that `choice` (P,) says."""
     out = pixels.clone()
     for member in sorted(set(choice.tolist())):
         rows = (choice == member).nonzero()[:, 0]
-        out[rows] = BANK[members()[member]](pixels[rows])
+        out[rows] = CORRECTIONS[names()[member]](pixels[rows])
     return out

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.base import Inputs, Model, forward_hooks
+from vqttt.models.base import Inputs, TunableModel, forward_hooks
 from vqttt.types import Image
 
 BLOCKS = 3
@@ -33,7 +33,7 @@ class FeatureStatistics:
 
 
 @contextmanager
-def watched(model: Model, inputs: Inputs) -> Iterator[FeatureStatistics]:
+def watched(model: TunableModel, inputs: Inputs) -> Iterator[FeatureStatistics]:
     """Within the block, a forward pass fills the statistics yielded: one row a sample, one tensor a vision block."""
     statistics = FeatureStatistics(means=[], spreads=[])
     owner = model.row_owner(inputs)
@@ -57,7 +57,7 @@ def watched(model: Model, inputs: Inputs) -> Iterator[FeatureStatistics]:
 
 @torch.no_grad()
 def measure_clean(
-    model: Model, images: Sequence[Image], questions: Sequence[str], batch: int = 16
+    model: TunableModel, images: Sequence[Image], questions: Sequence[str], batch: int = 16
 ) -> tuple[FeatureStatistics, FeatureStatistics]:
     """Return the means over clean images of their features' means and spreads, and the deviations between images.
 
@@ -91,7 +91,7 @@ def save_clean(path: Path, clean: tuple[FeatureStatistics, FeatureStatistics]) -
     )
 
 
-def load_clean(path: Path, model: Model) -> tuple[FeatureStatistics, FeatureStatistics]:
+def load_clean(path: Path, model: TunableModel) -> tuple[FeatureStatistics, FeatureStatistics]:
     """Read clean statistics.
 
     Raises:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from vqttt.registry import Registry
 from vqttt.tuning.filters import BANDS, blurred, laplacian, padded
-from vqttt.tuning.spectrum import FEATURES, features
+from vqttt.tuning.spectrum import DESCRIPTORS, describe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ class Conditional(Pyramid):
 
     def start(self, generator: torch.Generator) -> list[Tensor]:
         """Return first layer, its bias, second layer, its bias."""
-        first = torch.randn(self.config.hidden, FEATURES, generator=generator) / FEATURES**0.5
+        first = torch.randn(self.config.hidden, DESCRIPTORS, generator=generator) / DESCRIPTORS**0.5
         outputs = BANDS + 1
         second = torch.zeros(outputs, self.config.hidden)
         return [first, torch.zeros(self.config.hidden), second, torch.zeros(outputs)]
@@ -168,7 +168,7 @@ class Conditional(Pyramid):
     def coefficients(self, pixels: Tensor, owner: Tensor) -> Tensor:
         """Predict each image's logarithmic gain by band, (P, bands)."""
         with torch.no_grad():
-            described = features(pixels)
+            described = describe(pixels)
         first, first_bias, second, second_bias = (tensor[owner] for tensor in self.parameters)
         units = torch.tanh(torch.einsum("phf,pf->ph", first, described) + first_bias)
         return self._gains(torch.einsum("poh,ph->po", second, units) + second_bias)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,7 +73,18 @@ class Objective:
     features: bool = False
 
 
-OBJECTIVES: Registry[Objective] = Registry("objective")
+def _taken(entry: Any) -> Objective:
+    """Take what another package offers as an objective: one, or a loss that needs no more than the first logits."""
+    if isinstance(entry, Objective):
+        return entry
+    if callable(entry):
+        return Objective(loss=entry)
+    raise TypeError(f"it is a {type(entry).__name__}, and must be an Objective or a function from Evidence to losses")
+
+
+OBJECTIVES: Registry[Objective] = Registry(
+    "objective", group="vqttt.objectives", take=_taken, documented=lambda objective: objective.loss
+)
 
 
 def find_objective(name: str) -> Objective:

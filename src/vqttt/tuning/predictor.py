@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from vqttt.errors import InputError
-from vqttt.tuning.corrections import members
-from vqttt.tuning.spectrum import FEATURES
+from vqttt.tuning.corrections import names
+from vqttt.tuning.spectrum import DESCRIPTORS
 
 
 class Predictor:
@@ -24,7 +24,7 @@ class Predictor:
     def __init__(self, prior: float = 10.0, *, caution: float) -> None:
         """Know nothing, and so choose the identity."""
         self.caution = caution
-        held = torch.full((FEATURES + 1,), prior, dtype=torch.float64)
+        held = torch.full((DESCRIPTORS + 1,), prior, dtype=torch.float64)
         held[0] = prior / 10
         self._start = torch.diag(held)
         self.reset()
@@ -32,30 +32,30 @@ class Predictor:
     def reset(self) -> None:
         """Forget everything."""
         self.moments = self._start.clone()  # (D, D): sum of outer products of descriptions
-        self.products = torch.zeros(len(self._start), len(members()), dtype=torch.float64)  # (D, members)
-        self.squares = torch.zeros(len(members()), dtype=torch.float64)  # sum of squared changes
-        self.seen = 0
+        self.products = torch.zeros(len(self._start), len(names()), dtype=torch.float64)  # (D, members)
+        self.squares = torch.zeros(len(names()), dtype=torch.float64)  # sum of squared changes
+        self.observed = 0
 
     def observe(self, described: Tensor, changes: Tensor) -> None:
-        """Learn from descriptions (N, FEATURES) and changes of loss (N, members); skips rows that are not finite."""
+        """Learn from descriptions (N, DESCRIPTORS) and changes of loss (N, members); skips rows that are not finite."""
         whole = torch.isfinite(changes).all(1) & torch.isfinite(described).all(1)
         d, c = self._with_one(described[whole]), changes[whole].double().cpu()
         self.moments = self.moments + d.mT @ d
         self.products = self.products + d.mT @ c
         self.squares = self.squares + c.square().sum(0)
-        self.seen += len(d)
+        self.observed += len(d)
 
     def expect(self, described: Tensor) -> tuple[Tensor, Tensor]:
         """Return the expected change of each image's loss and its deviation, each (N, members)."""
         d = self._with_one(described)
         mean = d @ torch.linalg.solve(self.moments, self.products)
         spread = (d * torch.linalg.solve(self.moments, d.mT).mT).sum(1, keepdim=True).sqrt()
-        scale = (self.squares / max(self.seen, 1)).clamp_min(1e-4).sqrt()
+        scale = (self.squares / max(self.observed, 1)).clamp_min(1e-4).sqrt()
         return mean, spread * scale
 
     def choose(self, described: Tensor) -> Tensor:
         """Return the number of the member to use for each image, (N,)."""
-        if not self.seen:
+        if not self.observed:
             return torch.zeros(len(described), dtype=torch.long, device=described.device)
         mean, deviation = self.expect(described)
         score = mean + self.caution * deviation
@@ -68,7 +68,7 @@ class Predictor:
             "moments": self.moments,
             "products": self.products,
             "squares": self.squares,
-            "seen": torch.tensor(self.seen),
+            "seen": torch.tensor(self.observed),
         }
 
     def load(self, state: dict[str, Tensor]) -> None:
@@ -80,7 +80,7 @@ class Predictor:
         if "products" not in state or state["products"].shape != self.products.shape:
             raise InputError("the file has no predictor for this bank; tune one with this version")
         self.moments, self.products, self.squares = state["moments"], state["products"], state["squares"]
-        self.seen = int(state["seen"])
+        self.observed = int(state["seen"])
 
     @staticmethod
     def _with_one(described: Tensor) -> Tensor:

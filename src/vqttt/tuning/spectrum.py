@@ -15,13 +15,13 @@ from vqttt.tuning.filters import blurred
 
 BANDS = 9
 DIRECTIONS = 4
-FEATURES = BANDS + DIRECTIONS + 13
+DESCRIPTORS = BANDS + DIRECTIONS + 13
 _LOWEST, _HIGHEST = 1.5 / 112, 0.5
 _FLOOR = 1e-6  # of power: far below what eight bits can show
 
 
-def features(pixels: Tensor) -> Tensor:
-    """Describe images (P, 3, H, W), normalised, by 26 numbers of about unit size, (P, FEATURES).
+def describe(pixels: Tensor) -> Tensor:
+    """Describe images (P, 3, H, W), normalised, by 26 numbers of about unit size, (P, DESCRIPTORS).
 
     The first nine are the shape of the spectrum by band, relative to 1/f^2 and to its own mean; four are the
     directions' excess; six the channel means and their colour cast; then the spectrum's level, the spread of the

@@ -84,7 +84,7 @@ def test_a_broken_image_costs_its_own_answer_and_a_text_needs_none(evaluate) -> 
 
 
 def test_every_task_begins_anew_and_both_modes_agree(evaluate) -> None:
-    arguments = "method=vq-ttt-static,degradation=fog,severity=5,batch_size=4"
+    arguments = "method=vq-ttt,degradation=fog,severity=5,batch_size=4"
     _, both, said = evaluate(arguments, "scenes_twice", "scenes")
     _, alone, _ = evaluate(arguments, "scenes", force_simple=True)
     assert both["scenes"] == alone["scenes"]
@@ -92,9 +92,9 @@ def test_every_task_begins_anew_and_both_modes_agree(evaluate) -> None:
 
 
 def test_a_stream_that_begins_in_the_middle_is_told(evaluate) -> None:
-    _, _, said = evaluate("method=vq-ttt-static,degradation=fog", "scenes", offset=3)
+    _, _, said = evaluate("method=vq-ttt,degradation=fog", "scenes", offset=3)
     assert "documents before 3 are not in it" in said
-    _, _, said = evaluate("method=vq-ttt-static,degradation=fog", "scenes", repeats=2)
+    _, _, said = evaluate("method=vq-ttt,degradation=fog", "scenes", repeats=2)
     assert "not in it" not in said
     assert "16 answered" in said
 

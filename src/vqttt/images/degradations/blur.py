@@ -1,4 +1,4 @@
-"""Blur of lens and motion."""
+"""Blur by the lens, by motion and by glass."""
 
 import math
 
@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqttt.images.degradations.canvas import canvas
-from vqttt.images.files import to_uint8
-from vqttt.images.ops import Floats, smear
+from vqttt.images.ops import Floats, smear, to_uint8
 from vqttt.types import Image
 
 _GAUSSIAN_SIGMA = (1, 2, 3, 4, 6)
@@ -17,14 +16,15 @@ _GLASS_SIGMA_REACH_ROUNDS = ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (
 _ZOOM_LIMIT_STEP = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))
 _MOTION_RADIUS_SIGMA = ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15))
 
-# Above this, in pixels, one two-dimensional pass by Fourier transform beats two passes tap by tap.
+# For larger kernels, in pixels, OpenCV's two-dimensional filter is faster: it uses a Fourier transform.
 _MAX_SEPARABLE_SIZE = 91
 
 
 def gaussian_blur(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Blur evenly in all directions, as a lens out of focus does (roughly: its true disc has a harder edge).
+    """Blur evenly in all directions, roughly as a lens out of focus does (whose blur is a disc with a harder edge).
 
-    Standard deviation by severity, in pixels times `unit`: 1, 2, 3, 4, 6; cut off at four of them, edges repeated.
+    Standard deviation by severity, in pixels times `unit`: 1, 2, 3, 4, 6. The kernel is cut off at four standard
+    deviations; edges are repeated.
     Nothing is drawn from `rng`. Source: ImageNet-C.
     """
     sigma = _GAUSSIAN_SIGMA[severity - 1] * unit
@@ -37,7 +37,7 @@ def gaussian_blur(image: Image, severity: int, rng: np.random.Generator, unit: f
 
 
 def motion_blur(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Smear along a line, as a camera that moves during exposure does.
+    """Smear the image along a line, as when the camera moves during exposure.
 
     Radius and standard deviation by severity, in pixels times `unit`: (10, 3), (15, 5), (15, 8), (15, 12), (20, 15);
     the direction is uniform within 45 degrees of the horizontal. Source: ImageNet-C.
@@ -49,8 +49,8 @@ def motion_blur(image: Image, severity: int, rng: np.random.Generator, unit: flo
 def defocus_blur(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
     """Spread each point over a disc, as a lens out of focus does.
 
-    Radius of the disc by severity, in pixels times `unit`: 3, 4, 6, 8, 10; its rim is softened by a Gaussian of
-    standard deviation 0.1, then 0.5 pixels. Nothing is drawn from `rng`. Source: ImageNet-C.
+    Radius of the disc by severity, in pixels times `unit`: 3, 4, 6, 8, 10. Its rim is softened by a Gaussian of
+    standard deviation 0.1 pixels at severity 1, and 0.5 pixels above. Nothing is drawn from `rng`. Source: ImageNet-C.
     """
     published, soften = _DEFOCUS_RADIUS_SIGMA[severity - 1]
 
@@ -69,9 +69,10 @@ def defocus_blur(image: Image, severity: int, rng: np.random.Generator, unit: fl
 def glass_blur(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
     """Look through frosted or rippled glass: each pixel shows one from nearby.
 
-    Blurred, then for a number of rounds each pixel takes a neighbour's colour, then blurred again. By severity:
-    standard deviation of the blurs in pixels times `unit`: 0.7, 0.9, 1, 1.1, 1.5; how far the neighbour may be,
-    likewise: 1, 2, 2, 3, 4; rounds: 2, 1, 3, 2, 2. Source: ImageNet-C, whose code means to swap pixels but copies them.
+    The image is blurred, then in each of several rounds every pixel takes the colour of a neighbour, then the image is
+    blurred again. By severity: standard deviation of the blurs in pixels times `unit`: 0.7, 0.9, 1, 1.1, 1.5; how far
+    away the neighbour may be, in the same unit: 1, 2, 2, 3, 4; rounds: 2, 1, 3, 2, 2.
+    Source: ImageNet-C, whose code is meant to swap pixels but copies them.
     """
     sigma, published, rounds = _GLASS_SIGMA_REACH_ROUNDS[severity - 1]
     seed = int(rng.integers(2**32))
@@ -84,15 +85,15 @@ def glass_blur(image: Image, severity: int, rng: np.random.Generator, unit: floa
         return _gaussian(np.take(_gaussian(pixels, sigma * unit).reshape(-1, 3), source, axis=0), sigma * unit)
 
     if unit >= 1:
-        return refract(image, unit)  # whole numbers all the way are twice as fast
+        return refract(image, unit)  # staying with whole numbers is twice as fast
     return canvas(image, unit, lambda pixels, unit: refract(to_uint8(pixels), unit).astype(np.float32))
 
 
 def zoom_blur(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Average over a zoom toward the middle, as when the camera moves ahead during exposure.
+    """Average over a zoom toward the centre, as when the camera moves forward during exposure.
 
-    Zoom factors from 1 by severity up to: 1.1, 1.15, 1.2, 1.24, 1.3, in steps of 0.01, 0.01, 0.02, 0.02, 0.03. They are
-    relative to the image already, so `unit` is not used. Nothing is drawn from `rng`. Source: ImageNet-C.
+    Zoom factors run from 1 to 1.1, 1.15, 1.2, 1.24, 1.3 by severity, in steps of 0.01, 0.01, 0.02, 0.02, 0.03. They are
+    already relative to the image, so `unit` is not used. Nothing is drawn from `rng`. Source: ImageNet-C.
     """
     limit, step = _ZOOM_LIMIT_STEP[severity - 1]
     factors = np.arange(1, limit, step)
@@ -110,19 +111,19 @@ def zoom_blur(image: Image, severity: int, rng: np.random.Generator, unit: float
 def shuffled(shape: tuple[int, int], reach: int, rng: np.random.Generator) -> NDArray[np.intp]:
     """Return, for each pixel of an image, the flat index of the pixel whose colour it takes in one round of glass.
 
-    From the lower right to the upper left, each pixel takes the colour of one up to `reach` away, which may have
-    taken another's before. Rather than one by one, all draw at once, and chains of takers are then followed to
-    their ends, twice as far each time.
+    From the lower right to the upper left, each pixel takes the colour of one up to `reach` away, which may already
+    have taken another's. Going one by one would be slow, so all pixels draw their source at once, and chains of sources
+    are then followed to their ends, doubling the step each time.
     """
     height, width = shape
     offsets = np.add.outer(np.arange(-reach, reach) * width, np.arange(-reach, reach)).ravel()
     moving = slice(reach + 1, height - reach + 1), slice(reach + 1, width - reach + 1)
     taken, chained = np.arange(height * width), np.zeros(height * width, np.bool_)
     movers = taken.reshape(shape)[moving]
-    # Several times faster than drawing whole numbers, and as even to one in two million.
+    # Several times faster than drawing integers, and as uniform to one part in two million.
     drawn = np.take(offsets, (rng.random(movers.shape, dtype=np.float32) * len(offsets)).astype(np.intp))
     movers += drawn
-    # Those that come earlier in the order have taken already: below, or further right in the same row.
+    # Pixels below, or further right in the same row, come earlier in the order and have taken a colour already.
     chained.reshape(shape)[moving] = drawn > 0
     open_ends = np.flatnonzero(chained)
     while len(open_ends):
@@ -140,6 +141,6 @@ def _gaussian(image: Image, sigma: float) -> Image:
 
 
 def _zoomed(length: int, factor: float) -> tuple[float, float]:
-    """Return where the middle part that a zoom shows begins, and how far apart its samples are, in pixels."""
+    """Return where the part shown by a zoom begins, and the distance between its samples, in pixels."""
     shown = math.ceil(length / factor)
     return (length - shown) // 2, (shown - 1) / max(round(shown * factor) - 1, 1)

@@ -1,6 +1,5 @@
-"""Whole camera pipelines: optics, exposure, sensor, processing and compression, one after the other."""
+"""Whole camera pipelines: optics, exposure, sensor, processing and compression, one after another."""
 
-from collections.abc import Callable
 from typing import TypeAlias
 
 import cv2
@@ -13,16 +12,14 @@ from vqttt.images.degradations.codec import low_resolution, video_blocks, webp
 from vqttt.images.degradations.digital import jpeg_compression
 from vqttt.images.degradations.display import moire, scan
 from vqttt.images.degradations.exposure import color_cast, low_light, vignette
+from vqttt.images.degradations.interface import Degradation
 from vqttt.images.degradations.lens import raindrops
 from vqttt.images.degradations.noise import gaussian_noise
-from vqttt.images.files import to_uint8
+from vqttt.images.ops import to_uint8
 from vqttt.types import Image
 
-Degradation: TypeAlias = Callable[[Image, int, np.random.Generator, float], Image]
-"""As in the package, which imports this module and so cannot be imported here."""
-
 Step: TypeAlias = tuple[Degradation, tuple[int, int, int, int, int]]
-"""What happens, and how severely at each severity of the chain; 0 where it does not."""
+"""A degradation, and its severity at each of the chain's five severities; 0 leaves it out."""
 
 _NOISE_REDUCTION = (12, 18, 24, 30, 38)
 _FADING = (0.88, 0.78, 0.68, 0.58, 0.5)
@@ -35,19 +32,19 @@ def chain(summary: str, *steps: Step, name: str = "chain", source: str = "our ow
     """Return the degradation that applies `steps` in order, all with the same random generator.
 
     Args:
-        summary: what it is in the world, one sentence; the docstring begins with it, and goes on to name the steps.
-        *steps: each a degradation, and its own severity (0: left out) for each of the five of the chain.
-        name: becomes the function's `__name__`.
+        summary: one sentence on what it simulates; the docstring starts with it and then lists the steps.
+        *steps: each a degradation, and its severity (0 to leave it out) at each of the chain's five severities.
+        name: the function's `__name__`.
         source: where the steps and their severities come from.
 
     Raises:
-        InputError: if a step has other severities than five from 0 to 5, or a severity of the chain has no step.
+        InputError: if a step does not have five severities from 0 to 5, or a severity of the chain has no step.
     """
     for step, severities in steps:
         if len(severities) != 5 or not set(severities) <= set(range(6)):
             raise InputError(f"{name}: {step.__name__} has the severities {severities}; give five, each from 0 to 5")
     if not all(any(severities[i] for _, severities in steps) for i in range(5)):
-        raise InputError(f"{name}: a severity has no step at all; give it at least one above 0")
+        raise InputError(f"{name}: a severity has no step; give it at least one above 0")
 
     def apply(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
         for step, severities in steps:
@@ -65,18 +62,20 @@ def chain(summary: str, *steps: Step, name: str = "chain", source: str = "our ow
 
 
 def noise_reduction(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Smooth away noise and fine texture alike, as a telephone does to an image taken in poor light.
+    """Smooth away noise and fine texture alike, as a phone does with a photograph taken in poor light.
 
-    A bilateral filter of 9 pixels: what differs by less is taken for noise, by severity, of 255: 12, 18, 24, 30, 38.
-    Noise has no length, so `unit` is not used. Nothing is drawn from `rng`. Source: Tomasi and Manduchi 1998.
+    A bilateral filter of 9 pixels. Differences up to about the following, of 255, are taken for noise: 12, 18, 24, 30,
+    38 by severity. Noise has no length, so `unit` is not used. Nothing is drawn from `rng`. Source: Tomasi and Manduchi
+    1998.
     """
     return np.asarray(cv2.bilateralFilter(np.ascontiguousarray(image), 9, _NOISE_REDUCTION[severity - 1], 3), np.uint8)
 
 
 def fading(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Let a print fade and yellow: all tones drawn toward that of old paper, dark ones most visibly.
+    """Let a print fade and turn yellow: all tones move toward that of old paper, dark ones most visibly.
 
-    What is left of the distance by severity: 0.88, 0.78, 0.68, 0.58, 0.5. It has no length, so `unit` is not used.
+    Share of the distance that is left, by severity: 0.88, 0.78, 0.68, 0.58, 0.5. It has no length, so `unit` is not
+    used.
     Nothing is drawn from `rng`. Source: our own choice.
     """
     left, paper = _FADING[severity - 1], np.array(_FADED)
@@ -85,7 +84,7 @@ def fading(image: Image, severity: int, rng: np.random.Generator, unit: float) -
 
 
 phone_at_night = chain(
-    "Take an image by night with a telephone: shaken, dark, and smoothed where it was noisy.",
+    "Take a photo at night with a phone: shaken, dark, and smoothed to hide the noise.",
     (motion_blur, (0, 1, 1, 2, 3)),
     (low_light, (1, 2, 3, 4, 4)),
     (noise_reduction, (1, 2, 3, 4, 5)),
@@ -94,7 +93,7 @@ phone_at_night = chain(
 )
 
 security_camera = chain(
-    "Watch by a cheap security camera: few pixels, a noisy sensor, and a video stream with errors.",
+    "Watch through a cheap security camera: few pixels, a noisy sensor, and a video stream with errors.",
     (gaussian_noise, (1, 1, 2, 3, 3)),
     (low_resolution, (1, 1, 2, 2, 3)),
     (video_blocks, (0, 1, 2, 3, 4)),
@@ -112,7 +111,7 @@ dashcam_in_rain = chain(
 )
 
 photographed_screen = chain(
-    "Photograph a screen by telephone: coloured bands, somewhat out of focus, wrong colours, dark corners.",
+    "Photograph a screen with a phone: coloured bands, slightly out of focus, wrong colours, dark corners.",
     (gaussian_blur, (0, 0, 1, 1, 2)),
     (moire, (1, 2, 3, 4, 5)),
     (vignette, (1, 1, 2, 2, 3)),
@@ -122,7 +121,7 @@ photographed_screen = chain(
 )
 
 messenger_forward = chain(
-    "Forward an image from one messenger to the next: made smaller, and compressed again and again.",
+    "Forward an image from messenger to messenger: shrunk, and compressed again each time.",
     (low_resolution, (0, 0, 1, 1, 2)),
     (jpeg_compression, (1, 2, 2, 3, 4)),
     (webp, (1, 1, 2, 3, 4)),
@@ -131,7 +130,7 @@ messenger_forward = chain(
 )
 
 old_scan = chain(
-    "Scan an old print: faded and yellowed, then scanned askew through dusty glass, and stored small.",
+    "Scan an old print: faded and yellowed, scanned at a slight angle through dusty glass, and compressed.",
     (fading, (1, 2, 3, 4, 5)),
     (scan, (1, 1, 2, 3, 4)),
     (jpeg_compression, (0, 0, 0, 1, 1)),

@@ -1,4 +1,4 @@
-"""What storing and sending does to an image: too few pixels, too few bits, and packets that never arrive."""
+"""What storage and transmission do to an image: too few pixels, too few bits, lost packets."""
 
 import io
 
@@ -9,31 +9,32 @@ from PIL import Image as PILImage
 
 from vqttt.errors import ImageError
 from vqttt.images.degradations.canvas import canvas
-from vqttt.images.files import to_uint8
-from vqttt.images.ops import Floats
+from vqttt.images.ops import Floats, to_uint8
 from vqttt.types import Image
 
 _LOW_RESOLUTION = (2, 3, 4, 5.5, 7)
 _BITS = ((4, 4, 4), (3, 3, 3), (3, 3, 2), (2, 2, 2), (1, 2, 1))
-# step between bands, standard deviation below which a part counts as smooth
+# By severity: step between bands, standard deviation below which a region counts as smooth.
 _BANDING = ((12, 5), (18, 6), (26, 7), (36, 8), (48, 9))
 _BANDING_RADIUS = 4
-# share of the macroblocks that are lost, coarseness of the others
+# By severity: share of the macroblocks that are lost, coarseness of the others.
 _VIDEO = ((0.04, 1.0), (0.09, 1.8), (0.17, 2.8), (0.28, 4.0), (0.42, 6.0))
 _MACROBLOCK = 16
+# Macroblocks in a packet, on average.
 _RUN = 9
-"""Macroblocks that a packet holds, on average."""
+# Shares of the lost runs that are stretched and that have false colours; standard deviation of these, in YCrCb.
 _STRETCHED, _TINTED, _TINT = 0.3, 0.2, (12, 22, 22)
+# Chroma is quantised more coarsely than luma, as every video codec does.
 _CHANNEL_STEPS = (1, 1.5, 1.5)
 _WEBP_QUALITY = (8, 2.5, 0.7, 0.15, 0)
 _WEBP_MAX_SIDE = 16_383
 
 
 def low_resolution(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Show a small image large: photographed from afar or sent as a thumbnail, then enlarged without new detail.
+    """Enlarge a small image: photographed from afar or sent as a thumbnail, then scaled up without new detail.
 
-    Pixels are averaged over squares and interpolated again by a cubic. Side of the squares by severity, in pixels, of
-    a large image times `unit`: 2, 3, 4, 5.5, 7; a thumbnail loses as many pixels, since it has no detail to spare.
+    Pixels are averaged over squares, then interpolated by a cubic. Side of the squares in pixels, by severity: 2, 3, 4,
+    5.5, 7, times `unit` where that exceeds 1. A thumbnail has no detail to spare, so its squares are not made smaller.
     Nothing is drawn from `rng`. Source: our own choice.
     """
     height, width = image.shape[:2]
@@ -47,7 +48,7 @@ def bit_depth(image: Image, severity: int, rng: np.random.Generator, unit: float
     """Keep few bits of each colour, without dithering, as old displays and small image sensors do.
 
     Bits of red, green and blue by severity: 4-4-4, 3-3-3, 3-3-2, 2-2-2, 1-2-1, which leaves 4096, 512, 256, 64, 16
-    colours, black and white among them. It has no length, so `unit` is not used. Nothing is drawn from `rng`.
+    colours, black and white included. It has no length, so `unit` is not used. Nothing is drawn from `rng`.
     Source: our own choice, after the palettes of early home computers.
     """
     steps = 2 ** np.array(_BITS[severity - 1]) - 1
@@ -56,11 +57,11 @@ def bit_depth(image: Image, severity: int, rng: np.random.Generator, unit: float
 
 
 def banding(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Turn smooth gradients into visible steps, as a strongly compressed video does to skies and walls.
+    """Turn smooth gradients into visible steps, as strong video compression does to skies and walls.
 
-    What varies little within 4 pixels times `unit` is averaged and rounded to few levels; edges and texture, which hide
-    it, are rounded to steps of a quarter. By severity: step between levels of luma, of 255: 12, 18, 26, 36, 48 (of
-    chroma: a quarter); standard deviation at which a part is half smooth: 5, 6, 7, 8, 9.
+    Regions that vary little within 4 pixels times `unit` are averaged and rounded to few levels. Edges and texture hide
+    banding, so they are rounded to steps a quarter as large. By severity: step between levels of luma, of 255: 12, 18,
+    26, 36, 48 (of chroma: a quarter); standard deviation at which a region counts as half smooth: 5, 6, 7, 8, 9.
     Nothing is drawn from `rng`. Source: our own choice.
     """
     step, smooth = _BANDING[severity - 1]
@@ -68,7 +69,7 @@ def banding(image: Image, severity: int, rng: np.random.Generator, unit: float) 
     pixels = cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2YCrCb)
     mean, square = (cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT) for values in (pixels, pixels**2))
     variance = (square - mean**2).sum(axis=2, keepdims=True)
-    # The steep curve keeps an edge whole, rather than a ghost of it.
+    # The steep curve keeps edges whole; a gentle one would leave ghosts of them.
     textured = variance**2 / (variance**2 + smooth**4)
     mean = cv2.blur(mean, (side, side), borderType=cv2.BORDER_REFLECT)
     steps = np.array([step, step / 4, step / 4], np.float32)
@@ -78,11 +79,12 @@ def banding(image: Image, severity: int, rng: np.random.Generator, unit: float) 
 
 
 def video_blocks(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Show a frame of video whose packets were lost on the way: blocks from elsewhere, smears, false colour.
+    """Show a video frame whose packets were partly lost: blocks from elsewhere, smears, false colours.
 
-    Lost macroblocks, of 16 pixels times `unit`, come in runs along the rows. Each run shows what lay up to two blocks
-    away, or the row of pixels above it drawn down; some have false colours. By severity: share of the macroblocks that
-    are lost: 0.04, 0.09, 0.17, 0.28, 0.42; coarseness of the cosine transform of all others: 1, 1.8, 2.8, 4, 6.
+    Macroblocks, of 16 pixels times `unit`, are lost in runs along the rows. Each run shows what lies up to two blocks
+    away, or the row of pixels above it stretched downward; some have false colours. By severity: share of the
+    macroblocks that are lost: 0.04, 0.09, 0.17, 0.28, 0.42; coarseness of the quantised cosine transform of the others:
+    1, 1.8, 2.8, 4, 6.
     Source: our own choice, after the error concealment of H.264 decoders.
     """
     lost, coarseness = _VIDEO[severity - 1]
@@ -103,8 +105,8 @@ def video_blocks(image: Image, severity: int, rng: np.random.Generator, unit: fl
 def webp(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
     """Save and load as WebP of low quality, which smooths and smears where JPEG shows blocks.
 
-    Quality by severity (0 to 100): 8, 2.5, 0.7, 0.15, 0. The codec's blocks are 4 to 16 pixels whatever the size of the
-    image, so `unit` is not used. Nothing is drawn from `rng`. Source: our own choice.
+    Quality (0 to 100) by severity: 8, 2.5, 0.7, 0.15, 0. The codec's blocks have 4 to 16 pixels at any image size, so
+    `unit` is not used. Nothing is drawn from `rng`. Source: our own choice.
 
     Raises:
         ImageError: if a side exceeds the 16,383 pixels that a WebP file can have.
@@ -118,7 +120,7 @@ def webp(image: Image, severity: int, rng: np.random.Generator, unit: float) -> 
 
 
 def _quantised(frame: Floats, side: int, coarseness: float) -> Floats:
-    """Round the cosine transform of each block of `side` pixels, higher frequencies and chroma to coarser steps."""
+    """Quantise the cosine transform of blocks of `side` pixels, in coarser steps for high frequencies and chroma."""
     order = np.add.outer(np.arange(side), np.arange(side)) * (8 / side)
     steps = np.multiply.outer(coarseness * (side / 8) * (10 + 6 * order), _CHANNEL_STEPS).astype(np.float32)[:, None]
     height, width = frame.shape[:2]
@@ -129,7 +131,7 @@ def _quantised(frame: Floats, side: int, coarseness: float) -> Floats:
 
 
 def _conceal(frame: Floats, side: int, share: float, rng: np.random.Generator) -> Floats:
-    """Lose a share of the macroblocks, in runs, and fill each run in its own way."""
+    """Drop a share of the macroblocks, in runs, and fill each run in its own way; writes to `frame`."""
     height, width = frame.shape[:2]
     columns = width // side
     blocks = height // side * columns

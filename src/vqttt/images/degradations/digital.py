@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image as PILImage
 
 from vqttt.errors import ImageError
-from vqttt.images.files import to_uint8
+from vqttt.images.ops import to_uint8
 from vqttt.types import Image
 
 _BRIGHTNESS = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -22,8 +22,8 @@ _JPEG_MAX_SIDE = 65_500
 def jpeg_compression(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
     """Save and load as JPEG, with chroma at half resolution.
 
-    Quality by severity (1 to 95): 25, 18, 15, 10, 7. The codec's blocks are 8 x 8 pixels whatever the size of the
-    image, so `unit` is not used. Nothing is drawn from `rng`. Source: ImageNet-C.
+    Quality (1 to 95) by severity: 25, 18, 15, 10, 7. The codec's blocks have 8 x 8 pixels at any image size, so `unit`
+    is not used. Nothing is drawn from `rng`. Source: ImageNet-C.
 
     Raises:
         ImageError: if a side exceeds the 65,500 pixels that a JPEG file can have.
@@ -39,8 +39,8 @@ def jpeg_compression(image: Image, severity: int, rng: np.random.Generator, unit
 def brightness(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
     """Brighten, as a longer exposure does: add to the largest of the three colours, and scale the others with it.
 
-    What is added, where white is 1, by severity: 0.1, 0.2, 0.3, 0.4, 0.5 (to the value of HSV). It has no length, so
-    `unit` is not used. Nothing is drawn from `rng`. Source: ImageNet-C.
+    Amount added to the value of HSV (white is 1), by severity: 0.1, 0.2, 0.3, 0.4, 0.5. It has no length, so `unit` is
+    not used. Nothing is drawn from `rng`. Source: ImageNet-C.
     """
     pixels = image.astype(np.float32)
     value = image.max(axis=2, keepdims=True).astype(np.float32)
@@ -49,9 +49,9 @@ def brightness(image: Image, severity: int, rng: np.random.Generator, unit: floa
 
 
 def contrast(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Draw all tones toward the image's mean colour, as mist, glare or a poor display do.
+    """Move all tones toward the image's mean colour, as mist, glare or a poor display do.
 
-    What is left of the distance by severity: 0.4, 0.3, 0.2, 0.1, 0.05. It has no length, so `unit` is not used.
+    Share of the distance that is left, by severity: 0.4, 0.3, 0.2, 0.1, 0.05. It has no length, so `unit` is not used.
     Nothing is drawn from `rng`. Source: ImageNet-C.
     """
     left = _CONTRAST[severity - 1]
@@ -61,17 +61,18 @@ def contrast(image: Image, severity: int, rng: np.random.Generator, unit: float)
 
 
 def saturate(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Take colour away (severity 1 and 2) or exaggerate it (3 to 5), as a careless filter does.
+    """Weaken colours (severity 1 and 2) or exaggerate them (3 to 5), as a careless photo filter does.
 
-    Saturation of HSV is multiplied by 0.3, 0.1, 2, 5, 20 and increased by 0, 0, 0, 0.1, 0.2. What is gray counts as red
-    and so becomes reddish. It has no length, so `unit` is not used. Nothing is drawn from `rng`. Source: ImageNet-C.
+    The saturation of HSV is multiplied by 0.3, 0.1, 2, 5, 20 and increased by 0, 0, 0, 0.1, 0.2. Gray has the hue of
+    red, so it turns reddish at severity 4 and 5. It has no length, so `unit` is not used. Nothing is drawn from `rng`.
+    Source: ImageNet-C.
     """
     factor, offset = _SATURATION_FACTOR_OFFSET[severity - 1]
     pixels = image.astype(np.float32)
     value = image.max(axis=2, keepdims=True).astype(np.float32)
     depth = value - image.min(axis=2, keepdims=True)
     saturation = np.minimum(factor * depth / np.maximum(value, 1) + offset, 1)
-    # How far each colour lies below the largest, of the depth: for gray, that of red.
+    # How far each colour lies below the largest, relative to the depth; gray is treated as red.
     below = np.where(depth > 0, (value - pixels) / np.maximum(depth, 1), np.array([0, 1, 1], np.float32))
     return to_uint8(value * (1 - saturation * below))
 
@@ -79,8 +80,8 @@ def saturate(image: Image, severity: int, rng: np.random.Generator, unit: float)
 def pixelate(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
     """Show a smaller image with large square pixels.
 
-    Sides of the smaller image, of the image's, by severity: 0.6, 0.5, 0.4, 0.3, 0.25; relative to it already, so
-    `unit` is not used. Nothing is drawn from `rng`. Source: ImageNet-C.
+    Sides of the smaller image, relative to the image's, by severity: 0.6, 0.5, 0.4, 0.3, 0.25. They are already
+    relative, so `unit` is not used. Nothing is drawn from `rng`. Source: ImageNet-C.
     """
     height, width = image.shape[:2]
     size = int(width * _PIXELATE[severity - 1]), int(height * _PIXELATE[severity - 1])
@@ -91,8 +92,8 @@ def pixelate(image: Image, severity: int, rng: np.random.Generator, unit: float)
 def elastic_transform(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
     """Stretch and squeeze parts of the image, as if it were printed on rubber.
 
-    Each pixel is displaced by uniform noise within 0.5% of the image's height, blurred by a Gaussian of 1% of its
-    sides, times 12.5, 16.25, 21.25, 25, 30 by severity; relative to the image already, so `unit` is not used.
+    Each pixel is displaced by uniform noise within 0.5% of the image's height, times 12.5, 16.25, 21.25, 25, 30 by
+    severity, blurred by a Gaussian of 1% of the sides. These are already relative to the image, so `unit` is not used.
     Source: ImageNet-C.
     """
     height, width = image.shape[:2]

@@ -1,6 +1,6 @@
-"""Images of images, and things in the way: a photographed screen, a scanned page, fingers before the lens.
+"""Images of images, and things in the way: a photographed screen, a scanned page, a finger in front of the lens.
 
-What lies over the image is drawn at the published size, on a `frame`, and then fitted to it.
+Whatever covers the image is drawn at the published size, on a `frame`, then fitted to it.
 """
 
 import math
@@ -11,18 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqttt.images.degradations.canvas import canvas, fit, fit_colours, frame
-from vqttt.images.files import to_uint8
-from vqttt.images.ops import Floats, to_linear, to_srgb
+from vqttt.images.ops import Floats, to_linear, to_srgb, to_uint8
 from vqttt.types import Image
 
-# share of a sensor cell's width that collects light, distance of the bands in published pixels, light of the room
+# By severity: share of a sensor cell's width that collects light, distance of the bands in published pixels, light of
+# the room.
 _MOIRE = ((0.92, 15, 0.008), (0.88, 18, 0.013), (0.83, 22, 0.02), (0.76, 27, 0.028), (0.66, 33, 0.04))
+# Of a screen pixel: width of a colour's stripe, and height of the lit part.
 _STRIPE, _ROW = 0.28, 0.8
+# Places within a screen pixel for which its light is tabulated.
 _PHASES = 256
+# Share of each colour that is replaced by the mean of the three, since the sensor's colour filters overlap.
 _CROSSTALK = 0.25
 
-# skew, spread of the ink, blackest black, colour left, print on the back; fall of the lamp's light, columns, grain,
-# specks, hairs
+# By severity: skew, spread of the ink, blackest black, saturation, print on the back; loss of the lamp's light, noise
+# of the columns, grain, specks, hairs.
 _SCAN = (
     (0.4, 0.5, 14, 0.95, 0.04, 0.08, 2.0, 2.0, 12, 1),
     (0.8, 0.7, 22, 0.88, 0.07, 0.14, 3.0, 3.5, 25, 2),
@@ -33,7 +36,7 @@ _SCAN = (
 _PAPER = (252, 249, 240)
 
 Thing: TypeAlias = tuple[Floats, Floats, float]
-"""How large a thing has to be, in short sides, to reach each place; its colour there; how round it looks, 0 to 1."""
+"""The size, in short sides, at which a thing reaches each place; its colour there; how round it looks, 0 to 1."""
 
 _OCCLUDED = (0.05, 0.1, 0.2, 0.3, 0.45)
 _SOFT_RIM = 0.02
@@ -41,14 +44,14 @@ _PALEST, _DARKEST = (240, 200, 175), (85, 52, 36)
 
 
 def moire(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Photograph a screen: its stripes of red, green and blue beat with the camera's sensor cells, in coloured bands.
+    """Photograph a screen: its red, green and blue stripes interfere with the camera's sensor cells in coloured bands.
 
-    A screen pixel has a stripe of each colour and a dark gap below, and is about as large as a sensor cell; the
-    camera is turned a little, not quite square to the screen, and its lens bends lines. By severity:
+    A screen pixel has a stripe of each colour and a dark gap below, and is about as large as a sensor cell. The camera
+    is rotated, not quite parallel to the screen, and its lens bends lines. By severity:
 
-    - part of a sensor cell's width that collects light (the smaller, the stronger the bands): 0.92, 0.88, 0.83, 0.76,
+    - share of a sensor cell's width that collects light (the smaller, the stronger the bands): 0.92, 0.88, 0.83, 0.76,
       0.66
-    - distance of the bands in the middle, in pixels times `unit`: 15, 18, 22, 27, 33
+    - distance of the bands in the centre, in pixels times `unit`: 15, 18, 22, 27, 33
     - light of the room that the screen reflects, where white is 1: 0.008, 0.013, 0.02, 0.028, 0.04
 
     Source: after the synthesis of Liu, Shu and Wu 2018; strengths are our own choice.
@@ -59,13 +62,13 @@ def moire(image: Image, severity: int, rng: np.random.Generator, unit: float) ->
     x, y = (np.arange(length, dtype=np.float32) - length / 2 for length in (width, height))
     y = y[:, None]
 
-    # Where each sensor cell looks, in screen pixels beyond its own number: what is whole shows no band.
+    # How far each sensor cell is from the screen pixel of its own number, in screen pixels; only the fraction shows.
     turn, (tilt, pan, bend) = rng.uniform(0, 2 * math.pi), rng.normal(0, 1, 3).tolist()
     far = (x * x + y * y) / side**2
     view = 1 + (tilt * x + pan * y) / side + bend * far
     across = (math.cos(turn) * x - math.sin(turn) * y) / distance * view
     down = (math.sin(turn) * x + math.cos(turn) * y) / distance * view
-    stripes, rows = _seen(_STRIPE, opening), _seen(_ROW, opening)
+    stripes, rows = _collected(_STRIPE, opening), _collected(_ROW, opening)
     light = np.stack([stripes[_phase(across + offset)] for offset in (-1 / 3, 0, 1 / 3)], axis=2)
     light += _CROSSTALK * (light.mean(axis=2, keepdims=True) - light)
     light *= rows[_phase(down)][..., None]
@@ -73,16 +76,16 @@ def moire(image: Image, severity: int, rng: np.random.Generator, unit: float) ->
 
 
 def scan(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Scan or photocopy a printed page: askew, ink spread into the paper, print shining through, dust on the glass.
+    """Scan or photocopy a printed page: skewed, ink bled into the paper, print showing through, dust on the glass.
 
     By severity:
 
-    - skew in degrees, either way, less for a long image: 0.4, 0.8, 1.3, 1.9, 2.6; the corners show paper
-    - spread of the ink in pixels times `unit`: 0.5, 0.7, 0.9, 1.2, 1.5; blackest black: 14, 22, 30, 40, 52; colour
-      left: 0.95, 0.88, 0.8, 0.7, 0.6; darkness of the lines of print on the back: 0.04, 0.07, 0.1, 0.13, 0.16
-    - light that the lamp lacks toward one side, mostly at the book's fold: 0.08, 0.14, 0.22, 0.32, 0.45
-    - standard deviation of the sensor's columns: 2, 3, 4, 5.5, 7 (its rows: a quarter of that); of its grain: 2, 3.5,
-      5, 7, 9.5
+    - skew in degrees to either side, less for a long image: 0.4, 0.8, 1.3, 1.9, 2.6; the corners show paper
+    - spread of the ink in pixels times `unit`: 0.5, 0.7, 0.9, 1.2, 1.5; blackest black: 14, 22, 30, 40, 52; saturation
+      left: 0.95, 0.88, 0.8, 0.7, 0.6; darkness of the print on the back: 0.04, 0.07, 0.1, 0.13, 0.16
+    - loss of light toward one side, mostly at the fold of the book: 0.08, 0.14, 0.22, 0.32, 0.45
+    - standard deviation of the noise of the sensor's columns: 2, 3, 4, 5.5, 7 (of its rows: a quarter of that); of the
+      grain: 2, 3.5, 5, 7, 9.5
     - specks of dust on a square image: 12, 25, 45, 75, 120; hairs: 1, 2, 4, 6, 9
 
     Source: our own choice, after the document degradation of Baird 1992.
@@ -105,20 +108,20 @@ def scan(image: Image, severity: int, rng: np.random.Generator, unit: float) -> 
     page = canvas(image, unit, printed) * ink[..., None]
     light = fit(_lamp(shape, fall, rng) * (1 - 0.8 * _dust(shape, specks, hairs, rng)), image)
     streaks, jitter = rng.standard_normal(shape[1]), rng.standard_normal((shape[0], 1))
-    # Squared, since most of the sensor's cells read true, and few are soiled.
+    # Squared, because most columns of the sensor read correctly and a few are dirty.
     lines = columns * (streaks * np.abs(streaks) / math.sqrt(3) + jitter / 4)
     noise = fit(lines.astype(np.float32), image) + grain * rng.standard_normal(image.shape[:2], dtype=np.float32)
     return to_uint8(page * light[..., None] + noise[..., None])
 
 
 def occlusion(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Hold something before the camera: a finger, a leaf, a card or a dark lump, too near to be sharp.
+    """Hold something in front of the camera: a finger, a leaf, a card or a dark lump, too near to be sharp.
 
-    One to three things, enlarged until together they hide a share of the image that is by severity: 0.05, 0.1, 0.2,
-    0.3, 0.45. Relative to the image already, so `unit` is not used.
+    One to three things, enlarged until together they hide a given share of the image; by severity: 0.05, 0.1, 0.2, 0.3,
+    0.45. This is already relative to the image, so `unit` is not used.
     Source: our own choice, after DeVries and Taylor 2017.
     """
-    # As large as an image of 224 x 224, but for a strip no more than a million pixels.
+    # The size of an image of 224 x 224; at most about a million pixels for a long strip.
     height, width = frame(image, max(min(image.shape[:2]) / 224, math.sqrt(image.size / 3) / 1024))
     side = min(height, width)
     x, y = ((np.arange(length, dtype=np.float32) - length / 2) / side for length in (width, height))
@@ -126,7 +129,7 @@ def occlusion(image: Image, severity: int, rng: np.random.Generator, unit: float
     things = []
     for _ in range(rng.integers(1, 4)):
         across, down = rng.uniform(-0.35, 0.35) * width / side, rng.uniform(-0.35, 0.35) * height / side
-        # It is held from the rim.
+        # It is held from outside the image.
         turn = math.atan2(down, across) + rng.uniform(-0.6, 0.6)
         along = np.asarray(math.cos(turn) * (x - across) + math.sin(turn) * (y - down), np.float32)
         aside = np.asarray(math.cos(turn) * (y - down) - math.sin(turn) * (x - across), np.float32)
@@ -149,9 +152,9 @@ def _finger(along: Floats, aside: Floats, rng: np.random.Generator) -> Thing:
 
 
 def _leaf(along: Floats, aside: Floats, rng: np.random.Generator) -> Thing:
-    """The overlap of two discs, a half darker than the other, with a pale rib between."""
+    """The overlap of two discs, one half darker than the other, with a pale rib between them."""
     length = rng.uniform(1.8, 3.2)
-    far = (length**2 - 1) / 2 * np.abs(aside)  # times how far a disc's middle is from the rib, for a half-width of 1
+    far = (length**2 - 1) / 2 * np.abs(aside)  # the first part is a disc's distance from the rib, for a half-width of 1
     reach = np.asarray((far + np.sqrt(far**2 + length**2 * (along**2 + aside**2))) / length**2, np.float32)
     green = rng.uniform((40, 80, 20), (130, 140, 50)).astype(np.float32)
     shade = np.where(aside > 0, np.float32(1), np.float32(0.8)) + np.float32(0.4) * (np.abs(aside) < 0.006)
@@ -188,7 +191,7 @@ def _print(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
 
 
 def _lamp(shape: tuple[int, int], fall: float, rng: np.random.Generator) -> Floats:
-    """Light a page: less toward one side, where it lifts off the glass at the fold."""
+    """Light a page: less toward one side, where the page lifts off the glass at the fold."""
     away = np.linspace(0, 1, shape[1], dtype=np.float32)[:: rng.choice([-1, 1])]
     uneven = 0.3 * (1 - away) + 0.7 * np.exp(-away / 0.12)
     above, below = rng.uniform(-2, 2, 2).tolist()
@@ -213,8 +216,8 @@ def _dust(shape: tuple[int, int], specks: int, hairs: int, rng: np.random.Genera
     return np.asarray(cv2.GaussianBlur(drawn, (0, 0), 0.5) / np.float32(255), np.float32)
 
 
-def _seen(lit: float, opening: float) -> Floats:
-    """Return the light of a screen pixel by the place where a sensor cell looks, of mean 1, for `_PHASES` places."""
+def _collected(lit: float, opening: float) -> Floats:
+    """Return the light (mean 1) that a sensor cell collects, for `_PHASES` places of the cell on a screen pixel."""
     place = (np.arange(_PHASES) + 0.5) / _PHASES
     light = (np.abs(place - 0.5) < lit / 2) / lit
     width = round(opening * _PHASES)
@@ -224,4 +227,5 @@ def _seen(lit: float, opening: float) -> Floats:
 
 
 def _phase(turns: Floats) -> NDArray[np.int32]:
+    """Return the index of the fraction of `turns` in a table of `_PHASES`."""
     return (turns * _PHASES).astype(np.int32) & (_PHASES - 1)

@@ -1,4 +1,4 @@
-"""Frost: feathers of ice that grow over a window pane from its rim."""
+"""Frost: feathers of ice that grow over a window from its rim."""
 
 import math
 from functools import lru_cache
@@ -8,25 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqttt.images.degradations.canvas import clouds, fit, frame
-from vqttt.images.files import to_uint8
-from vqttt.images.ops import Floats
+from vqttt.images.ops import Floats, to_uint8
 from vqttt.types import Image
 
+# By severity: weights of the scene and of the ice.
 _SCENE_ICE = ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))
+# Drawing a pane takes longer than everything else, so a few are drawn once and reused.
+_PANES, _PANE_SIDE = 8, 384
 _FEATHERS = 18
+# Ice crystals are hexagonal and branch at about 60 degrees.
 _BRANCH_ANGLE = math.radians(55)
 _TINT = np.array([0.93, 0.98, 1.06], np.float32)
 _SUBPIXELS = 4
-_PANES, _PANE_SIDE = 8, 384
 
 
 def frost(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Let ice grow over the window pane before the camera: bluish-white feathers, densest toward the rim.
+    """Let ice grow over a window in front of the camera: bluish-white feathers, densest toward the rim.
 
-    The image times the first weight, plus the ice times the second, by severity: (1, 0.4), (0.8, 0.6), (0.7, 0.7),
-    (0.65, 0.7), (0.6, 0.75). The ice is a random part of one of eight panes, turned at random, whose pixels are 0.6 to
-    0.9 pixels times `unit`. Source: ImageNet-C for the weights; its six photographs of ice are replaced by drawn ice
-    (`ice`) of about their brightness.
+    The image times one weight plus the ice times another; by severity: (1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7),
+    (0.6, 0.75). The ice is a random part of one of eight panes in a random orientation; a pixel of the pane covers 0.6
+    to 0.9 pixels times `unit`.
+    Source: ImageNet-C for the weights; drawn ice (`ice`) of about the same brightness replaces its six photographs.
     """
     scene, weight = _SCENE_ICE[severity - 1]
     pane = np.rot90(_pane(int(rng.integers(_PANES))), int(rng.integers(4)))
@@ -44,17 +46,17 @@ def _pane(number: int) -> Floats:
 
 
 def ice(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
-    """Draw a pane of ice: brightness 0 to 255, mean about 150, spread about 50.
+    """Draw a pane of ice: brightness 0 to 255, mean about 150, standard deviation about 50.
 
     Args:
         shape: height and width in pixels.
-        rng: where feathers start and how they bend.
+        rng: decides where feathers start and how they bend.
     """
     side = min(shape)
     drawn = np.zeros(shape, np.uint8)
     for _ in range(_FEATHERS):
         _feather(drawn, rng)
-    # Drawing without anti-aliasing and softening once is several times faster.
+    # Softening once is several times faster than drawing every line with anti-aliasing.
     crystals = cv2.GaussianBlur(drawn, (0, 0), 0.55).astype(np.float32)
     glow = cv2.GaussianBlur(crystals, (0, 0), max(side / 50, 0.8))
     haze = clouds(shape, side / 3, rng) + 0.6 * clouds(shape, side / 12, rng)
@@ -66,7 +68,7 @@ def ice(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
 
 
 def _feather(pane: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Grow one feather from the rim inward: a bending stem with branches that shorten toward its tip, and twigs."""
+    """Draw one feather from the rim inward: a bent stem, branches that get shorter toward its tip, and their twigs."""
     height, width = pane.shape
     side = min(height, width)
     along = rng.random() * 2 * (height + width)
@@ -81,7 +83,7 @@ def _feather(pane: NDArray[np.uint8], rng: np.random.Generator) -> None:
     for turn in (-_BRANCH_ANGLE, _BRANCH_ANGLE):
         reach = length * 0.34 * (1 - steps) ** 0.8 * rng.uniform(0.5, 1, len(steps))
         branch = reach[:, None] * _heading(angles + turn)
-        # One stroke draws all branches of a side: out along each, with its twigs, and back to the stem.
+        # One stroke draws all branches of a side: out along each with its twigs, and back to the stem.
         path = [stem]
         for share in (0.3, 0.65):
             joint = stem + share * branch
@@ -99,7 +101,7 @@ def _heading(angles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _on_rim(along: float, height: int, width: int) -> tuple[NDArray[np.float64], float]:
-    """Return the point (x, y) so far along the rim, and the direction inward, in radians."""
+    """Return the point (x, y) at the distance `along` the rim, and the direction inward from it, in radians."""
     if along < width:
         return np.array([along, 0.0]), math.pi / 2
     if along < width + height:

@@ -1,8 +1,8 @@
-"""Noise of the sensor."""
+"""Sensor noise."""
 
 import numpy as np
 
-from vqttt.images.files import to_uint8
+from vqttt.images.ops import to_uint8
 from vqttt.types import Image
 
 _GAUSSIAN_SIGMA = (0.08, 0.12, 0.18, 0.26, 0.38)
@@ -24,9 +24,9 @@ def gaussian_noise(image: Image, severity: int, rng: np.random.Generator, unit: 
 
 
 def shot_noise(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Count photons: light comes in whole ones, so that a dark exposure is grainy, bright parts included.
+    """Count few photons: their number is random, so a short exposure is grainy, most of all in bright parts.
 
-    Photons that a white pixel collects, for each colour, by severity: 60, 25, 12, 5, 3. Noise has no length, so `unit`
+    Photons that a white pixel collects for each colour, by severity: 60, 25, 12, 5, 3. Noise has no length, so `unit`
     is not used. Source: ImageNet-C.
     """
     photons = _SHOT_PHOTONS[severity - 1]
@@ -35,10 +35,10 @@ def shot_noise(image: Image, severity: int, rng: np.random.Generator, unit: floa
 
 
 def impulse_noise(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Turn single values black or white, as faulty bits and dead pixels do (salt and pepper, each colour by itself).
+    """Turn isolated values black or white, as faulty bits and dead pixels do (salt and pepper, separately by colour).
 
-    Share of the values, half of them each way, by severity: 0.03, 0.06, 0.09, 0.17, 0.27. Noise has no length, so
-    `unit` is not used. Source: ImageNet-C.
+    Share of the values, half of them black and half white, by severity: 0.03, 0.06, 0.09, 0.17, 0.27. Noise has no
+    length, so `unit` is not used. Source: ImageNet-C.
     """
     half = _IMPULSE_SHARE[severity - 1] / 2
     draw = rng.random(image.shape, dtype=np.float32)
@@ -49,7 +49,7 @@ def impulse_noise(image: Image, severity: int, rng: np.random.Generator, unit: f
 
 
 def speckle_noise(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Multiply by Gaussian noise, so that bright parts suffer most, as in coherent imaging (radar, ultrasound).
+    """Multiply by Gaussian noise, strongest in bright parts, as in coherent imaging (radar, ultrasound).
 
     Standard deviation relative to the value, by severity: 0.15, 0.2, 0.35, 0.45, 0.6. Noise has no length, so `unit` is
     not used. Source: ImageNet-C.

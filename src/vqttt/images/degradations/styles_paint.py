@@ -7,16 +7,18 @@ import numpy as np
 from PIL import Image as PILImage
 
 from vqttt.images.degradations.canvas import canvas, clouds
-from vqttt.images.files import to_uint8
-from vqttt.images.ops import Floats
+from vqttt.images.ops import Floats, to_uint8
 from vqttt.types import Image
 
+# By severity: radius of the flattening, tones, saturation, strength of the outlines.
 _CARTOON = ((2, 10, 1.05, 0.5), (3, 8, 1.1, 0.7), (4, 6, 1.2, 0.85), (5, 5, 1.3, 1.0), (6, 4, 1.4, 1.0))
 _OIL_RADIUS = (2, 4, 7, 9, 11)
+# By severity: radius of the washes, share of white paper, displacement of the borders.
 _WATERCOLOUR = ((2, 0.08, 1.0), (3, 0.14, 1.5), (4, 0.2, 2.2), (6, 0.27, 3.0), (8, 0.35, 4.0))
 _POSTERISE_LEVELS = (12, 8, 5, 4, 3)
 _SATURATION = (0.7, 0.5, 0.3, 0.15, 0.0)
 _INVERT_FROM = (208, 176, 128, 64, 0)
+# By severity: side of a square, colours.
 _PIXEL_ART = ((2, 48), (3, 32), (4, 20), (6, 12), (8, 8))
 
 
@@ -42,17 +44,17 @@ def cartoon(image: Image, severity: int, rng: np.random.Generator, unit: float) 
 def oil_paint(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
     """Paint with a broad brush: strokes of one colour that stop at edges.
 
-    Radius of the stroke (`flatten`) by severity, in pixels times `unit`: 2, 4, 7, 9, 11.
+    Radius of a stroke (see `flatten`) by severity, in pixels times `unit`: 2, 4, 7, 9, 11.
     Nothing is drawn from `rng`. Source: Kuwahara et al. 1976; radii are our own choice.
     """
     return canvas(image, unit, lambda pixels, unit: flatten(pixels, _OIL_RADIUS[severity - 1] * unit))
 
 
 def watercolour(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Paint with thin colour on rough paper: pale washes with wavering borders, darker where pigment gathers.
+    """Paint with thin colour on rough paper: pale washes with wavy borders, darker where pigment collects.
 
     By severity: radius of the washes in pixels times `unit`: 2, 3, 4, 6, 8; share of white paper that shows through:
-    0.08, 0.14, 0.2, 0.27, 0.35; wavering in pixels times `unit`: 1, 1.5, 2.2, 3, 4.
+    0.08, 0.14, 0.2, 0.27, 0.35; displacement of the borders in pixels times `unit`: 1, 1.5, 2.2, 3, 4.
     Source: our own choice, after Bousseau et al. 2006.
     """
     radius, paper, waver = _WATERCOLOUR[severity - 1]
@@ -87,7 +89,7 @@ def posterise(image: Image, severity: int, rng: np.random.Generator, unit: float
 
 
 def grayscale(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Let the colours fade into gray, as a photograph's do.
+    """Let the colours fade to gray, as those of an old photograph do.
 
     Saturation left by severity: 0.7, 0.5, 0.3, 0.15, 0. It has no length, so `unit` is not used.
     Nothing is drawn from `rng`. Source: our own choice.
@@ -98,10 +100,10 @@ def grayscale(image: Image, severity: int, rng: np.random.Generator, unit: float
 
 
 def inverted(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Turn bright tones into dark ones, as on film exposed to light while it is developed; a full negative at 5.
+    """Invert bright tones, as on film exposed to light during development (solarisation); a full negative at 5.
 
-    Tones (0 to 255) that are inverted, by severity, from: 208, 176, 128, 64, 0. It has no length, so `unit` is not
-    used. Nothing is drawn from `rng`. Source: our own choice (solarisation).
+    Tones (0 to 255) from the following up are inverted, by severity: 208, 176, 128, 64, 0. It has no length, so `unit`
+    is not used. Nothing is drawn from `rng`. Source: our own choice.
     """
     tones = np.arange(256)
     table = np.where(tones >= _INVERT_FROM[severity - 1], 255 - tones, tones).astype(np.uint8)
@@ -110,7 +112,7 @@ def inverted(image: Image, severity: int, rng: np.random.Generator, unit: float)
 
 
 def pixel_art(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Draw in large square pixels and a small palette, as an early game console did.
+    """Draw in large square pixels with a small palette, as early game consoles did.
 
     By severity: side of a square in pixels times `unit`: 2, 3, 4, 6, 8; colours, by median cut: 48, 32, 20, 12, 8.
     Nothing is drawn from `rng`. Source: our own choice.
@@ -125,11 +127,11 @@ def pixel_art(image: Image, severity: int, rng: np.random.Generator, unit: float
 
 
 def flatten(pixels: Floats, radius: float) -> Floats:
-    """Give each pixel the mean of that of the four squares touching it which varies least (Kuwahara et al. 1976).
+    """Replace each pixel by the mean of one of its four quadrants: the one that varies least (Kuwahara et al. 1976).
 
     Args:
         pixels: shape (H, W, 3), 0 to 255.
-        radius: side of a square less one, in pixels; rounded, at least 1.
+        radius: side of a quadrant minus one, in pixels; rounded, at least 1.
     """
     side = max(round(radius), 1) + 1
     luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
@@ -147,17 +149,17 @@ def flatten(pixels: Floats, radius: float) -> Floats:
 
 
 def lines(pixels: Floats, unit: float, width: float = 1.0) -> Floats:
-    """Draw the outlines of an image: 1 is paper, 0 ink (extended difference of Gaussians, Winnemoeller et al. 2012).
+    """Draw the outlines of an image: 1 is paper, 0 is ink (extended difference of Gaussians, Winnemoeller et al. 2012).
 
     Args:
         pixels: shape (H, W, 3), 0 to 255.
-        unit: pixels for a published pixel.
+        unit: pixels per published pixel.
         width: standard deviation of the pen in published pixels.
     """
     luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) / 255
     fine = cv2.GaussianBlur(luma, (0, 0), width * unit, borderType=cv2.BORDER_REPLICATE)
     coarse = cv2.GaussianBlur(luma, (0, 0), 1.6 * width * unit, borderType=cv2.BORDER_REPLICATE)
-    # Negative beside an edge, on its darker side; the small offset keeps flat areas white.
+    # Negative on the darker side of an edge; the small offset keeps flat areas white.
     difference = fine - coarse + 0.012
     drawn: Floats = np.where(difference >= 0, 1, 1 + np.tanh(70 * difference)).astype(np.float32)
     return drawn

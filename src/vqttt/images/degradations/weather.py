@@ -1,22 +1,20 @@
 """Snow, fog and spatter.
 
-All are drawn at the published size, on a `frame` whose short side is 224 pixels (`unit` 1: at the size of the
-image), and then fitted to the image. So flakes, clouds and drops keep their size in the scene, and a thumbnail
-gets the thumbnail of the weather.
+All are drawn at the published size, on a `frame`, then fitted to the image. So flakes, clouds and drops keep their size
+relative to the scene, and a thumbnail shows the same weather as a full-size image.
 """
 
 import math
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vqttt.images.degradations.canvas import fit, frame
-from vqttt.images.files import to_uint8
-from vqttt.images.ops import smear
+from vqttt.images.ops import Floats, smear, to_uint8
 from vqttt.types import Image
 
-# mean and spread of the flakes' brightness, their size, threshold, radius and sigma of the fall, what is left of colour
+# By severity: mean and standard deviation of the flakes' field, their size, threshold, radius and standard deviation of
+# the smear, weight of the scene.
 _SNOW = (
     (0.1, 0.3, 3.0, 0.5, 10, 4, 0.8),
     (0.2, 0.3, 2.0, 0.5, 12, 4, 0.7),
@@ -25,10 +23,11 @@ _SNOW = (
     (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55),
 )
 _FOG_DENSITY_DECAY = ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4))
-
+# Octaves finer than 1/1024 of the map would be too faint to see, and cost the square of the side.
 _MAX_OCTAVES = 10
 
-# mean and spread of the liquid's field, its blur, threshold, opacity (of mud: blur of the rim), whether it is mud
+# By severity: mean and standard deviation of the liquid's field, its blur, threshold, opacity (of mud: blur of the
+# rim), whether it is mud.
 _SPATTER = (
     (0.65, 0.3, 4.0, 0.69, 0.6, False),
     (0.65, 0.3, 3.0, 0.68, 0.6, False),
@@ -37,19 +36,21 @@ _SPATTER = (
     (0.67, 0.4, 1.0, 0.65, 1.5, True),
 )
 _WATER, _MUD = (175, 238, 238), (63, 42, 20)
+# Responds to surfaces that face the upper left, where the light comes from.
 _RELIEF = np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], np.float32)
 
 
 def snow(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Let snow fall before a whitened scene.
+    """Let snow fall in front of a whitened scene.
 
-    Flakes are a coarse Gaussian field cut off below a threshold and smeared along the fall, within 45 degrees of the
-    vertical; a second layer is the first one turned by 180 degrees. The scene is blended with the lighter of itself
-    and 1.5 gray + 0.5, where white is 1. By severity:
+    Flakes are a coarse Gaussian field, set to 0 below a threshold and smeared along the fall, which is within 45
+    degrees of the vertical. A second layer is the first one turned by 180 degrees. The scene is blended with the
+    lighter of itself and 1.5 gray + 0.5, where white is 1. By severity:
 
-    - flakes, mean with standard deviation 0.3: 0.1, 0.2, 0.55, 0.55, 0.55; kept above: 0.5, 0.5, 0.9, 0.85, 0.85
+    - mean of the field, whose standard deviation is 0.3: 0.1, 0.2, 0.55, 0.55, 0.55; threshold: 0.5, 0.5, 0.9, 0.85,
+      0.85
     - size of a flake in pixels times `unit`: 3, 2, 4, 4.5, 2.5
-    - radius and standard deviation of the smear, likewise: (10, 4), (12, 4), (12, 8), (12, 8), (12, 12)
+    - radius and standard deviation of the smear in pixels times `unit`: (10, 4), (12, 4), (12, 8), (12, 8), (12, 12)
     - weight of the scene in the blend: 0.8, 0.7, 0.7, 0.65, 0.55
 
     Source: ImageNet-C.
@@ -70,15 +71,14 @@ def snow(image: Image, severity: int, rng: np.random.Generator, unit: float) -> 
 
 
 def fog(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
-    """Draw a cloudy veil over the scene, and darken both until the brightest pixel is no brighter than before.
+    """Add a cloudy veil to the scene, then darken both so that the brightest pixel is no brighter than before.
 
-    The veil is a `plasma` map times the density, where white is 1. Density and decay by severity: (1.5, 2), (2, 2),
-    (2.5, 1.7), (2.5, 1.5), (3, 1.4). Source: ImageNet-C.
+    The veil is a `plasma` map times the density (white is 1). Density and decay by severity: (1.5, 2), (2, 2), (2.5,
+    1.7), (2.5, 1.5), (3, 1.4). Source: ImageNet-C.
     """
     density, decay = _FOG_DENSITY_DECAY[severity - 1]
     height, width = frame(image, unit)
     octaves = (max(height, width) - 1).bit_length()
-    # Octaves finer than 1/1024 of the map would be too faint to see, and cost the square of the side.
     cell = 2 ** max(octaves - _MAX_OCTAVES, 0)
     veil = plasma(min(octaves, _MAX_OCTAVES), decay, rng)[: math.ceil(height / cell), : math.ceil(width / cell)]
     brightest = float(image.max())
@@ -89,7 +89,7 @@ def fog(image: Image, severity: int, rng: np.random.Generator, unit: float) -> I
 def spatter(image: Image, severity: int, rng: np.random.Generator, unit: float) -> Image:
     """Spatter the lens with water (severity 1 to 3) or mud (4 and 5).
 
-    Drops are where a blurred Gaussian field exceeds a threshold; water is lit from one side, mud is opaque.
+    There are drops where a blurred Gaussian field exceeds a threshold. Water is lit from one side; mud is opaque.
     By severity:
 
     - mean and standard deviation of the field: (0.65, 0.3), and (0.67, 0.4) at 5
@@ -111,17 +111,16 @@ def spatter(image: Image, severity: int, rng: np.random.Generator, unit: float) 
     return to_uint8(pixels + fit(light, image)[..., None] * np.array(_WATER, np.float32))
 
 
-def plasma(octaves: int, decay: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def plasma(octaves: int, decay: float, rng: np.random.Generator) -> Floats:
     """Draw clouds by the diamond-square algorithm (Fournier, Fussell and Carpenter 1982) on a torus.
 
     Args:
         octaves: how often the grid is refined; the map has sides of 2**octaves.
-        decay: the random part shrinks by the square of this with every octave, as in ImageNet-C's code; the higher,
-            the smoother.
-        rng: where the random part comes from.
+        decay: every octave divides the random part by the square of this, as in ImageNet-C's code; higher is smoother.
+        rng: source of the random part.
 
     Returns:
-        Values stretched to span 0 to 1.
+        The map, stretched to span 0 to 1.
     """
     grid = np.zeros((1, 1), np.float32)
     amplitude = 1.0
@@ -137,12 +136,12 @@ def plasma(octaves: int, decay: float, rng: np.random.Generator) -> NDArray[np.f
         grid = finer
         amplitude /= decay**2
     lowest, highest = grid.min(), grid.max()
-    stretched: NDArray[np.float32] = (grid - lowest) / (highest - lowest)
+    stretched: Floats = (grid - lowest) / (highest - lowest)
     return stretched
 
 
-def _wet(drops: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Light drops from the upper left, the more the further their middle is from their rim."""
+def _wet(drops: Floats) -> Floats:
+    """Light drops from the upper left, more strongly the thicker they are."""
     depth = np.minimum(drops * 255, 255).astype(np.uint8)
     rim = 255 - cv2.Canny(depth, 50, 150)
     distance = np.minimum(cv2.distanceTransform(rim, cv2.DIST_L2, 5), 20)
@@ -151,14 +150,14 @@ def _wet(drops: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(depth * cv2.blur(relief, (3, 3)).astype(np.float32), np.float32)
 
 
-def _magnify(rows: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+def _magnify(rows: Floats, factor: float) -> Floats:
     """Interpolate linearly between rows until there are `factor` times as many; the outermost stay where they are.
 
-    With corners aligned, pixels fall on cells at all phases, so that a noise field keeps an even spread. OpenCV aligns
-    edges: at a factor of 2 it would never hit a cell, and few flakes would pass the threshold.
+    With corners aligned, pixels fall between cells at every phase, so the field keeps its variance. OpenCV aligns edges
+    instead: at a factor of 2 no pixel would fall on a cell, and few flakes would pass the threshold.
     """
     position = np.linspace(0, len(rows) - 1, round(len(rows) * factor), dtype=np.float32)
     above = np.minimum(position.astype(int), len(rows) - 2)
     part = (position - above)[:, None].astype(np.float32)
-    magnified: NDArray[np.float32] = rows[above] * (1 - part) + rows[above + 1] * part
+    magnified: Floats = rows[above] * (1 - part) + rows[above + 1] * part
     return magnified

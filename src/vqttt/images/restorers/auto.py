@@ -1,4 +1,4 @@
-"""A choice among the classical restorers, made from the image alone."""
+"""A choice among the classical restorers, from the image alone."""
 
 import numpy as np
 
@@ -8,19 +8,20 @@ from vqttt.images.restorers.detail import deblock, jpeg_quality
 from vqttt.images.restorers.tone import dark_channel, dehaze, gamma, tone_entropy
 from vqttt.types import Image
 
-# More noise than texture shows: of a sensor, of few photons, and speckle (see `noise_model`).
+# By the power of `noise_model` (sensor noise, few photons, speckle): a sigma that texture alone does not reach.
 _NOISE = {0.0: 16, 0.5: 24, 1.0: 30}
+# Images that were saved at a higher quality are not deblocked.
 _JPEG_QUALITY = 60
 
 
 def auto(image: Image) -> Image:
-    """Guess what happened to the image, and do what helps against that; leave a good image as it is.
+    """Guess the degradation of an image and undo it; a good image is left as it is.
 
     Impulses are replaced (`median`) if that leaves hardly any noise. An image that is too dark is brightened, which
-    smooths noise too (`gamma`). Noise (`non_local_means`), blocks (`deblock`) and blur (`richardson_lucy` for motion,
-    otherwise `wiener`) are looked for in this order, and the first that shows beyond doubt is treated. If none does,
-    tones may be wrong: `gamma` where exposure or contrast is, or else `dehaze` against haze or fog. Thresholds lie
-    above what undegraded photographs and drawings show. Source: our own choice.
+    also smooths its noise (`gamma`). Then noise (`non_local_means`), blocks (`deblock`) and blur (`richardson_lucy` for
+    motion, otherwise `wiener`) are looked for in this order, and the first that is beyond doubt is treated. If there is
+    none, tones are checked: `gamma` corrects exposure and contrast, otherwise `dehaze` removes haze or fog. Thresholds
+    are above what undegraded photographs and drawings reach. Source: our own choice.
     """
     filled = median(image)
     image = filled if noise_model(filled)[1] < 12 else image
@@ -37,7 +38,7 @@ def auto(image: Image) -> Image:
 
 
 def _without_damage(image: Image) -> Image:
-    """Return the image without its noise, blocks or blur; the very image if it has none."""
+    """Return the image without its noise, blocks or blur; the same object if it has none of them."""
     power, sigma = noise_model(image)
     if sigma >= _NOISE[power]:
         return non_local_means(image)
@@ -50,7 +51,7 @@ def _without_damage(image: Image) -> Image:
 
 
 def _hazy(image: Image) -> bool:
-    """Say whether even the darkest parts are pale, some more than others (haze), or the brightest dim as well (fog)."""
+    """Tell whether even dark places are pale, some more than others (haze), and bright ones dim too (fog)."""
     darkest = dark_channel(image)
     clear, pale = np.quantile(darkest, (0.05, 0.95))
     brightest = np.quantile(image.max(axis=2) - darkest, 0.999)

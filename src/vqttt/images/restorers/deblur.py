@@ -1,6 +1,6 @@
-"""Taking blur away, once it is known which: `find_blur` fits signal, blur and noise to the spectrum at once.
+"""Undoing blur: `find_blur` estimates it, fitting signal, blur and noise to the image's spectrum together.
 
-A photograph's spectrum falls as a power of frequency; blur adds its own fall, and its zeros, to that.
+The power spectrum of a photograph falls as a power of frequency. Blur multiplies it by a fall and by zeros of its own.
 """
 
 import math
@@ -13,27 +13,33 @@ from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2
 from scipy.special import j1, wofz
 
-from vqttt.images.files import to_uint8
-from vqttt.images.ops import smear
-from vqttt.images.restorers.denoise import Floats, noise_level
+from vqttt.images.ops import Floats, smear, to_uint8
+from vqttt.images.restorers.denoise import noise_level
 from vqttt.types import Image
 
+# The spectrum is averaged over these.
 _RINGS, _SECTORS = 36, 18
+# Slopes of the signal's spectrum, and powers of the noise relative to the signal's, that are tried.
 _SLOPES = np.array([1.6, 2, 2.4, 2.8, 3.2, 3.6], np.float32)[:, None, None]
 _NOISES = np.geomspace(1e-7, 1, 13, dtype=np.float32)[:, None]
-# Least size, most (in pixels, and as a share of the short side), and the ratio between sizes that are tried.
+# Smallest size; largest size, in pixels and as a share of the short side; ratio between the sizes that are tried.
 _SIZES = {"gaussian": (0.7, 8, 1 / 24, 1.2), "disc": (1.8, 12, 1 / 18, 1.04), "motion": (2, 16, 1 / 14, 1.45)}
-# By how much a blur must be likelier than none, and motion than other blur: level motion is hard to tell from horizons,
-# and upright motion from walls, trees, rain and snow.
+# By how much (in mean log likelihood) a blur must be likelier than none, and motion than other blur: horizontal motion
+# is hard to tell from horizons, and vertical motion from walls, trees, rain and snow.
 _SURE, _SURE_OF_MOTION, _SURE_OF_LEVEL, _SURE_OF_UPRIGHT = 0.06, 0.15, 0.7, 1.6
 
 
 @dataclass(frozen=True)
 class Blur:
-    """A blur, and what is blurred: signal of power `signal` * frequency ** -`slope`, and noise of power `noise`.
+    """A blur, with the signal that it blurred and the noise added to it.
 
-    `kind` is `gaussian` or `motion` (one half of a Gaussian, see `smear`) of standard deviation `size`, `disc` of
-    radius `size`, or `none`. Lengths are in pixels, frequency in radians a pixel, powers are luma's.
+    Attributes:
+        kind: `gaussian`, `motion` (one half of a Gaussian, see `smear`), `disc`, or `none`.
+        size: standard deviation in pixels; of a disc, the radius.
+        degrees: direction of a motion, as for `smear`.
+        signal, slope: the signal's power in luma is `signal` * frequency ** -`slope`, with frequency in radians per
+            pixel.
+        noise: power of the noise in luma.
     """
 
     kind: str = "none"
@@ -45,26 +51,27 @@ class Blur:
 
     @property
     def reach(self) -> float:
-        """How far a point spreads, root mean square, in pixels."""
+        """The root mean square distance by which a point is spread, in pixels."""
         return self.size * {"gaussian": math.sqrt(2), "disc": math.sqrt(0.5), "motion": 0.6}.get(self.kind, 0)
 
 
 def wiener(image: Image, blur: Blur | None = None) -> Image:
-    """Undo blur frequency by frequency, as far as the signal there exceeds the noise.
+    """Undo blur frequency by frequency, as far as the signal exceeds the noise there.
 
-    Blur, signal and noise are those of `find_blur`, if not given; noise is raised by half the square of the blur's
-    reach (but for motion, whose fit misses more), to allow for the unknown beyond the borders, where the image is
-    mirrored. An image without a blur that shows is left alone. Source: Wiener 1949; the fit is our own choice.
+    Without a `blur`, that of `find_blur` is taken. Beyond its borders the image is mirrored; since what is there is
+    unknown, the noise is multiplied by 1 plus half the square of the blur's reach, except for motion. An image without
+    visible blur is left as it is. Source: Wiener 1949; the fit is our own choice.
     """
     blur = blur or find_blur(image)
     return image.copy() if blur.kind == "none" else to_uint8(_filtered(image, blur))
 
 
 def richardson_lucy(image: Image, blur: Blur | None = None, steps: int = 30) -> Image:
-    """Undo blur step by step: brighten where the restored image, blurred again, is darker than what was seen.
+    """Undo blur step by step: brighten the estimate wherever it is, once blurred again, darker than the image.
 
-    The blur is that of `find_blur`, if not given; an image without one that shows is left alone. What lies beyond the
-    borders stays unknown. Ends after `steps`, or once no more is left to explain than noise (`noise_level`) or so.
+    Without a `blur`, that of `find_blur` is taken; an image without visible blur is left as it is. What is beyond the
+    borders is treated as unknown. Stops after `steps`, or when the remaining error is that of the noise
+    (`noise_level`).
     Source: Richardson 1972, Lucy 1974; pace of Biggs and Andrews 1997, borders of Bertero and Boccacci 2005.
     """
     blur = blur or find_blur(image)
@@ -74,11 +81,12 @@ def richardson_lucy(image: Image, blur: Blur | None = None, steps: int = 30) -> 
 
 
 def find_blur(image: Image) -> Blur:
-    """Return the blur that explains the image's spectrum best, or none if none explains it much better.
+    """Return the blur that explains the image's spectrum best, or none if it explains hardly more than no blur does.
 
     Signal, blur and noise are fitted by Whittle's likelihood to the power of luma in 36 rings of 18 sectors, first
-    coarsely, then finer around the best. Of a motion's two senses, that is chosen which leaves fewer, stronger edges.
-    No blur leaves edges steeper than its own. Source: our own choice; the likelihood is Whittle's of 1953.
+    coarsely, then more finely around the best fit. A spectrum does not show which way a motion went, so the direction
+    is chosen whose correction leaves fewer and stronger edges. A blur is ruled out if the image has edges steeper than
+    the blur allows. Source: our own choice; the likelihood is that of Whittle 1953.
     """
     side = min(image.shape[:2])
     if side < 32:  # too few frequencies
@@ -93,7 +101,7 @@ def find_blur(image: Image) -> Blur:
     if even_cost - motion_cost > sure and motion.size >= 2 and _edges_fit(luma, motion):
         senses = [motion, replace(motion, degrees=motion.degrees - 180)]
         return min(senses, key=lambda blur: _busyness(_filtered(luma[..., None], blur)[..., 0], blur))
-    # An image enlarged from few pixels looks blurred too, but leaves more unexplained than rounding or its noise.
+    # An image enlarged from few pixels looks blurred too, but its fit needs more noise than rounding or the image has.
     noise = max(0.09 if even.kind == "gaussian" else 1, noise_level(image) ** 2)
     believed = sharp_cost - even_cost > _SURE and even.size >= 0.8 and even.noise < noise
     return even if believed and _edges_fit(luma, even) else sharp
@@ -114,7 +122,7 @@ def _filtered(pixels: NDArray[Any], blur: Blur) -> Floats:
 
 
 def _iterated(image: Image, blur: Blur, steps: int, noise: float) -> Floats:
-    """Take Richardson's and Lucy's steps until the mean squared error is below `noise`."""
+    """Iterate as Richardson and Lucy do until the mean squared error is below `noise`."""
     height, width = image.shape[:2]
     margin = min(max(math.ceil(3 * blur.reach), 8), 64)
     shape = next_fast_len(height + 2 * margin, True), next_fast_len(width + 2 * margin, True)
@@ -125,7 +133,7 @@ def _iterated(image: Image, blur: Blur, steps: int, noise: float) -> Floats:
     def convolved(planes: NDArray[Any], kernel: NDArray[np.complex64]) -> Floats:
         return np.asarray(irfft2(rfft2(planes) * kernel, shape), np.float32)
 
-    # One level up, so that black is not zero, at which a product would stay.
+    # One level up, because products leave a pixel of exactly 0 at 0.
     planes = image.transpose(2, 0, 1).astype(np.float32) + np.float32(1)
     seen = np.pad(planes, [(0, 0), *beyond])
     share = np.maximum(convolved(np.pad(np.ones_like(planes[0]), beyond), np.conj(transfer)), np.float32(0.02))
@@ -149,7 +157,7 @@ def _spectrum(luma: NDArray[np.float64]) -> tuple[Floats, ...]:
     power = np.abs(rfft2((luma - (luma * window).sum() / window.sum()) * window)) ** 2 / luma.size
     frequency, direction = _frequencies(luma.shape)
     lowest = 6 * math.pi / min(luma.shape)
-    # Along the axes, walls, horizons and the image's border speak louder than blur.
+    # Along the axes, walls, horizons and the image's border dominate the spectrum.
     aside = frequency * np.minimum(np.abs(np.sin(direction)), np.abs(np.cos(direction)))
     kept = (aside > max(0.7 * lowest, 0.01 * math.pi)) & (frequency > lowest) & (frequency < math.pi)
     power, frequency, direction = (part[kept] for part in (power, frequency, direction % math.pi))
@@ -161,7 +169,7 @@ def _spectrum(luma: NDArray[np.float64]) -> tuple[Floats, ...]:
 
 
 def _family(kind: str, side: int) -> list[Blur]:
-    """Return the blurs of a kind to try on an image with such a short side."""
+    """Return the blurs of a kind that are tried on an image whose short side is `side` pixels."""
     least, most, share, ratio = _SIZES[kind]
     count = math.ceil(math.log(max(most, share * side) / least, ratio)) + 1
     turns = np.arange(0, 180, 15) if kind == "motion" else [0.0]
@@ -169,7 +177,7 @@ def _family(kind: str, side: int) -> list[Blur]:
 
 
 def _likeliest(spectrum: tuple[Floats, ...], blurs: list[Blur]) -> tuple[float, Blur]:
-    """Return cost and fit of the likeliest of `blurs`, and of those between it and its neighbours."""
+    """Return cost and fit of the likeliest of `blurs`, refined between it and its neighbours."""
     best = min(_fitted(spectrum, blurs), key=lambda fit: fit[0])
     for part in (1 / 2, 1 / 4, 1 / 8):
         middle = best[1]
@@ -181,7 +189,7 @@ def _likeliest(spectrum: tuple[Floats, ...], blurs: list[Blur]) -> tuple[float, 
 
 
 def _fitted(spectrum: tuple[Floats, ...], blurs: list[Blur]) -> list[tuple[float, Blur]]:
-    """Return each blur's cost (its mean negative log likelihood), and the blur with signal and noise as they fit."""
+    """Return the cost of each blur (its mean negative log likelihood), and the blur with fitted signal and noise."""
     power, weight, frequency, direction = spectrum
     fits = []
     for blur in blurs:
@@ -195,7 +203,7 @@ def _fitted(spectrum: tuple[Floats, ...], blurs: list[Blur]) -> list[tuple[float
 
 
 def _response(blur: Blur, frequency: Floats, direction: Floats) -> Floats:
-    """Return what a blur leaves of the power at some frequencies, in radians a pixel."""
+    """Return the share of the power that a blur leaves at given frequencies, in radians per pixel."""
     phase = np.maximum(blur.size * frequency, 1e-4)
     left = {
         "none": lambda: np.ones_like(phase),
@@ -207,7 +215,7 @@ def _response(blur: Blur, frequency: Floats, direction: Floats) -> Floats:
 
 
 def _transfer(blur: Blur, shape: tuple[int, int]) -> NDArray[np.complex64]:
-    """Return the transform of the blurred point, drawn at the origin of a torus of the given shape."""
+    """Return the Fourier transform of a blurred point at the origin, for images of the given shape."""
     y, x = (np.fft.fftfreq(length, 1 / length).astype(np.float32) for length in shape)
     distance = np.hypot(y[:, None], x)
     if blur.kind == "gaussian":
@@ -221,25 +229,25 @@ def _transfer(blur: Blur, shape: tuple[int, int]) -> NDArray[np.complex64]:
 
 
 def _frequencies(shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return frequency in radians a pixel, and direction, of each term of a real transform."""
+    """Return the frequency in radians per pixel, and the direction, of each term of a real Fourier transform."""
     down, across = 2 * math.pi * np.fft.fftfreq(shape[0])[:, None], 2 * math.pi * np.fft.rfftfreq(shape[1])
     return np.hypot(down, across), np.arctan2(down, across)
 
 
 def _slopes(luma: NDArray[Any], blur: Blur) -> NDArray[Any]:
-    """Return how much luma changes from pixel to pixel; of motion, along it."""
+    """Return how much luma changes from pixel to pixel: in any direction, or for motion only along it."""
     across, down, turn = np.diff(luma, axis=1)[:-1], np.diff(luma, axis=0)[:, :-1], math.radians(blur.degrees)
     return np.abs(across * math.cos(turn) + down * math.sin(turn)) if blur.kind == "motion" else np.hypot(across, down)
 
 
 def _busyness(luma: Floats, blur: Blur) -> float:
-    """Say whether tones change along a motion in many small steps (higher) or in few large ones."""
+    """Return a measure of how tones change along a motion: high for many small steps, low for a few large ones."""
     slopes = _slopes(luma, blur)[8:-8, 8:-8]
     return float(np.mean(np.sqrt(slopes))) / math.sqrt(max(float(np.mean(slopes)), 1e-9))
 
 
 def _edges_fit(luma: NDArray[np.float64], blur: Blur) -> bool:
-    """Say whether the steepest edges climb as little of their height in a pixel as the blur would leave them."""
+    """Tell whether even the steepest edges are as gradual as the blur would make them."""
     square, slopes = np.ones(2 * [2 * math.ceil(2 * blur.size) + 1], np.uint8), _slopes(luma, blur)
     heights = np.maximum((cv2.dilate(luma, square) - cv2.erode(luma, square))[:-1, :-1], 1)
     steepest = slopes >= np.quantile(slopes, 0.998)

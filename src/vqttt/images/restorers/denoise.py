@@ -1,8 +1,8 @@
-"""Taking noise away.
+"""Removing noise.
 
-What is smoothed is not the image but a stretch of its tones under which noise is equally strong everywhere (Foi
-2009). It is fitted to the image (see `noise_model`), and undone in the mean, so that tones which noise drove into
-black or white come back.
+Tones are first stretched so that noise is equally strong everywhere (Foi 2009), by a model fitted to the image (see
+`noise_model`); the stretched image is smoothed, and the stretch undone. The inverse takes into account that noise was
+clipped at black and white, so that the mean tone is right there too.
 """
 
 import math
@@ -14,39 +14,40 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.images.files import to_uint8
+from vqttt.images.ops import Floats, to_uint8
 from vqttt.types import Image
 
-Floats = NDArray[np.float32]
-
 LEAST_NOISE = 2.0
-"""Noise of a smaller standard deviation, of 255, is left alone."""
+"""Noise with a smaller standard deviation, of 255, is left as it is."""
 
 _TONES = np.arange(256.0)
 _QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 64) for i in range(64)])
 _MODELS = [(power, float(sigma)) for power in (0.0, 0.5, 1.0) for sigma in np.geomspace(1, 200, 33)]
+# Does not respond to slopes or to straight edges along the axes, so that most of its response is noise.
 _DETAIL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-# Luma and two colour differences of equal noise: rows have unit length.
+# To luma and two colour differences with equal noise, since the rows have unit length.
 OPPONENT = np.array([[2, 2, 2], [math.sqrt(6), 0, -math.sqrt(6)], [math.sqrt(2), -math.sqrt(8), math.sqrt(2)]])
 OPPONENT = (OPPONENT / math.sqrt(12)).astype(np.float32)
 
 
 def non_local_means(image: Image) -> Image:
-    """Replace each pixel by the mean of pixels near it whose surroundings look alike.
+    """Replace each pixel by the mean of nearby pixels with similar surroundings.
 
-    Noise differs between the like, so that it cancels while edges and texture stay. Looks at 13 x 13 pixels around
-    each, compares 3 x 3, and forgives as much difference as the noise explains; so at full, half and quarter size, for
-    coarse grain. Strength follows from `noise_model`; an image with less noise than 2 of 255 is left alone.
+    Similar patches differ in their noise, so averaging cancels the noise while edges and texture stay. For each pixel,
+    patches of 3 x 3 are compared within 13 x 13, allowing for as much difference as the noise explains. This is done at
+    full, half and quarter size, to remove coarse grain. Its strength follows from `noise_model`; an image with less
+    noise than 2 of 255 is left as it is.
     Source: Buades, Coll and Morel 2005; scales and colours are our own choice.
     """
     return _stabilised(image, lambda planes: _pyramid(planes, 1.0, lambda p, sigma: alike(p, 0.55 * sigma, sigma)))
 
 
 def bilateral(image: Image) -> Image:
-    """Average each pixel with its neighbours, less with those of other colours, so that edges stay.
+    """Average each pixel with its neighbours, giving less weight to different colours, so that edges stay.
 
-    Standard deviation in space: 2 pixels; in colour: 5 times the noise that `noise_model` finds; at full, half and
-    quarter size. An image with less noise than 2 of 255 is left alone. Source: Tomasi and Manduchi 1998.
+    The standard deviation is 2 pixels in space, and in colour 5 times the noise that `noise_model` finds; applied at
+    full, half and quarter size. An image with less noise than 2 of 255 is left as it is. Source: Tomasi and Manduchi
+    1998.
     """
 
     def smooth(planes: Floats, sigma: float) -> Floats:
@@ -57,21 +58,22 @@ def bilateral(image: Image) -> Image:
 
 
 def total_variation(image: Image, steps: int = 30) -> Image:
-    """Find the image nearby that changes least in all: flat areas become flat, and edges stay sharp.
+    """Find the nearby image with the least total variation: flat areas become flat, and edges stay sharp.
 
-    The weight of change is 1.1 times the noise that `noise_model` finds; the three colours share their edges. An image
-    with less noise than 2 of 255 is left alone.
+    The weight of the variation is 1.1 times the noise that `noise_model` finds; the three colours share their edges. An
+    image with less noise than 2 of 255 is left as it is.
     Source: Rudin, Osher and Fatemi 1992, by the dual of Chambolle 2004, accelerated as in Beck and Teboulle 2009.
     """
     return _stabilised(image, lambda planes: _least_change(planes, 1.1, steps))
 
 
 def median(image: Image) -> Image:
-    """Replace single values that were turned black or white, and no others.
+    """Replace isolated values that were turned black or white, and no others.
 
-    Such a value is 0 or 255 and far from the median of 5 x 5 around it. It is filled in from the other two colours of
-    its pixel, which differ from it as they do around (weights: a Gaussian of 0.8 pixels), or from its neighbours. A
-    image with less than 0.6% of values that are 40 of 255 off is left alone; otherwise 8 suffice.
+    Such a value is 0 or 255, and differs from the median of the 5 x 5 around it. It is filled in from the other two
+    colours of its pixel, assuming that colours differ there as they do nearby (weights: a Gaussian of 0.8 pixels), or
+    else from its neighbours. An image is left as it is unless 0.6% of its values are more than 40 of 255 off; then all
+    that are more than 8 off are replaced.
     Source: our own choice, after the adaptive median of Hwang and Haddad 1995.
     """
     image = np.ascontiguousarray(image)
@@ -88,14 +90,15 @@ def median(image: Image) -> Image:
 
 
 def noise_model(image: Image) -> tuple[float, float]:
-    """Return `power` and `sigma` of the noise that fits best: sigma * (tone / 255) ** power, of 255.
+    """Return `power` and `sigma` of the noise that fits best: its standard deviation is sigma * (tone / 255) ** power.
 
-    A power of 0 is a sensor's own noise, of 0.5 that of few photons, and of 1 speckle. Noise is told from texture by
-    differing between the colours; of a gray image, the flattest quarter is taken. The fit is by maximum likelihood
-    under Student's t of two degrees, which forgives edges, and counts in what black and white cut off.
+    A power of 0 is sensor noise, 0.5 that of few photons, and 1 speckle; `sigma` is on a scale of 255. Noise is told
+    from texture by being different in each colour; of a gray image, the flattest quarter is used. The fit maximises the
+    likelihood under Student's t with two degrees of freedom, which tolerates edges, and allows for clipping at black
+    and white.
     """
     image = np.ascontiguousarray(image)
-    # Whole numbers, so that the choice does not hang on a last bit.
+    # Whole numbers, so that the choice does not depend on a last bit.
     detail = cv2.filter2D(image, cv2.CV_16S, _DETAIL, borderType=cv2.BORDER_REFLECT_101)
     tone = cv2.blur(image, (7, 7), borderType=cv2.BORDER_REFLECT_101)
     if (np.ptp(image, axis=2) == 0).all():
@@ -107,7 +110,7 @@ def noise_model(image: Image) -> tuple[float, float]:
         tones = [part.reshape(-1, 3) for part in (tone, np.roll(tone, 1, axis=2))]
     every = max(len(off) // 4000, 1)
     expected = np.sum([_variances()[:, part[::every]] for part in tones], axis=0)
-    # The mask's squares sum to 36, and two degrees of t have 0.69 of a Gaussian's spread.
+    # The squares of the mask's weights sum to 36; 0.69 matches Student's t with two degrees to a Gaussian.
     ratio = off[::every].astype(np.float32) ** 2 / (36 * 0.69**2 * expected)
     misfit = (np.log(expected) / 2 + 1.5 * np.log1p(ratio / 2)).mean(axis=(1, 2))
     return _MODELS[int(misfit.argmin())]
@@ -120,7 +123,7 @@ def noise_level(image: Image) -> float:
 
 
 def _stabilised(image: Image, smooth: Callable[[Floats], Floats]) -> Image:
-    """Smooth planes (luma and two colour differences) whose noise has a standard deviation of 1."""
+    """Apply `smooth` to luma and two colour differences, stretched to noise with a standard deviation of 1."""
     power, sigma = noise_model(image)
     if sigma < LEAST_NOISE:
         return image.copy()
@@ -133,24 +136,24 @@ def _stabilised(image: Image, smooth: Callable[[Floats], Floats]) -> Image:
 
 
 def _noisy(power: float, sigma: float) -> NDArray[np.intp]:
-    """Return what noise makes of each tone, at evenly spaced quantiles: shape (256, 64)."""
+    """Return what noise turns each tone into, at 64 evenly spaced quantiles: shape (256, 64)."""
     noisy = _TONES[:, None] + (sigma * (_TONES / 255) ** power)[:, None] * _QUANTILES
     return np.asarray(np.clip(np.rint(noisy), 0, 255), np.intp)
 
 
 @lru_cache
 def _variances() -> Floats:
-    """Return, for each of `_MODELS`, the variance that noise has around a mean tone of 0 to 255, clipping included."""
+    """Return, for each of `_MODELS`, the variance of the noise around each mean tone of 0 to 255, clipping included."""
     rows = []
     for model in _MODELS:
         noisy = _noisy(*model)
-        # Rounding adds a twelfth.
+        # Rounding adds a variance of 1/12.
         rows.append(np.interp(_TONES, noisy.mean(axis=1), noisy.var(axis=1) + 1 / 12))
     return np.array(rows, np.float32)
 
 
 def _pyramid(planes: Floats, sigma: float, smooth: Callable[[Floats, float], Floats], levels: int = 2) -> Floats:
-    """Smooth with noise of `sigma`, and take what is coarse from an image of half the size, where noise is half."""
+    """Smooth noise of `sigma`, and take coarse structure from the smoothed image at half size, where noise is half."""
     smoothed = smooth(planes, sigma)
     height, width = planes.shape[1:]
     if levels == 0 or min(height, width) < 32:
@@ -165,14 +168,14 @@ def _resized(planes: Floats, size: tuple[int, int], method: int) -> Floats:
 
 
 def alike(planes: Floats, strength: float, sigma: float, reach: int = 6, colour: float = 1.0) -> Floats:
-    """Average over pixels up to `reach` away, weighted by the likeness of their 3 x 3 surroundings.
+    """Average over pixels up to `reach` away, weighted by the similarity of their 3 x 3 surroundings.
 
     Args:
         planes: shape (3, H, W), luma first.
-        strength: root mean square difference at which a weight falls to 1/e, beyond what noise explains.
+        strength: root mean square difference, beyond what noise explains, at which a weight falls to 1/e.
         sigma: standard deviation of the noise.
-        reach: in pixels.
-        colour: how much colour counts in a difference, where luma counts 1.
+        reach: how far to look, in pixels.
+        colour: weight of the colour differences, where luma has weight 1.
     """
     height, width = planes.shape[1:]
     guide = planes * np.array([1, colour, colour], np.float32)[:, None, None]
@@ -182,7 +185,7 @@ def alike(planes: Floats, strength: float, sigma: float, reach: int = 6, colour:
     down, right = min(reach, height - 1), min(reach, width - 1)
     for y in range(down + 1):
         for x in range(-right if y else 1, right + 1):
-            # Each pair of pixels is compared once, and adds to both.
+            # Each pair of pixels is compared once and counts for both.
             one = slice(0, height - y), slice(max(0, -x), width - max(0, x))
             other = slice(y, height), slice(max(0, x), width - max(0, -x))
             difference = guide[:, *one] - guide[:, *other]
@@ -193,7 +196,7 @@ def alike(planes: Floats, strength: float, sigma: float, reach: int = 6, colour:
                 total[:, *here] += weight * planes[:, *there]
                 weights[here] += weight
                 np.maximum(best[here], weight, out=best[here])
-    # A pixel is likest to itself; it counts as much as the next best.
+    # A pixel equals itself, which would outweigh all others: it gets the weight of the best of them.
     return np.asarray((total + best * planes) / (weights + best), np.float32)
 
 
@@ -221,7 +224,7 @@ def _divergence(flow: Floats) -> Floats:
 
 
 def _filled(pixels: Floats, good: Floats) -> Floats:
-    """Return the mean of the good values around each."""
+    """Return the mean of the good values around each pixel."""
     border = cv2.BORDER_REFLECT_101
     total, weight = (cv2.GaussianBlur(part, (0, 0), 0.8, borderType=border) for part in (pixels * good, good))
     return np.asarray(total / np.maximum(weight, 1e-6), np.float32)

@@ -1,4 +1,4 @@
-"""What resampling and compression take away, as far as it can come back without guessing."""
+"""Bringing back what resampling, slight blur and compression removed, without inventing detail."""
 
 import io
 import math
@@ -11,31 +11,32 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from PIL.JpegImagePlugin import JpegImageFile
 
-from vqttt.images.files import to_uint8
+from vqttt.images.ops import Floats, to_uint8
 from vqttt.images.restorers.deblur import find_blur
-from vqttt.images.restorers.denoise import OPPONENT, Floats, alike
+from vqttt.images.restorers.denoise import OPPONENT, alike
 from vqttt.types import Image
 
+# The cosine transform of JPEG's blocks.
 _DCT = np.array([[math.cos((2 * x + 1) * u * math.pi / 16) / 2 for x in range(8)] for u in range(8)], np.float32)
 _DCT[0] /= math.sqrt(2)
 
 
 def lanczos(image: Image) -> Image:
-    """Enlarge to twice the sides, so that edges stay as steep as the image's own resolution allows.
+    """Double both sides, keeping edges as steep as the resolution of the image allows.
 
-    Between pixels, 8 x 8 around are weighted by a windowed sinc. Nothing is invented: a model that takes larger
-    images gets the same scene in more pixels. Source: Duchon 1979.
+    Each new pixel is a mean of the 8 x 8 around it, weighted by a windowed sinc. No detail is invented: a model that
+    takes larger images gets the same scene in more pixels. Source: Duchon 1979.
     """
     height, width = image.shape[:2]
     return np.asarray(cv2.resize(image, (2 * width, 2 * height), interpolation=cv2.INTER_LANCZOS4), np.uint8)
 
 
 def unsharp_mask(image: Image) -> Image:
-    """Add 1.5 times what the blur would take away again: edges steepen.
+    """Steepen edges: add 1.5 times the difference between the image and a blurred copy of it.
 
-    It is taken away by a Gaussian as wide as the blur that `find_blur` finds, of a standard deviation of at most 1.5
-    pixels. An image without a blur that shows, or smeared by motion, is left alone.
-    Source: the darkroom's; strengths are our own choice.
+    The copy is blurred by a Gaussian as wide as the blur that `find_blur` finds, with a standard deviation of at most
+    1.5 pixels. An image without visible blur, or blurred by motion, is left as it is.
+    Source: the darkroom technique; strengths are our own choice.
     """
     blur = find_blur(image)
     if blur.kind not in ("gaussian", "disc"):
@@ -46,12 +47,12 @@ def unsharp_mask(image: Image) -> Image:
 
 
 def deblock(image: Image) -> Image:
-    """Smooth what strong JPEG compression left: borders of blocks, ripples beside edges, bleeding colours.
+    """Smooth the traces of strong JPEG compression: edges of blocks, ripples beside edges, bleeding colours.
 
-    The quality that the image was saved with shows in the grid on which its cosine coefficients lie. Non-local means
-    of a strength in proportion to that grid's steps; then luma is drawn back to within 0.4 steps of where it was saved.
-    An image without such a grid, or saved at a quality above 85, is left alone, as is one whose blocks do not
-    start at its upper left corner. Source: our own choice; the last step after Zakhor 1992.
+    The JPEG quality shows in the grid on which the cosine coefficients of the image lie. Non-local means are applied
+    with a strength in proportion to the steps of that grid; then the coefficients of luma are moved back to within 0.4
+    steps of their saved values. An image without such a grid, saved at a quality above 85, or whose blocks do not start
+    at its upper left corner, is left as it is. Source: our own choice; the last step after Zakhor 1992.
     """
     image = np.ascontiguousarray(image)
     quality = jpeg_quality(image)
@@ -61,7 +62,7 @@ def deblock(image: Image) -> Image:
     strength = float(steps[:4, :4].mean())
     planes = np.ascontiguousarray(np.tensordot(OPPONENT, image.astype(np.float32), (1, 2)))
     smooth = np.tensordot(alike(planes, 0.25 * strength, 0.1 * strength, colour=0.5), OPPONENT, (0, 0))
-    # What is drawn back is luma: the same for the three colours.
+    # Only luma is corrected: by the same amount in all three colours.
     saved, now = (_cosines(_luma(pixels)) for pixels in (image, smooth))
     middle = np.rint(saved / steps) * steps
     change = _blocks_joined(_DCT.T @ (np.clip(now, middle - 0.4 * steps, middle + 0.4 * steps) - now) @ _DCT)
@@ -71,23 +72,23 @@ def deblock(image: Image) -> Image:
 
 
 def jpeg_quality(image: Image) -> int | None:
-    """Return the quality that the image was saved with as JPEG, if it shows and is at most 85.
+    """Return the quality with which the image was saved as JPEG, if it is visible and at most 85, or None.
 
-    On its grid lie those cosine coefficients that are not zero there. So they do on some finer grids: the coarsest one
-    counts, and the next few, which share most steps with it.
+    All cosine coefficients lie on the grid of that quality. They also lie on some finer grids, so the lowest quality
+    that fits is sought, and then the best of it and the next three, which share most of its steps.
     """
     blocks = _cosines(_luma(image)).reshape(-1, 8, 8)
-    # Where tones were clipped, coefficients have left the grid.
+    # In blocks with clipped tones, coefficients have left the grid.
     clipped = _blocks(((image == 0) | (image == 255)).any(axis=2)).reshape(-1, 64).any(axis=1)
     blocks = blocks[~clipped] if clipped.mean() < 0.9 else blocks
     blocks = blocks[:: max(len(blocks) // 500, 1)]
-    blocks[:, 0, 0] = 0  # the mean is no detail
+    blocks[:, 0, 0] = 0  # the mean is on the grid of every quality
 
     def misfit(quality: int) -> float:
         place = blocks / _steps(quality)
         step = np.rint(place)
         off = (place - step)[step != 0]
-        return 12 * float(np.mean(off * off)) if len(off) >= 20 else 1.0  # which it would be by chance
+        return 12 * float(np.mean(off * off)) if len(off) >= 20 else 1.0  # the misfit expected by chance
 
     first = next((quality for quality in range(4, 86) if misfit(quality) < 0.3), None)
     return None if first is None else min(range(first, first + 4), key=misfit)

@@ -1,7 +1,7 @@
-"""Large images through a network piece by piece: overlapping tiles, blended where they meet.
+"""Running a network on large images in overlapping tiles that are blended where they meet.
 
-A network that looks at the whole image, by attention or means over it, sees a tile alone: its tone may then differ
-from tile to tile, gradually, for all blending.
+A network with global attention or global means sees only one tile at a time. Its tones may then differ slightly from
+tile to tile; blending makes the change gradual.
 """
 
 import math
@@ -10,26 +10,26 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from vqttt.images.files import to_uint8
+from vqttt.images.ops import to_uint8
 from vqttt.types import Image
 
-__all__ = ["Network", "through"]
+__all__ = ["Network", "apply_in_tiles"]
 
 Network = Callable[[torch.Tensor], torch.Tensor]
 """Takes pixels (0 to 1) of shape (1, C, H, W); returns as many channels, and sides that are a multiple of these."""
 
 
 @torch.inference_mode()
-def through(network: Network, image: Image, tile: int, overlap: int) -> Image:
-    """Return what a network makes of an image; one larger than `tile` goes through in tiles of equal size.
+def apply_in_tiles(network: Network, image: Image, tile: int, overlap: int) -> Image:
+    """Apply a network to an image; one larger than `tile` is split into overlapping tiles of equal size.
 
     Where tiles overlap, the weight of each falls linearly toward its border.
 
     Args:
         network: see `Network`.
         image: uint8 RGB of shape (H, W, 3).
-        tile: the longest side, in pixels, that goes through at once.
-        overlap: pixels that neighbouring tiles share at least; the further the network looks, the more it takes.
+        tile: longest side, in pixels, that is processed at once.
+        overlap: pixels that neighbouring tiles share at least; should grow with the network's receptive field.
     """
     pixels = torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32))[None] / 255
     tops, height = _spans(pixels.shape[2], tile, overlap)
@@ -54,7 +54,7 @@ def through(network: Network, image: Image, tile: int, overlap: int) -> Image:
 
 
 def _spans(length: int, tile: int, overlap: int) -> tuple[list[int], int]:
-    """Return where the tiles of a side start, evenly, and how long each is."""
+    """Return the evenly spaced starts of the tiles along a side, and the length of each tile."""
     if length <= tile:
         return [0], length
     count = math.ceil((length - overlap) / (tile - overlap))
@@ -62,7 +62,7 @@ def _spans(length: int, tile: int, overlap: int) -> tuple[list[int], int]:
 
 
 def _ramp(length: int, overlap: int, rises: bool, falls: bool) -> torch.Tensor:
-    """Return weights along a side: 1, but toward a neighbour falling to almost 0."""
+    """Return weights along a side: 1, falling to almost 0 toward each neighbouring tile."""
     ramp = torch.ones(length)
     slope = (torch.arange(overlap) + 0.5) / max(overlap, 1)
     if rises:

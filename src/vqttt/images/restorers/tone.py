@@ -1,4 +1,4 @@
-"""Bringing back tones: through haze, and where an image is too dark, too bright or washed out."""
+"""Correcting tones: of hazy images, and of those that are too dark, too bright or washed out."""
 
 from typing import Any
 
@@ -6,26 +6,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.images.files import to_uint8
-from vqttt.images.ops import Floats, guided, to_linear, to_srgb
+from vqttt.images.ops import Floats, guided, to_linear, to_srgb, to_uint8
 from vqttt.images.restorers.denoise import total_variation
 from vqttt.types import Image
 
-# What counts as the darkest and the brightest tone, so that single pixels do not.
+# Quantiles that count as the darkest and the brightest tone, so that single pixels do not decide.
 _ENDS = (0.005, 0.995)
+# The darkest tone (of 255) of a usual photograph.
 _USUAL_BLACK = 15
+# Factor by which tones could be spread; darkest tone; mean and brightest tone (see `gamma`).
 _WASHED_OUT, _TOO_BRIGHT, _TOO_DARK = 2.4, 50, (80, 185)
 
 
 def dehaze(image: Image) -> Image:
-    """Take haze or fog away: what is pale for the light it scatters gets its contrast and colours back.
+    """Remove haze or fog: give back the contrast and colours of what scattered light made pale.
 
-    In clear air something near each place is dark in one colour; how bright the darkest is, over 1/32 of the short side
-    around (at least 4 pixels), says how much light the air adds there. 0.95 of that is taken away (of the air's own
-    brightness, at most 0.85), and what is left of the scene is raised: at least until its brightest part is white, as
-    fog dims near and far alike, and at most fivefold. The map follows the image's edges (a guided filter). Strength
-    sinks as the darkest twentieth of all places is as dark as in clear air (from 30 of 255 to nothing at 18), or hardly
-    darker than the palest (from 30 to nothing at 10). Source: He, Sun and Tang 2011; the limits are our own choice.
+    In clear air, something near each place is dark in at least one colour. The darkest value around a place, within
+    1/32 of the short side (at least 4 pixels), therefore shows how much light the air adds there. 95% of that light is
+    subtracted (at most 85% of the air's own brightness), and the rest is amplified: at least until its brightest part
+    is white, since fog dims near and far alike, and at most fivefold. A guided filter aligns the map with the image's
+    edges. The strength falls from full to zero as the darkest twentieth of all places gets as dark as in clear air
+    (from 30 to 18 of 255), and as its distance to the palest twentieth shrinks (from 30 to 10).
+    Source: He, Sun and Tang 2011; the limits are our own choice.
     """
     pixels = image.astype(np.float32)
     darkest = dark_channel(pixels)
@@ -44,10 +46,10 @@ def dehaze(image: Image) -> Image:
 
 
 def clahe(image: Image) -> Image:
-    """Even out lightness locally, in 4 x 4 tiles, so that dull parts get contrast of their own.
+    """Equalise lightness locally, in 4 x 4 tiles, so that dull regions gain contrast.
 
-    Contrast is limited to at most four times what an even spread of tones has, the less, the wider lightness spans
-    already; an image that spans 160 of 255 is left alone. Colours (of Lab) stay. Source: Zuiderveld 1994.
+    Contrast is limited to four times that of an even spread of tones, and to less the wider the range of lightness
+    already is; an image whose range is 160 of 255 is left as it is. The colours of Lab stay. Source: Zuiderveld 1994.
     """
     lab = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2LAB)
     darkest, brightest = np.quantile(lab[..., 0], _ENDS)
@@ -59,17 +61,17 @@ def clahe(image: Image) -> Image:
 
 
 def gamma(image: Image, bits: float = 4.0) -> Image:
-    """Correct exposure and contrast, where tones leave no doubt that they are wrong.
+    """Correct exposure and contrast where tones are clearly wrong; other images are left as they are.
 
-    - Washed out: if all tones could lie 2.4 times as far from the mean colour, they are put as far as they can.
-    - Too bright: if 0.5% reach white and nothing is below 50 of 255, what exceeds a usual black, of 15, is subtracted,
-      and a third of the lost range given back. Not in a drawing, which may lack black.
-    - Too dark: if the mean is below 80 and the brightest tones below 185, light is multiplied until these come near
-      white or the mean is that of a bright day (0.25 of white); before, noise is smoothed (`total_variation`). Not in a
-      drawing without noise, which may be on black.
+    - Washed out: if all tones could be 2.4 times as far from the mean colour, they are moved as far away as possible.
+    - Too bright: if 0.5% of the tones reach white and none is below 50 of 255, black is lowered to 15 by subtraction,
+      and a third of the lost range is given back. Not applied to drawings, which may have no black.
+    - Too dark: if the mean is below 80 and the brightest tones below 185, noise is smoothed (`total_variation`), then
+      light is multiplied until the brightest tones are almost white or the mean is that of a bright day (0.25 of
+      white). Not applied to drawings without noise, which may have a black background.
 
-    The brightest and darkest half percent are left out of account, and all other images alone. A drawing has tones of
-    an entropy below `bits`. Source: our own choice.
+    The darkest and brightest 0.5% of the tones are ignored. An image whose tones have an entropy below `bits` is taken
+    for a drawing. Source: our own choice.
     """
     pixels = image.astype(np.float32)
     mean = pixels.mean(axis=(0, 1))
@@ -102,7 +104,7 @@ def tone_entropy(image: Image) -> float:
 
 
 def dark_channel(pixels: NDArray[Any]) -> Floats:
-    """Return the darkest of any colour around each pixel: in clear air, nearly black."""
+    """Return the darkest value of any colour around each pixel; in clear air it is nearly black."""
     side = 2 * _radius(pixels.shape) + 1
     square = np.ones((side, side), np.uint8)
     return np.asarray(cv2.erode(pixels.min(axis=2), square, borderType=cv2.BORDER_REFLECT), np.float32)

@@ -1,7 +1,7 @@
-"""How a figure is drawn: a `Panel` says what to paint, and is written inline into a page or into files, without dates.
+"""How a figure is drawn: a `Panel` holds what to paint, and is drawn into a page or written to files, without dates.
 
-Panels are small and many rather than one and large, so that a page can flow them in as many columns as fit a screen.
-matplotlib takes long to import and is wanted only here, so it is imported by the functions that draw.
+Figures are many small panels rather than one large one, so that a page can arrange them in as many columns as fit the
+screen. matplotlib is slow to import, so only the functions that draw import it.
 """
 
 import io
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from vqttt.results.tables import label
 
 Axes: TypeAlias = Any
-"""matplotlib's; untyped because its import is late."""
+"""matplotlib's `Axes`; untyped because matplotlib is imported late."""
 
 INK, SOFT, FAINT, GRID, CARD = "#1f2933", "#5b6672", "#c9d1da", "#e8ecf0", "#ffffff"
 GOOD, BAD = "#0f6fb5", "#c2500a"
-# Okabe and Ito's palette without yellow, told apart by colour-blind readers; the markers differ as well.
+# Okabe and Ito's palette without yellow, which colour-blind readers can distinguish; the markers differ as well.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5568e", "#b07d00", "#3a9bd9")
 MARKERS = (("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"), ("P", "✚"), ("X", "✖"))
 
@@ -35,15 +35,15 @@ VARIABLES = {
     GOOD: "--good",
     BAD: "--bad",
 }
-"""Which variable of the page stands for which colour, so that a figure follows the page into the dark."""
+"""The CSS variable of each colour, so that a figure follows the page into dark mode."""
 VARIABLES |= {colour: f"--c{i}" for i, colour in enumerate(COLOURS, 1)}
 
 LONGEST = 30
-"""So many characters of a row's label are shown."""
+"""Longest label of a row, in characters; longer ones are shortened."""
 
 STYLE = {
     "svg.hashsalt": "vqttt",
-    "text.parse_math": False,  # names and questions are anybody's, dollars among them
+    "text.parse_math": False,  # names and questions may contain dollar signs
     "pdf.fonttype": 42,
     "font.size": 9.5,
     "axes.titlesize": 10.5,
@@ -80,12 +80,13 @@ class Panel:
     """One figure, not drawn yet.
 
     Attributes:
-        title: what it shows, in words; also of the file.
-        paint: draws on as many axes as there are `columns`.
-        width: in inches; likewise `height`.
-        columns: axes side by side.
-        left: inches for the labels of the vertical axis.
-        legend: what the marks in it stand for. A file shows it below; a page, once for all panels of a kind.
+        title: what the figure shows; also part of its file name.
+        paint: function that draws on `columns` axes.
+        width: width in inches.
+        height: height in inches, without the legend.
+        columns: number of axes side by side.
+        left: space for the labels of the vertical axis, in inches.
+        legend: the mark of each name. A file shows it below the figure; a page shows it once for all panels of a kind.
     """
 
     title: str
@@ -97,9 +98,9 @@ class Panel:
     legend: Mapping[str, Mark] = field(default_factory=dict)
 
     def inline(self) -> str:
-        """Draw as an SVG element for a page: transparent, in the page's letters and in its colours."""
+        """Draw as an SVG element for a page: transparent, in the page's font and colours."""
         svg = self._saved("svg", {"Date": None, "Creator": None}, {"svg.fonttype": "none"}).decode()
-        # What one figure says of all its paths would hold for the whole page.
+        # A figure's style sheet would apply to the whole page.
         svg = re.sub(
             r"^.*?<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>|<metadata>.*?</metadata>", r"<svg \1>", svg, flags=re.S
         )
@@ -110,7 +111,7 @@ class Panel:
         return re.sub(r"\n\s*", "\n", svg).strip()
 
     def write(self, folder: Path, name: str) -> list[Path]:
-        """Write as SVG and as PDF, for papers: always the same bytes."""
+        """Write as SVG and PDF, for papers; the same figure always gives the same bytes."""
         kinds = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None}}
         files = []
         for kind, nameless in kinds.items():
@@ -122,7 +123,7 @@ class Panel:
         from matplotlib import style
         from matplotlib.figure import Figure
 
-        # From the defaults, so that the reader's own matplotlibrc does not change the report.
+        # Start from the defaults, so that the user's matplotlibrc does not change the report.
         with style.context(["default", STYLE, settings]):
             below = 0.2 * -(-len(self.legend) // 2) + 0.08 if explained and self.legend else 0.0
             height = self.height + below
@@ -157,19 +158,19 @@ def _variable(colour: str) -> str:
 
 
 def marks(methods: Sequence[str]) -> dict[str, Mark]:
-    """Give every method a mark of its own; the baseline, or what stands for it, comes first and is grey."""
+    """Give every method its own mark; the first one, the baseline or its stand-in, is grey."""
     rest = zip(methods[1:], cycle(COLOURS), cycle(MARKERS), strict=False)
     first = {method: Mark(SOFT, "o", "●") for method in methods[:1]}
     return first | {method: Mark(colour, *shape) for method, colour, shape in rest}
 
 
 def offset(i: int, n: int) -> float:
-    """Return where in its row the i-th of n things stands, -0.4 to 0.4."""
+    """Return the position within its row of the i-th of n items, -0.4 to 0.4."""
     return (i - (n - 1) / 2) * 0.8 / max(n, 1)
 
 
 def rows(axes: Axes, names: Sequence[str]) -> None:
-    """Label the rows of a horizontal chart from the top down."""
+    """Label the rows of a horizontal chart from top to bottom."""
     axes.set_yticks(range(len(names)), [shortened(label(name)) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -177,17 +178,17 @@ def rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def margin(names: Sequence[str]) -> float:
-    """Return how many inches the labels of rows take."""
+    """Return the width of the labels of rows, in inches."""
     return 0.16 + 0.077 * min(max(map(len, names), default=1), LONGEST)
 
 
 def shortened(name: str) -> str:
-    """Take from the middle of a name what is too much; its ends tell it from others."""
+    """Shorten a long name in its middle, because its ends distinguish it from others."""
     half = (LONGEST - 1) // 2
     return name if len(name) <= LONGEST else f"{name[:half]}…{name[-half:]}"
 
 
 def arms(middle: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:
-    """Turn ends of intervals into lengths, as matplotlib takes them."""
+    """Turn the ends of intervals into lengths, as matplotlib expects them."""
     lengths: NDArray[Any] = np.stack([middle - low, high - middle])
     return lengths.clip(min=0)

@@ -1,6 +1,6 @@
-"""Heat maps of changes by degradation and severity: shaded numbers, a table in a page and a figure in files.
+"""Heat maps of changes by degradation and severity: shaded numbers, as a table in a page or a figure in a file.
 
-Blue is better and orange worse, which colour-blind readers tell apart; the sign of the number says the same.
+Blue is better and orange is worse, which colour-blind readers can distinguish; the sign of the number repeats it.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from vqttt.results.tables import label, points
 
 
 class Spot(NamedTuple):
-    """One number of a map: as text, how strongly it is shaded (-1 to 1), and whether it is more than chance."""
+    """One number of a heat map: its text, how strongly it is shaded (-1 to 1), and whether it is beyond chance."""
 
     text: str
     shade: float
@@ -23,7 +23,7 @@ class Spot(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class HeatMap:
-    """Changes of one model and task; `spots` has a row for each of `rows`, and None where nothing was run."""
+    """Changes of one model and task; `spots` holds a row for each of `rows`, with None where nothing was run."""
 
     title: str
     rows: tuple[str, ...]
@@ -31,7 +31,7 @@ class HeatMap:
     spots: tuple[tuple[Spot | None, ...], ...]
 
     def panel(self) -> Panel:
-        """Draw for a file."""
+        """Draw as a figure for a file."""
         names = [label(name) for name in self.rows]
         left, wide, high = margin(names), 0.52, 0.27
         width, height = left + wide * len(self.columns) + 0.14, 0.76 + high * len(names)
@@ -59,14 +59,14 @@ class HeatMap:
 
 
 def heat_map(changes: pl.DataFrame, rows: Sequence[str], columns: Sequence[int], reach: float, title: str) -> HeatMap:
-    """Arrange changes.
+    """Arrange changes in a grid.
 
     Args:
-        changes: of one model, task and method, with the columns of `vqttt.maps`.
+        changes: rows of one model, task and method from `by_severity`.
         rows: the degradations, in order.
         columns: the severities, in order.
-        reach: the change, 0 to 1, that is shaded most.
-        title: of the map.
+        reach: the change, 0 to 1, with the strongest shade.
+        title: title of the heat map.
     """
     spots = {
         (name, severity): Spot(points(delta), max(-1.0, min(1.0, delta / reach)), beyond)

@@ -1,4 +1,4 @@
-"""Kernels: how far they are from doing nothing, what they do to frequencies, and a figure of both."""
+"""Kernels: their distance from the identity, their gain by spatial frequency, and a figure of both."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,17 +24,17 @@ def kernel_panel(kernel: NDArray[np.float64], title: str) -> Panel:
 
 
 def _shaded(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Colour weights (k, k), as RGBA: blue above zero and orange below, transparent at zero, as on any background."""
+    """Colour weights (k, k) as RGBA: blue above zero, orange below, and transparent at zero, for any background."""
     from matplotlib.colors import to_rgb
 
     signs = np.where(kernel[..., None] < 0, to_rgb(BAD), to_rgb(GOOD))
-    # The root brings out the small weights around a large centre.
+    # The square root makes small weights around a large centre visible.
     strength = np.sqrt(np.abs(kernel) / (np.abs(kernel).max() or 1.0))
     return np.concatenate([signs, strength[..., None]], axis=-1)
 
 
 def frequency_response(kernel: NDArray[np.float64], size: int = 64) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return frequencies in cycles a pixel, 0 to 0.5, and a kernel's gain at each, averaged over directions."""
+    """Return frequencies in cycles per pixel, 0 to 0.5, and a kernel's gain at each, averaged over directions."""
     gain = np.abs(np.fft.fft2(kernel, s=(size, size)))
     axis = np.fft.fftfreq(size)
     ring = np.rint(np.hypot(axis[:, None], axis[None, :]) * size).astype(np.int64).ravel()
@@ -43,14 +43,14 @@ def frequency_response(kernel: NDArray[np.float64], size: int = 64) -> tuple[NDA
 
 
 def identity_distance(kernel: NDArray[np.float64]) -> float:
-    """Return how far a kernel (k, k) is from the one that changes nothing (root of the summed squares)."""
+    """Return the Frobenius distance of a kernel (k, k) from the identity kernel, which changes nothing."""
     identity = np.zeros_like(kernel)
     identity[kernel.shape[0] // 2, kernel.shape[1] // 2] = 1
     return float(np.linalg.norm(kernel - identity))
 
 
 def support(kernel: NDArray[np.float64], least: float = 1e-3) -> NDArray[np.float64]:
-    """Cut away the border of a square kernel where it is next to nothing, the same on all sides."""
+    """Crop a square kernel to the weights of at least `least` in size, by the same width on all sides."""
     far = np.abs(np.argwhere(np.abs(kernel) >= least) - len(kernel) // 2)
     cut = len(kernel) // 2 - max(1, int(far.max(initial=0)))
     return kernel[cut:-cut, cut:-cut] if cut > 0 else kernel

@@ -10,19 +10,19 @@ from vqttt.runs.records import CLEAN
 
 
 def accuracy_panel(points: pl.DataFrame, drawn: Mapping[str, Mark], limits: tuple[float, float], title: str) -> Panel:
-    """Draw accuracy against severity, a line for each method.
+    """Draw accuracy against severity, a line per method.
 
     Args:
         points: rows of `method`, `severity` (0 is clean), and `accuracy`, `accuracy_low`, `accuracy_high` in 0 to 1.
         drawn: how each method is drawn, in order.
-        limits: of the vertical axis, in percent.
-        title: of the panel.
+        limits: limits of the vertical axis, in percent.
+        title: title of the panel.
     """
 
     def paint(axes: Axes) -> None:
         for i, (method, mark) in enumerate(drawn.items()):
             line = points.filter(pl.col("method") == method).sort("severity")
-            # Set beside one another, or their intervals would hide each other.
+            # Shifted sideways, or the intervals would hide each other.
             x = line["severity"].to_numpy() + 0.11 * (i - (len(drawn) - 1) / 2)
             y, low, high = (100 * line[f"accuracy{end}"].to_numpy() for end in ("", "_low", "_high"))
             style = {"color": mark.colour, "marker": mark.marker, "elinewidth": 1, "zorder": 3 + i}
@@ -37,13 +37,13 @@ def accuracy_panel(points: pl.DataFrame, drawn: Mapping[str, Mark], limits: tupl
 
 
 def gain_panel(gains: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, title: str) -> Panel:
-    """Draw the gain of each method by degradation, as dots with intervals about a line at zero.
+    """Draw the gain of each method by degradation, as dots with intervals around a line at zero.
 
     Args:
         gains: rows of `method`, `degradation`, and `delta`, `ci_low`, `ci_high` in -1 to 1.
-        drawn: how each method is drawn, in order; the baseline, which gains nothing, is left out.
-        limit: of the horizontal axis in both directions, in points.
-        title: of the panel.
+        drawn: how each method is drawn, in order; methods without rows, such as the baseline, are left out.
+        limit: limit of the horizontal axis in both directions, in points.
+        title: title of the panel.
     """
     names = _names(gains)
     shown = {method: mark for method, mark in drawn.items() if method in set(gains["method"])}
@@ -63,13 +63,13 @@ def gain_panel(gains: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, tit
 
 
 def flip_panel(flips: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, title: str) -> Panel:
-    """Draw how many answers in a hundred each method corrected (to the right) and broke (to the left).
+    """Draw how many of a hundred answers were corrected (to the right) and broken (to the left).
 
     Args:
         flips: rows of `method`, `degradation`, and `corrective` and `destructive` as rates in 0 to 1.
-        drawn: how each method is drawn, in order; its marker shows the balance.
-        limit: of the horizontal axis in both directions, in answers of a hundred.
-        title: of the panel.
+        drawn: how each method is drawn, in order; its marker shows the difference.
+        limit: limit of the horizontal axis in both directions, in answers per hundred.
+        title: title of the panel.
     """
     names = _names(flips)
     shown = {method: mark for method, mark in drawn.items() if method in set(flips["method"])}
@@ -85,7 +85,7 @@ def flip_panel(flips: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, tit
             axes.plot(good - bad, y, mark.marker, color=mark.colour, markeredgecolor=CARD, markersize=6)
         axes.axvline(0, color=INK, linewidth=1)
         rows(axes, names)
-        axes.set(xlabel="← broken · of 100 · corrected →", xlim=(-limit, limit))
+        axes.set(xlabel="← broken · per 100 · corrected →", xlim=(-limit, limit))
         axes.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
 
     height = 0.9 + 0.2 * len(names) * max(len(shown), 1.5)
@@ -93,12 +93,12 @@ def flip_panel(flips: pl.DataFrame, drawn: Mapping[str, Mark], limit: float, tit
 
 
 def cost_panel(methods: pl.DataFrame, drawn: Mapping[str, Mark], title: str) -> Panel:
-    """Draw gain against cost, a dot with its interval for each method.
+    """Draw gain against cost, a dot with its interval per method.
 
     Args:
-        methods: rows of `method`, `cost` (1 is that of no tuning), and `delta`, `ci_low`, `ci_high` in -1 to 1.
+        methods: rows of `method`, `cost` (no tuning is 1), and `delta`, `ci_low`, `ci_high` in -1 to 1.
         drawn: how each method is drawn.
-        title: of the panel.
+        title: title of the panel.
     """
 
     def paint(axes: Axes) -> None:

@@ -1,4 +1,4 @@
-"""Figures of what quality does to the untuned model: the paradox."""
+"""Figures of how image quality affects the untuned model: the quality paradox."""
 
 from itertools import cycle
 
@@ -31,24 +31,24 @@ VERDICTS = {
 }
 """How a verdict of `paradox.quality_effect` is drawn."""
 
-_CHOICE = {
+_VERSIONS = {
     "clean": Mark(SOFT, "o", "●"),
     "chosen condition": Mark(COLOURS[0], "D", "◆"),
     "oracle": Mark(COLOURS[2], "P", "✚"),
 }
-_DRAWN = {"by degrading": Mark(GOOD, "s", "■"), "by another seed": Mark(SOFT, "s", "■")}
+_CORRECTED = {"by degradation": Mark(GOOD, "s", "■"), "by another seed": Mark(SOFT, "s", "■")}
 
 MOST = 40
-"""So many conditions fit a forest; of more, those with the greatest losses and the greatest gains are shown."""
+"""Maximum number of conditions in a forest plot; if there are more, the largest losses and gains are shown."""
 
 
 def forest_panel(effect: pl.DataFrame, limits: tuple[float, float], title: str) -> Panel:
-    """Draw the change of accuracy under every condition with its interval, the greatest loss first.
+    """Draw the change of accuracy under every condition with its interval, the largest loss first.
 
     Args:
-        effect: rows of one task of a `paradox.quality_effect`.
-        limits: of the horizontal axis, in points.
-        title: of the panel.
+        effect: rows of one task from `paradox.quality_effect`.
+        limits: limits of the horizontal axis, in points.
+        title: title of the panel.
     """
     effect = effect.sort("delta", "degradation", "severity", maintain_order=True)
     if len(effect) > MOST:
@@ -69,52 +69,62 @@ def forest_panel(effect: pl.DataFrame, limits: tuple[float, float], title: str) 
                 style = {"fmt": mark.marker, "color": mark.colour, "elinewidth": 1.2, "markersize": 4.5}
                 axes.errorbar(x, np.flatnonzero(of), xerr=arms(x, low, high), **style)
         rows(axes, names)
-        axes.set(xlabel="degraded less clean (points)", xlim=limits)
+        axes.set(xlabel="degraded minus clean (points)", xlim=limits)
         axes.locator_params(axis="x", nbins=5)
 
     return Panel(title=title, paint=paint, height=0.85 + 0.17 * len(names), left=margin(names), legend=VERDICTS)
 
 
-def headroom_panel(frame: pl.DataFrame, title: str) -> Panel:
-    """Draw accuracy on clean images, under the best condition, and of an oracle, a row a task; see `headroom`."""
-    names = frame["task"].to_list()
-    chosen = frame.with_columns((pl.col("clean") + pl.col("delta")).alias("chosen condition"))
+def headroom_panel(headroom: pl.DataFrame, title: str) -> Panel:
+    """Draw accuracy on clean images, under the chosen condition, and of an oracle, a row per task.
+
+    Args:
+        headroom: rows of one model from `paradox.headroom`.
+        title: title of the panel.
+    """
+    names = headroom["task"].to_list()
+    chosen = headroom.with_columns((pl.col("clean") + pl.col("delta")).alias("chosen condition"))
 
     def paint(axes: Axes) -> None:
         for i, row in enumerate(chosen.to_dicts()):
             axes.plot((100 * row["clean"], 100 * row["oracle"]), (i, i), color=FAINT, linewidth=3, zorder=1)
-        for name, mark in _CHOICE.items():
+        for name, mark in _VERSIONS.items():
             axes.plot(100 * chosen[name].to_numpy(), range(len(names)), mark.marker, color=mark.colour, markersize=7)
         rows(axes, names)
-        axes.set(xlabel="right (%)")
+        axes.set(xlabel="accuracy (%)")
         axes.margins(x=0.08)
 
-    return Panel(title=title, paint=paint, height=0.9 + 0.36 * len(names), left=margin(names), legend=_CHOICE)
+    return Panel(title=title, paint=paint, height=0.9 + 0.36 * len(names), left=margin(names), legend=_VERSIONS)
 
 
-def redraw_panel(frame: pl.DataFrame, title: str) -> Panel:
-    """Draw what share of answers degrading corrected beside what drawing it anew corrects; see `paradox.redraws`."""
-    names = frame["task"].to_list()
+def redraw_panel(redraws: pl.DataFrame, title: str) -> Panel:
+    """Draw the share of answers that degradation corrected beside the share that redrawing it corrects.
+
+    Args:
+        redraws: rows of one model from `paradox.redraws`.
+        title: title of the panel.
+    """
+    names = redraws["task"].to_list()
 
     def paint(axes: Axes) -> None:
         at = np.arange(len(names))
-        axes.barh(at - 0.2, 100 * frame["corrected"].to_numpy(), 0.36, color=GOOD)
-        axes.barh(at + 0.2, 100 * frame["redrawn"].to_numpy(), 0.36, color=SOFT)
+        axes.barh(at - 0.2, 100 * redraws["corrected"].to_numpy(), 0.36, color=GOOD)
+        axes.barh(at + 0.2, 100 * redraws["redrawn"].to_numpy(), 0.36, color=SOFT)
         rows(axes, names)
-        axes.set(xlabel="corrected, of 100 answers")
+        axes.set(xlabel="corrected per 100 answers")
 
-    return Panel(title=title, paint=paint, height=0.9 + 0.36 * len(names), left=margin(names), legend=_DRAWN)
+    return Panel(title=title, paint=paint, height=0.9 + 0.36 * len(names), left=margin(names), legend=_CORRECTED)
 
 
-def quality_panel(shares: pl.DataFrame, limits: tuple[float, float], title: str) -> Panel:
-    """Draw accuracy against measured quality, a line for each measure.
+def quality_panel(bins: pl.DataFrame, limits: tuple[float, float], title: str) -> Panel:
+    """Draw accuracy against measured quality, a line per measure.
 
     Args:
-        shares: rows of `metric`, `bin` (0 is the lowest measure) and `accuracy` in 0 to 1.
-        limits: of the vertical axis, in percent.
-        title: of the panel.
+        bins: rows of one task from `quality_correlation.accuracy_by_quality`.
+        limits: limits of the vertical axis, in percent.
+        title: title of the panel.
     """
-    metrics = shares["metric"].unique(maintain_order=True)
+    metrics = bins["metric"].unique(maintain_order=True)
     drawn = {
         label(metric): Mark(colour, *shape)
         for metric, colour, shape in zip(metrics, cycle(COLOURS), cycle(MARKERS), strict=False)
@@ -122,9 +132,9 @@ def quality_panel(shares: pl.DataFrame, limits: tuple[float, float], title: str)
 
     def paint(axes: Axes) -> None:
         for metric in metrics:
-            mark, line = drawn[label(metric)], shares.filter(pl.col("metric") == metric).sort("bin")
+            mark, line = drawn[label(metric)], bins.filter(pl.col("metric") == metric).sort("bin")
             x = 100 * (line["bin"].to_numpy() + 0.5) / BINS
             axes.plot(x, 100 * line["accuracy"].to_numpy(), color=mark.colour, marker=mark.marker)
-        axes.set(xlabel="images, from lowest to highest measure (%)", ylabel="accuracy (%)", ylim=limits)
+        axes.set(xlabel="images, lowest to highest measure (%)", ylabel="accuracy (%)", ylim=limits)
 
     return Panel(title=title, paint=paint, height=2.8, legend=drawn)

@@ -1,8 +1,12 @@
-"""The report of a run: records in, tables, figures and one HTML page out; what is computed is in `stats` and beside it.
+"""The report of a run: records in; tables, figures and one HTML page out.
 
-Everything is made from the run folder alone, without torch, and the same records always give the same bytes.
+A report is made from the run folder alone, without torch, and the same records always give the same bytes.
 """
 
+from collections.abc import Callable
+from pathlib import Path
+
+from vqttt.errors import UnknownNameError
 from vqttt.results.paradox import quality_effect
 from vqttt.results.report.contents import Contents
 from vqttt.results.report.files import write_csv, write_figures, write_latex, write_markdown, write_quality
@@ -11,5 +15,36 @@ from vqttt.results.report.terminal import for_terminal
 from vqttt.results.summary import overview, summarise
 from vqttt.runs.loading import load_records
 
-__all__ = ["Contents", "for_terminal", "load_records", "overview", "quality_effect", "summarise"]
+__all__ = ["FORMS", "Contents", "for_terminal", "load_records", "overview", "quality_effect", "summarise"]
 __all__ += ["write_csv", "write_figures", "write_html", "write_latex", "write_markdown", "write_quality"]
+__all__ += ["write_report"]
+
+FORMS: dict[str, tuple[Callable[[Path, Contents], Path], ...]] = {
+    "html": (write_html,),
+    "csv": (write_csv, write_quality),
+    "latex": (write_latex,),
+    "markdown": (write_markdown,),
+    "figures": (write_figures,),
+}
+"""The forms that a report can take, each with the functions that write it."""
+
+
+def write_report(run: Path, form: str = "html") -> list[Path]:
+    """Write a run's report into its folder, from its records alone.
+
+    Args:
+        run: the run folder.
+        form: `html` writes the page `report.html`; `csv` writes `summary.csv` and `quality.csv`; `latex` and `markdown`
+            write the tables as `report.tex` and `report.md`; `figures` writes every figure as SVG and PDF.
+
+    Returns:
+        The files written; for `figures`, their folder.
+
+    Raises:
+        UnknownNameError: if there is no such form.
+        RunFolderError: if the records cannot be read or a file cannot be written.
+    """
+    if form not in FORMS:
+        raise UnknownNameError("form of report", form, FORMS)
+    contents = Contents(load_records(run))
+    return [write(run, contents) for write in FORMS[form]]

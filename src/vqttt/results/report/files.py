@@ -1,4 +1,4 @@
-"""A run's report as files for other programs and for papers."""
+"""A run's report as files for other programs and for papers: CSV, Markdown, LaTeX and figures."""
 
 import re
 from collections import Counter
@@ -14,77 +14,98 @@ from vqttt.errors import RunFolderError
 from vqttt.results.figures import Panel
 from vqttt.results.report.charts import kernel_panels
 from vqttt.results.report.contents import Contents
-from vqttt.runs.loading import load_examples, load_records, write
+from vqttt.runs.loading import load_examples, load_records
 from vqttt.runs.records import CELL
 
-_TOLD = ("model", "task", "degradation", "severity", "method")
+_FILE_PREFIXES = {"quality_flips": "turned", "quality_correlation": "perception"}
+"""Sections whose figure files start with another name, kept so that existing links to these files stay valid."""
+
+_KERNEL_KEYS = ("model", "task", "degradation", "severity", "method")
+"""What the file name of a kernel's figure says of its cell."""
 
 
 def write_csv(run: Path, contents: Contents | None = None) -> Path:
-    """Write `summary.csv`, one row a cell, from the `contents` of the run's records if these are at hand."""
+    """Write `summary.csv`, one row per cell.
+
+    Args:
+        run: the run folder.
+        contents: contents of its report, if already at hand.
+
+    Raises:
+        RunFolderError: if the records cannot be read or the file cannot be written.
+    """
     contents = contents or Contents(load_records(run))
-    return write(run / "summary.csv", _rounded(contents.cells))
+    return write_text(run / "summary.csv", _csv(contents.frames.all_cells))
 
 
 def write_quality(run: Path, contents: Contents | None = None) -> Path:
-    """Write `quality.csv` likewise: what each degraded condition, unrestored, changes from clean, and the verdict."""
+    """Write `quality.csv`, one row per degraded condition compared with clean images; arguments as for `write_csv`."""
     contents = contents or Contents(load_records(run))
-    return write(run / "quality.csv", _rounded(contents.effect))
+    return write_text(run / "quality.csv", _csv(contents.frames.effect))
 
 
 def write_markdown(run: Path, contents: Contents | None = None) -> Path:
-    """Write `report.md` likewise."""
+    """Write the main tables to `report.md`; arguments as for `write_csv`."""
     tables = (contents or Contents(load_records(run))).main_tables.values()
-    return write(run / "report.md", "\n".join(table.markdown() for table in tables if table.rows))
+    return write_text(run / "report.md", "\n".join(table.markdown() for table in tables if table.rows))
 
 
 def write_latex(run: Path, contents: Contents | None = None) -> Path:
-    """Write `report.tex` likewise; its tables need the package booktabs."""
+    """Write the main tables to `report.tex`, for the package booktabs; arguments as for `write_csv`."""
     tables = (contents or Contents(load_records(run))).main_tables.values()
-    return write(run / "report.tex", "\n".join(table.latex() for table in tables if table.rows))
+    return write_text(run / "report.tex", "\n".join(table.latex() for table in tables if table.rows))
 
 
 def write_figures(run: Path, contents: Contents | None = None) -> Path:
-    """Write every figure into `figures/`, as SVG and as PDF, likewise; returns that folder.
-
-    Raises:
-        RunFolderError: as `load_records` does, or if a file cannot be written.
-    """
+    """Write every figure to `figures/` as SVG and PDF, and return that folder; arguments as for `write_csv`."""
     contents, folder = contents or Contents(load_records(run)), run / "figures"
     kernels = kernel_panels(load_examples(run))
     try:
         folder.mkdir(exist_ok=True)
         used = Counter[str]()
-        for name, panel in chain(_named(contents), _of_kernels(kernels)):
-            used[name] += 1  # names that differ only in what a file's name cannot hold
+        for name, panel in chain(_named_panels(contents), _named_kernels(kernels)):
+            used[name] += 1  # titles may differ only in characters that file names leave out
             panel.write(folder, name if used[name] == 1 else f"{name}-{used[name]}")
     except OSError as error:
         raise RunFolderError(f"cannot write {error.filename}: {error.strerror}") from error
     return folder
 
 
-def _rounded(frame: pl.DataFrame) -> str:
-    """Write as CSV, to six significant digits: a p-value of 1e-9 is not 0."""
+def write_text(file: Path, text: str) -> Path:
+    """Write a file of a report in UTF-8 and return its path.
+
+    Raises:
+        RunFolderError: if it cannot be written.
+    """
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(f"cannot write {file}: {error.strerror}") from error
+    return file
+
+
+def _csv(frame: pl.DataFrame) -> str:
+    """Write as CSV with six significant digits, so that a p-value of 1e-9 does not become 0."""
     return frame.with_columns(pl.selectors.float().round_sig_figs(6)).write_csv()
 
 
-def _named(contents: Contents) -> Iterator[tuple[str, Panel]]:
-    """Name every figure but kernels by what it shows."""
-    maps = {"heat-quality": contents.quality_maps}
-    maps |= {f"heat-gain-{method}": groups for method, groups in contents.gain_maps.items()}
-    for section, groups in maps.items():
-        for heading, drawn in groups:
-            yield from ((_slug(section, heading, one.title), one.panel()) for one in drawn)
+def _named_panels(contents: Contents) -> Iterator[tuple[str, Panel]]:
+    """Yield the file name of every figure except kernels, and the figure."""
+    heat_maps = {"heat-quality": contents.quality_heat_maps}
+    heat_maps |= {f"heat-gain-{method}": groups for method, groups in contents.gain_heat_maps.items()}
+    for prefix, groups in heat_maps.items():
+        for heading, maps in groups:
+            yield from ((_slug(prefix, heading, one.title), one.panel()) for one in maps)
     for section, charts in contents.charts.items():
         for heading, panels in charts:
             for panel in panels:
                 title = f"{heading} · {panel.title}" if heading else panel.title
-                yield _slug(section, title), replace(panel, title=title)
+                yield _slug(_FILE_PREFIXES.get(section, section), title), replace(panel, title=title)
 
 
-def _of_kernels(kernels: list[tuple[dict[str, Any], Panel]]) -> Iterator[tuple[str, Panel]]:
+def _named_kernels(kernels: list[tuple[dict[str, Any], Panel]]) -> Iterator[tuple[str, Panel]]:
     for cell, panel in kernels:
-        yield _slug("kernel", *(str(cell.get(name, "")) for name in CELL if name in _TOLD)), panel
+        yield _slug("kernel", *(str(cell.get(name, "")) for name in CELL if name in _KERNEL_KEYS)), panel
 
 
 def _slug(*words: str) -> str:

@@ -1,7 +1,7 @@
-"""The page of a run: one HTML file that needs no other, asks for nothing, and may be opened anywhere.
+"""A run's report as a page: one HTML file that needs no other file and requests nothing.
 
-What records and examples hold is text of unknown origin: the template escapes it, and a policy in the page forbids
-everything that is not in the page itself.
+Records and examples contain text of unknown origin. The template escapes it, and a content security policy in the page
+forbids everything that is not in the page itself.
 """
 
 import hashlib
@@ -17,8 +17,11 @@ from vqttt.results.figures import VARIABLES
 from vqttt.results.report import browser
 from vqttt.results.report.charts import kernel_panels
 from vqttt.results.report.contents import Contents
-from vqttt.results.tables import label
-from vqttt.runs.loading import load_description, load_examples, load_records, write
+from vqttt.results.report.files import write_text
+from vqttt.runs.loading import load_description, load_examples, load_records
+
+FEW = 6
+"""Number of examples on the page of a reader without JavaScript."""
 
 
 def write_html(run: Path, contents: Contents | None = None) -> Path:
@@ -26,10 +29,10 @@ def write_html(run: Path, contents: Contents | None = None) -> Path:
 
     Args:
         run: the run folder.
-        contents: of its records, where they are at hand.
+        contents: contents of its report, if already at hand.
 
     Raises:
-        RunFolderError: as `load_records` does, or if another file of the run cannot be read or written.
+        RunFolderError: if a file of the run cannot be read, or the page cannot be written.
     """
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
@@ -38,11 +41,11 @@ def write_html(run: Path, contents: Contents | None = None) -> Path:
     details, about = load_examples(run), load_description(run)
     script = (files("vqttt.results.report") / "templates" / "browser.js").read_text(encoding="utf-8")
     examples = browser.collect(details, contents.records)
-    # By its own name the template would not be taken for HTML, so escaping is asked for.
+    # Jinja does not take a template named `.j2` for HTML, so escaping must be turned on here.
     page = Environment(
         loader=PackageLoader("vqttt.results.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    page.filters |= {"label": label, "percent": tables.percent, "points": tables.points}
+    page.filters |= {"label": tables.label, "percent": tables.percent, "points": tables.points}
     page.filters |= {"drawn": lambda panel: Markup(panel.inline()), "variable": lambda colour: VARIABLES[colour]}
     html = page.get_template("report.html.j2").render(
         contents=contents,
@@ -51,24 +54,24 @@ def write_html(run: Path, contents: Contents | None = None) -> Path:
         charts=contents.charts,
         kernels=kernel_panels(details),
         examples=examples,
-        few=[example | {"seen": _seen(example, examples)} for example in examples["examples"][:6]],
+        few=[example | {"uris": _uris(example, examples)} for example in examples["examples"][:FEW]],
         data=Markup(browser.as_json(examples)),
         script=Markup(script),
         script_hash=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        restored=contents.restored,
         about=about,
         provenance=json.dumps(about, indent=2, ensure_ascii=False, sort_keys=True) if about else "",
         command=_command(about),
     )
-    return write(run / "report.html", html)
+    return write_text(run / "report.html", html)
 
 
-def _seen(example: dict[str, Any], data: dict[str, Any]) -> list[str]:
-    return [data["images"][place] for place in example["images"] if place is not None]
+def _uris(example: dict[str, Any], data: dict[str, Any]) -> list[str]:
+    """Return the images of an example as data URIs."""
+    return [data["images"][number] for number in example["images"] if number is not None]
 
 
 def _command(about: dict[str, Any]) -> str:
-    """Return the command that ran the study, as a shell takes it."""
+    """Return the command that ran the study, quoted for a shell."""
     config = about.get("config")
     command = (config.get("command") if isinstance(config, dict) else None) or about.get("command") or ""
     return command if isinstance(command, str) else shlex.join(map(str, command))

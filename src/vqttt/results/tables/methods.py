@@ -1,60 +1,65 @@
-"""Tables of what methods and restorers do."""
+"""Tables of what methods and restorers do: gains, calibration and cost."""
 
-from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from vqttt.results import statistics, summary
-from vqttt.results.tables.numbers import gain, methods_of, tabulate, written
+from vqttt.results.tables.columns import tabulate
+from vqttt.results.tables.numbers import MISSING, gain, written
 from vqttt.results.tables.table import Table
 from vqttt.runs.records import ALL, CLEAN
 
-_COST = ("n", "seconds", "p50", "p95", "cost", "tuned", "delta")
 
-
-def overview_table(frame: pl.DataFrame, brief: bool = False) -> Table:
-    """Tabulate an `overview`; `brief` leaves out the counts."""
-    note = "Percent, and gains in points over the untuned model with 95% intervals; every cell has the same weight. "
-    note += "" if brief else "Fixed and broken are answers on degraded images. "
-    note += "Time is relative to no tuning."
-    numbers = ["n", "clean_accuracy", "clean_delta", "accuracy", "delta", "corrective", "destructive", "cost"]
-    numbers = [name for name in numbers if not brief or name not in ("n", "corrective", "destructive")]
-    table = tabulate("Methods", frame, ("model", "task", "method"), numbers, note)
-    degraded = {"accuracy": "degraded", "gain": "gain, degraded"}
-    return replace(table, header=tuple(degraded.get(name, name) for name in table.header))
-
-
-def remedies_table(remedies: pl.DataFrame, title: str = "Restorers and methods", brief: bool = False) -> Table:
-    """Tabulate `remedies.remedies`, or the same by degradation; `brief` leaves out counts and tasks."""
-    keys = ("model", "degradation", "task", "restorer", "method")
-    numbers: tuple[str, ...] = ("n", "clean_delta", "accuracy", "delta", "corrective", "destructive", "psnr", "seconds")
+def overview_table(overview: pl.DataFrame, brief: bool = False) -> Table:
+    """Tabulate `summary.overview`; `brief` leaves out the counts."""
+    counts = "" if brief else "Corrected and broken count answers on degraded images. "
     note = (
-        "Percent, and gains in points with 95% intervals over the untuned model on the same images unrestored. "
-        "Fixed and broken are answers on degraded images, whose mean PSNR is in dB."
+        "Accuracy in percent; gains in points over the untuned model, with 95% intervals. "
+        f"Every cell has the same weight. {counts}Time is relative to no tuning."
     )
-    if brief and len(remedies):
-        note = "Percent, and gains in points over the untuned model on the same images unrestored."
-        numbers, remedies = ("clean_delta", "accuracy", "delta", "seconds"), remedies.filter(task=ALL)
-    return tabulate(title, remedies, keys, numbers if len(remedies) else (), note)
+    names = ["clean_accuracy", "clean_delta", "degraded_accuracy", "degraded_delta", "cost"]
+    if not brief:
+        names = ["n", *names[:-1], "corrective", "destructive", "cost"]
+    return tabulate("Methods", overview, ("model", "task", "method"), names, note)
+
+
+def interventions_table(
+    interventions: pl.DataFrame, title: str = "Restorers and methods", brief: bool = False
+) -> Table:
+    """Tabulate `interventions.interventions`, or the same by degradation; `brief` leaves out counts and tasks."""
+    keys = ("model", "degradation", "task", "restorer", "method")
+    if brief and len(interventions):
+        note = "Accuracy in percent; gains in points over the untuned model on the same images unrestored."
+        names = ("clean_delta", "accuracy", "delta", "seconds")
+        return tabulate(title, interventions.filter(task=ALL), keys, names, note)
+    note = (
+        "Accuracy in percent; gains in points with 95% intervals, over the untuned model on the same images "
+        "unrestored. Accuracy, gain, corrected, broken and mean PSNR (dB) cover degraded images."
+    )
+    numbers = ("n", "clean_delta", "accuracy", "delta", "corrective", "destructive", "psnr", "seconds")
+    return tabulate(title, interventions, keys, numbers, note)
 
 
 def category_table(records: pl.DataFrame) -> Table:
-    """Tabulate untuned accuracy by category on clean and on degraded images, and each method's gain on the latter."""
+    """Tabulate the untuned accuracy by category on clean and degraded images, and each method's gain on the latter."""
     rows, base = [], summary.untuned(records)
     key = ("model", "task", "category")
     for (model, task, category), group in records.group_by(key, maintain_order=True):
         of_group = base.filter(model=model, task=task, category=category)
         clean, degraded = (pl.col("degradation") == CLEAN), (pl.col("degradation") != CLEAN)
-        row = {"model": model, "task": task, "category": category or "–", "n": group["sample_id"].n_unique()}
+        row = {"model": model, "task": task, "category": category or MISSING, "n": group["sample_id"].n_unique()}
         row |= {"clean": summary.pooled(of_group.filter(clean))["base_accuracy"]}
         row |= {"degraded": summary.pooled(of_group.filter(degraded))["base_accuracy"]}
-        for method in methods_of(records)[1:]:
+        for method in summary.methods_of(records)[1:]:
             pool = summary.pooled(group.filter(degraded, method=method))
             row[f"gain, {method}"] = gain(pool["delta"], pool["ci_low"], pool["ci_high"])
         rows.append(row)
     frame = pl.DataFrame(rows, infer_schema_length=None).sort("model", "task", "category")
-    note = "The untuned model on clean and degraded images, in percent; each method's gain on degraded ones, in points."
+    note = (
+        "Accuracy of the untuned model on clean and degraded images, in percent; "
+        "gain of each method on degraded images, in points."
+    )
     return tabulate("Accuracy by category", frame, key, frame.columns[3:], note)
 
 
@@ -73,20 +78,22 @@ def calibration_table(records: pl.DataFrame) -> Table:
     return tabulate("Calibration", pl.DataFrame(rows), ("model", "task", "method"), list(rows[0])[3:], note)
 
 
-def cost_table(frame: pl.DataFrame) -> Table:
-    """Tabulate `costs.costs`."""
+def cost_table(costs: pl.DataFrame) -> Table:
+    """Tabulate `summary.costs`."""
     note = (
-        "Seconds a sample on the machine of the run: mean, median and 95th percentile; of a batch, its share. Time is "
+        "Seconds per sample on the machine of the run, where a sample takes its share of a batch's time: mean, median "
+        "(p50) and 95th percentile (p95). Time is relative to no tuning. Tuned: percentage of samples that took a "
+        "tuning step. Gain: in points, on degraded images."
     )
-    note += "relative to no tuning; tuned: the samples, in percent, that took a step. Gain: on degraded images."
-    return tabulate("Cost", frame, ("model", "task", "method"), _COST if len(frame) else (), note)
+    names = ("n", "seconds", "p50", "p95", "cost", "tuned", "delta")
+    return tabulate("Cost", costs, ("model", "task", "method"), names, note)
 
 
-def comparison_table(frame: pl.DataFrame, title: str) -> Table:
+def comparison_table(comparison: pl.DataFrame, title: str) -> Table:
     """Tabulate `compare.compare`."""
     note = (
-        "Percent right in the first run and the second, on the same images; p: a sign test over samples after Holm's "
+        "Accuracy in percent in the first and the second run, on the same images; change in points. "
+        "p: a sign test over samples, after Holm's correction over the table."
     )
-    note += "correction over the table."
-    numbers = ("n", "first", "second", "change", "corrective", "destructive", "p_holm")
-    return tabulate(title, frame, ("task", "method"), numbers, note)
+    names = ("n", "first", "second", "change", "corrective", "destructive", "p_holm")
+    return tabulate(title, comparison, ("task", "method"), names, note)

@@ -1,48 +1,58 @@
-"""Tables of what quality does to the untuned model."""
+"""Tables of how image quality affects the untuned model."""
 
 import polars as pl
 
-from vqttt.results.tables.numbers import tabulate
+from vqttt.results.tables.columns import tabulate
 from vqttt.results.tables.table import Table
 
 
 def quality_table(effect: pl.DataFrame) -> Table:
-    """Tabulate a `quality_effect`."""
+    """Tabulate `paradox.quality_effect`."""
     keys = ("model", "task", "category", "degradation", "severity", "restorer", "scale", "seed")
-    note = "The untuned model on the same images clean and degraded, in percent. Helped: wrong when clean, right when "
-    note += "degraded; hurt: the reverse. p: McNemar's exact test; p of no effect: two one-sided tests for a change "
-    note += "within two points. Both after Holm's correction over the whole table."
-    numbers = ("n", "clean", "degraded", "change", "helped", "hurt", "p_holm", "p_equal", "verdict")
-    return tabulate("Quality effect", effect, keys, numbers if len(effect) else (), note)
+    note = (
+        "Accuracy of the untuned model on the same images clean and degraded, in percent. Corrected: wrong on the "
+        "clean image and right on the degraded one; broken: the reverse. p: McNemar's exact test; p of no effect: two "
+        "one-sided tests for a change within two points; both after Holm's correction over the whole table."
+    )
+    names = ("n", "clean", "degraded", "change", "helped", "hurt", "p_holm", "p_equal", "verdict")
+    return tabulate("Quality effect", effect, keys, names, note)
 
 
-def headroom_table(frame: pl.DataFrame) -> Table:
+def headroom_table(headroom: pl.DataFrame) -> Table:
     """Tabulate `paradox.headroom`."""
-    note = "What choosing the image's quality could gain the untuned model. Best: the degraded condition with most "
-    note += "right answers. Change: from clean, of the best of one half of the samples, measured on the other half. "
-    note += "Oracle: takes the best of clean and degraded images; it knows the labels, and grows by luck with the "
-    note += "number of conditions."
-    numbers = ("n", "conditions", "clean", "best", "change", "oracle") if len(frame) else ()
-    frame = frame.with_columns(pl.col("best").str.replace_all("_", " ")) if len(frame) else frame
-    return tabulate("Headroom", frame, ("model", "task"), numbers, note)
+    note = (
+        "What choosing the image quality could gain the untuned model. Best: the degraded condition with the highest "
+        "accuracy. Change: the gain over clean images of the condition that is best on one half of the samples, "
+        "measured on the other half. Oracle: takes the best of the clean and degraded versions of each image; it "
+        "knows the labels, and its accuracy grows by luck with the number of conditions."
+    )
+    names = ("n", "conditions", "clean", "best", "change", "oracle")
+    return tabulate("Headroom", _in_words(headroom, best="best"), ("model", "task"), names, note)
 
 
-def redraws_table(frame: pl.DataFrame) -> Table:
+def redraws_table(redraws: pl.DataFrame) -> Table:
     """Tabulate `paradox.redraws`."""
-    note = "Answers that degrading made right, of a hundred, beside those that drawing the same degradation anew with "
-    note += "another seed makes right; change is the first less the second. At or below zero, all is luck of the draw. "
-    note += "Only of degradations that are drawn at random."
-    numbers = ("n", "conditions", "seeds", "corrected", "redrawn", "change") if len(frame) else ()
-    return tabulate("Corrected or redrawn", frame, ("model", "task"), numbers, note)
+    note = (
+        "Of a hundred answers, how many degradation corrected, and how many redrawing the same degradation with "
+        "another seed corrects. Change is the first minus the second; at zero or below, luck of the draw explains all "
+        "of it. Only degradations that are drawn at random are included."
+    )
+    names = ("n", "conditions", "seeds", "corrected", "redrawn", "change")
+    return tabulate("Corrected or redrawn", redraws, ("model", "task"), names, note)
 
 
 def correlation_table(correlations: pl.DataFrame) -> Table:
-    """Tabulate `perception.rank_correlations`."""
+    """Tabulate `quality_correlation.rank_correlations`."""
     note = (
-        "Spearman's rank correlation between a measure of the image and the untuned model's score, with 95% "
-        "intervals, over all images of the task; and, over those of the same question, Pearson's of ranks and scores "
-        "less their means for that question. Of noise level, less is better."
+        "Correlation of each image quality measure with the untuned model's score, with 95% intervals. All images: "
+        "Spearman's rank correlation over all images of the task. Same question: Pearson's correlation of ranks and "
+        "scores after subtracting each question's mean. For noise level, lower is better."
     )
-    if len(correlations):
-        correlations = correlations.with_columns(measure=pl.col("metric").str.replace_all("_", " "))
-    return tabulate("Quality and answers", correlations, ("model", "task", "measure"), ("n", "rho", "within"), note)
+    frame = _in_words(correlations, measure="metric")
+    return tabulate("Quality and answers", frame, ("model", "task", "measure"), ("n", "rho", "within"), note)
+
+
+def _in_words(frame: pl.DataFrame, **columns: str) -> pl.DataFrame:
+    """Add columns that hold the names of other columns in words; a frame without rows stays as it is."""
+    words = {new: pl.col(old).str.replace_all("_", " ") for new, old in columns.items()}
+    return frame if frame.is_empty() else frame.with_columns(**words)

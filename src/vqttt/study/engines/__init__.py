@@ -1,4 +1,4 @@
-"""Engines: where the jobs of a study are done. They decide how fast its records come, never what they are."""
+"""Engines: where the jobs of a study run. They decide how fast its records come, never what they are."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from vqttt.errors import InputError, UnknownNameError
 from vqttt.study.engines import local
 from vqttt.study.engines.dispatch import Ready, dispatch
 from vqttt.study.plan import Job
-from vqttt.study.worker import Setup
+from vqttt.study.worker import WorkerSpec
 
 __all__ = ["ENGINES", "EngineOptions", "Ready", "execute"]
 
@@ -16,16 +16,16 @@ ENGINES = ("local", "ray")
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """How a study is run.
+    """Where and how a study runs.
 
     Attributes:
         name: `local`, on this machine, or `ray`, on a Ray cluster.
-        workers: jobs done at the same time, each by a process that holds a model. With one, the local engine works in
-            the process that calls.
-        address: of the Ray cluster, such as `auto` or `10.0.0.1:6379`; empty for Ray's own choice (RAY_ADDRESS, or
-            else a cluster on this machine that ends with the study).
-        gpus_per_worker: that Ray keeps for each worker; a fraction lets workers share one.
-        retries: how often a job is begun again whose worker was lost.
+        workers: number of jobs that run at the same time, each in a process with its own copy of the model. With one
+            worker, the local engine runs in the calling process.
+        address: of the Ray cluster, such as `auto` or `10.0.0.1:6379`. Empty: RAY_ADDRESS if it is set, otherwise a
+            new cluster on this machine that ends with the study.
+        gpus_per_worker: GPUs that Ray reserves per worker; a fraction lets workers share one.
+        retries: how often a job is started again after its worker was lost.
     """
 
     name: str = "local"
@@ -35,35 +35,37 @@ class EngineOptions:
     retries: int = 2
 
     def __post_init__(self) -> None:
-        """Reject what cannot be."""
+        """Reject invalid values."""
         if self.name not in ENGINES:
             raise UnknownNameError("engine", self.name, ENGINES)
         if self.workers < 1:
             raise InputError(f"workers must be at least 1, not {self.workers}")
         for name in ("gpus_per_worker", "retries"):
             if getattr(self, name) < 0:
-                raise InputError(f"{name} must not be negative, as {getattr(self, name)} is")
+                raise InputError(f"{name} must not be negative, but is {getattr(self, name)}")
         if self.name == "local" and (self.address or self.gpus_per_worker):
-            raise InputError("an address and gpus_per_worker are for the engine ray; local workers take a GPU each")
+            raise InputError(
+                "an address and gpus_per_worker are only for the engine ray; local workers share this machine's GPUs"
+            )
 
 
 def execute(
-    options: EngineOptions, setup: Setup, rounds: Sequence[Sequence[Job]], ready: Callable[[Ready], None]
+    options: EngineOptions, spec: WorkerSpec, rounds: Sequence[Sequence[Job]], ready: Callable[[Ready], None]
 ) -> Generator[tuple[Job, int], None, None]:
-    """Do all jobs of a round, then those of the next; yields a job and how many of its records there are by now.
+    """Run all jobs of a round, then those of the next; yield a job and how many records it has so far.
 
-    `ready` is called for every worker that has loaded what it needs, before it is given a job.
+    `ready` is called for every worker that has loaded what it needs, before its first job.
 
     Raises:
-        EngineError: if a worker fails, or is lost too often, or there is nothing to run workers on.
+        EngineError: if a worker fails or is lost too often, or there is nothing to run workers on.
         MissingExtraError: if Ray is not installed.
     """
     if options.name == "ray":
         from vqttt.study.engines import ray
 
-        with ray.connected(setup, options) as cluster:
-            yield from dispatch(cluster, rounds, ready, options)
+        with ray.connected(spec, options) as pool:
+            yield from dispatch(pool, rounds, ready, options)
     elif options.workers == 1:
-        yield from local.in_process(setup, rounds, ready)
+        yield from local.in_process(spec, rounds, ready)
     else:
-        yield from dispatch(local.Processes(setup, options.workers), rounds, ready, options)
+        yield from dispatch(local.ProcessPool(spec, options.workers), rounds, ready, options)

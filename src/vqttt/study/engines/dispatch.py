@@ -1,170 +1,218 @@
-"""Workers that are given jobs and tell how they fare: what all engines with several workers have in common."""
+"""Dispatching jobs to several workers, and replacing workers that are lost: the same for every engine.
+
+An engine provides a `Pool`, which starts workers in other processes. `start_worker` and `run_job` are what those
+processes run.
+"""
 
 import traceback
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from vqttt.errors import EngineError, VQTTTError, in_a_line
 from vqttt.study.plan import Job
-from vqttt.study.worker import Desk, Setup
+from vqttt.study.worker import Worker, WorkerSpec
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker has loaded: what it would write to `run.json`, its model's name, and the questions of each task."""
+    """A worker has loaded what it needs.
+
+    Attributes:
+        description: the content of `run.json`, except for the command.
+        questions: the number of questions of each task.
+    """
 
     description: dict[str, Any]
-    model: str
     questions: dict[str, int]
 
     @classmethod
-    def at(cls, desk: Desk) -> "Ready":
-        """Introduce the worker at a desk."""
-        return cls(desk.description, desk.model.name, desk.questions)
+    def of(cls, worker: Worker) -> "Ready":
+        """Return the message of a worker that has loaded."""
+        return cls(worker.description, worker.questions)
 
 
 @dataclass(frozen=True)
-class Done:
-    """So many records of the job are there."""
+class Progress:
+    """The job has this many records so far."""
 
     records: int
 
 
 @dataclass(frozen=True)
-class Ended:
-    """The job is done."""
+class Finished:
+    """The job is finished."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """What the worker tried raised an error."""
+    """Loading, or the job, raised an error."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker is gone."""
+    """The worker's process or machine is gone."""
 
     reason: str
 
 
-Message = Ready | Done | Ended | Failed | Lost
+Message = Ready | Progress | Finished | Failed | Lost
 
 
-class Worker(Protocol):
-    """Another process with a desk."""
+class RemoteWorker(Protocol):
+    """A worker in another process, seen from this one."""
 
-    def give(self, job: Job) -> None:
-        """Have a job begun; its messages end with `Ended`, `Failed` or `Lost`."""
+    def send(self, job: Job) -> None:
+        """Send it a job. Its messages about the job end with `Finished`, `Failed` or `Lost`."""
 
-    def hear(self) -> Message:
-        """Return the next message; waits for it."""
+    def receive(self) -> Message:
+        """Wait for its next message and return it."""
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """End its process at once."""
 
 
-W = TypeVar("W", bound=Worker)
+W = TypeVar("W", bound=RemoteWorker)
 
 
-class Crew(Protocol[W]):
-    """Where workers come from."""
+class Pool(Protocol[W]):
+    """Where an engine's workers run."""
 
-    def hire(self) -> W:
-        """Start a worker; its first message is `Ready`, `Failed` or `Lost`."""
+    def start(self) -> W:
+        """Start a worker. Its first message is `Ready`, `Failed` or `Lost`."""
 
     def wait(self, workers: Sequence[W]) -> Sequence[W]:
-        """Wait until one or more have a message."""
+        """Wait until one or more workers have a message, and return them."""
 
 
 class Limits(Protocol):
-    """How many workers, and how much patience with them."""
+    """How many workers to start, and how often to replace a lost one."""
 
     @property
     def workers(self) -> int:
-        """Jobs at the same time."""
+        """Maximum number of workers at a time."""
 
     @property
     def retries(self) -> int:
-        """How often a lost job is begun again."""
+        """How often a job is started again after its worker was lost."""
 
 
-def begin(setup: Setup) -> tuple[Desk | None, Message]:
-    """Set up a desk, in a worker's process."""
+def start_worker(spec: WorkerSpec) -> tuple[Worker | None, Message]:
+    """Load what a worker needs, in the worker's process; None if that failed."""
     try:
-        # One that is taken for dead may go on writing for a while: to files of its own.
-        desk = Desk(setup, owner=uuid.uuid4().hex[:8])
+        # A worker presumed dead may go on writing for a while: its files must be its own.
+        worker = Worker(spec, owner=uuid.uuid4().hex[:8])
     except Exception as error:
         return None, Failed(_reason(error))
-    return desk, Ready.at(desk)
+    return worker, Ready.of(worker)
 
 
-def work(desk: Desk, job: Job) -> Iterator[Message]:
-    """Do a job, in a worker's process."""
+def run_job(worker: Worker, job: Job) -> Iterator[Message]:
+    """Run a job in the worker's process, and yield the messages about it."""
     try:
-        for records in desk.run(job):  # not `yield from`, for Ray sends to what it iterates over
-            yield Done(records)
+        for records in worker.run(job):  # not `yield from`: Ray sends values into what it iterates over
+            yield Progress(records)
     except Exception as error:
-        yield Failed(f"{job.what}: {_reason(error)}")
+        yield Failed(f"{job.label}: {_reason(error)}")
     else:
-        yield Ended()
-
-
-def dispatch(
-    crew: Crew[W], rounds: Sequence[Sequence[Job]], ready: Callable[[Ready], None], limits: Limits
-) -> Iterator[tuple[Job, int]]:
-    """Have jobs done; as `vqttt.engines.execute` says.
-
-    Jobs go to whoever is free, in order, so that those of one task stay together as far as balance allows. A lost
-    worker is replaced and its job begun again; one that fails stops all, for what is done is kept.
-    """
-    idle: list[W] = []
-    busy: dict[W, Job | None] = {}  # None while a worker loads
-    losses = Counter[Job | None]()
-    try:
-        for _ in range(min(limits.workers, max(map(len, rounds)))):
-            busy[crew.hire()] = None
-        for jobs in rounds:
-            queue = deque(jobs)
-            while queue or any(busy.values()):
-                while queue and idle:
-                    worker = idle.pop(0)
-                    busy[worker] = queue.popleft()
-                    worker.give(busy[worker])  # type: ignore[arg-type]
-                for worker in crew.wait(list(busy)):
-                    job, message = busy[worker], worker.hear()
-                    if isinstance(message, Failed):
-                        raise EngineError(message.reason)
-                    if isinstance(message, Done):
-                        assert job is not None, message
-                        yield job, message.records
-                        continue
-                    del busy[worker]
-                    if isinstance(message, Lost):
-                        worker.stop()
-                        losses[job] += 1
-                        if losses[job] > limits.retries:
-                            what = job.what if job else "loading the model"
-                            raise EngineError(
-                                f"{what}: {losses[job]} workers were lost, the last one: {message.reason}"
-                            )
-                        queue.extendleft([job] if job else [])
-                        busy[crew.hire()] = None
-                        continue
-                    idle.append(worker)
-                    if isinstance(message, Ready):
-                        ready(message)
-    finally:
-        for worker in (*idle, *busy):
-            worker.stop()
+        yield Finished()
 
 
 def _reason(error: Exception) -> str:
-    """Say what went wrong in a line; what nobody foresaw is worth its traceback besides."""
+    """Describe an error in one line; print the traceback of one that nobody expects."""
     if not isinstance(error, VQTTTError | OSError):
         traceback.print_exception(error)
     return in_a_line(error)
+
+
+def dispatch(
+    pool: Pool[W], rounds: Sequence[Sequence[Job]], ready: Callable[[Ready], None], limits: Limits
+) -> Iterator[tuple[Job, int]]:
+    """Run jobs on a pool's workers; arguments, results and errors as for `vqttt.study.engines.execute`.
+
+    Each job goes to the next idle worker, in order, so jobs of one task stay together as far as the balance allows. A
+    lost worker is replaced and its job started again. A job that fails ends the study: its finished records are kept.
+    """
+    dispatcher = _Dispatcher(pool, ready, limits.retries)
+    try:
+        dispatcher.start_workers(min(limits.workers, max(map(len, rounds))))
+        for jobs in rounds:
+            yield from dispatcher.run_round(jobs)
+    finally:
+        dispatcher.stop_workers()
+
+
+class _Dispatcher(Generic[W]):
+    """The workers of a study, and what each of them is doing.
+
+    Attributes:
+        queue: jobs of this round that no worker has.
+        idle: workers without a job.
+        busy: the other workers, with their job; None while they load.
+        losses: how many workers were lost over each job; under None, while loading.
+    """
+
+    def __init__(self, pool: Pool[W], ready: Callable[[Ready], None], retries: int) -> None:
+        self.pool, self.ready, self.retries = pool, ready, retries
+        self.queue = deque[Job]()
+        self.idle: list[W] = []
+        self.busy: dict[W, Job | None] = {}
+        self.losses = Counter[Job | None]()
+
+    def start_workers(self, count: int) -> None:
+        for _ in range(count):
+            self.busy[self.pool.start()] = None
+
+    def stop_workers(self) -> None:
+        for worker in (*self.idle, *self.busy):
+            worker.stop()
+
+    def run_round(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, int]]:
+        """Run jobs until all are finished; yield a job and its number of records whenever that changes."""
+        self.queue.extend(jobs)
+        while self.queue or any(self.busy.values()):
+            self._assign_jobs()
+            for worker in self.pool.wait(list(self.busy)):
+                job, message = self.busy[worker], worker.receive()
+                if isinstance(message, Progress):
+                    assert job is not None, message
+                    yield job, message.records
+                else:
+                    self._handle(worker, job, message)
+
+    def _assign_jobs(self) -> None:
+        while self.queue and self.idle:
+            worker, job = self.idle.pop(0), self.queue.popleft()
+            self.busy[worker] = job
+            worker.send(job)
+
+    def _handle(self, worker: W, job: Job | None, message: Message) -> None:
+        """React to a message that ends what the worker was doing.
+
+        Raises:
+            EngineError: if the job failed, or too many workers were lost over it.
+        """
+        if isinstance(message, Failed):
+            raise EngineError(message.reason)
+        del self.busy[worker]
+        if isinstance(message, Lost):
+            worker.stop()
+            self._replace(job, message.reason)
+            return
+        self.idle.append(worker)
+        if isinstance(message, Ready):
+            self.ready(message)
+
+    def _replace(self, job: Job | None, reason: str) -> None:
+        """Start a worker in place of a lost one, and put its job back at the front of the queue."""
+        self.losses[job] += 1
+        if self.losses[job] > self.retries:
+            label = job.label if job else "loading the model"
+            raise EngineError(f"{label}: {self.losses[job]} workers were lost; the last one: {reason}")
+        if job:
+            self.queue.appendleft(job)
+        self.start_workers(1)

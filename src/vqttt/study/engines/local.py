@@ -1,4 +1,4 @@
-"""On this machine: in the process that calls, or in several, each with a GPU of its own or a share of the CPU."""
+"""The local engine: jobs run in this process, or in several on this machine, each with its own GPU or share of CPUs."""
 
 import multiprocessing
 import os
@@ -7,55 +7,54 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import cast
 
-from vqttt.study.engines.dispatch import Lost, Message, Ready, begin, work
+from vqttt.study.engines.dispatch import Lost, Message, Ready, run_job, start_worker
 from vqttt.study.plan import Job
-from vqttt.study.worker import Desk, Setup
+from vqttt.study.worker import Worker, WorkerSpec
 
 
 def in_process(
-    setup: Setup, rounds: Sequence[Sequence[Job]], ready: Callable[[Ready], None]
+    spec: WorkerSpec, rounds: Sequence[Sequence[Job]], ready: Callable[[Ready], None]
 ) -> Iterator[tuple[Job, int]]:
-    """Do all jobs here, one after the other; errors are those of `Desk`."""
-    desk = Desk(setup)
-    ready(Ready.at(desk))
+    """Run all jobs in this process, one after another; raises as `Worker` does."""
+    worker = Worker(spec)
+    ready(Ready.of(worker))
     for jobs in rounds:
         for job in jobs:
-            for records in desk.run(job):
+            for records in worker.run(job):
                 yield job, records
 
 
-class Processes:
-    """A crew of processes."""
+class ProcessPool:
+    """Workers in processes of this machine."""
 
-    def __init__(self, setup: Setup, workers: int) -> None:
-        """Share out what the machine has."""
-        self.setup = setup
+    def __init__(self, spec: WorkerSpec, workers: int) -> None:
+        """Prepare for `workers` processes; GPUs are distributed among them unless the study names a device."""
+        self.spec = spec
         self.workers = workers
-        # A device that was asked for is everybody's.
-        self.gpus = [] if setup.config.load.device else _gpus()
-        self.hired: list[_Process] = []
+        self.gpus = [] if spec.config.load.device else _gpus()
+        self.started: list[_Process] = []
 
-    def hire(self) -> "_Process":
-        """Start a process, on the GPU that the fewest have."""
-        alive = [process.gpu for process in self.hired if process.alive]
-        gpu = min(self.gpus, key=alive.count, default="")
-        self.hired.append(_Process(self.setup, self.workers, gpu))
-        return self.hired[-1]
+    def start(self) -> "_Process":
+        """Start a process on the GPU that the fewest processes use."""
+        in_use = [process.gpu for process in self.started if process.alive]
+        gpu = min(self.gpus, key=in_use.count, default="")
+        self.started.append(_Process(self.spec, self.workers, gpu))
+        return self.started[-1]
 
     def wait(self, workers: "Sequence[_Process]") -> "list[_Process]":
         """Wait for messages."""
-        heard = wait([worker.messages for worker in workers])
-        return [worker for worker in workers if worker.messages in heard]
+        readable = wait([worker.connection for worker in workers])
+        return [worker for worker in workers if worker.connection in readable]
 
 
 class _Process:
     """A worker in a process that ends with this one."""
 
-    def __init__(self, setup: Setup, workers: int, gpu: str) -> None:
+    def __init__(self, spec: WorkerSpec, workers: int, gpu: str) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would share CUDA, and locks held by threads
         self.gpu = gpu
-        self.messages, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, setup, workers, gpu), daemon=True)
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, spec, workers, gpu), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -63,15 +62,15 @@ class _Process:
     def alive(self) -> bool:
         return self.process.is_alive()
 
-    def give(self, job: Job) -> None:
+    def send(self, job: Job) -> None:
         try:
-            self.messages.send(job)
+            self.connection.send(job)
         except OSError:
-            return  # it is gone, which is what will be heard next
+            return  # the process is gone; `receive` will say so
 
-    def hear(self) -> Message:
+    def receive(self) -> Message:
         try:
-            return cast("Message", self.messages.recv())
+            return cast("Message", self.connection.recv())
         except (EOFError, OSError):
             self.process.join()
             return Lost(f"process {self.process.pid} ended with exit code {self.process.exitcode}")
@@ -79,27 +78,27 @@ class _Process:
     def stop(self) -> None:
         self.process.kill()
         self.process.join()
-        self.messages.close()
+        self.connection.close()
 
 
-def _serve(messages: "Connection[Message, Job]", setup: Setup, workers: int, gpu: str) -> None:
-    """Work until the other end is closed."""
+def _serve(connection: "Connection[Message, Job]", spec: WorkerSpec, workers: int, gpu: str) -> None:
+    """Run jobs in a worker's process until the other end closes the connection."""
     if gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that hired this one decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the one that started this decides
     share_threads(workers)
-    desk, message = begin(setup)
+    worker, message = start_worker(spec)
     try:
-        messages.send(message)
-        while desk is not None:
-            for message in work(desk, messages.recv()):
-                messages.send(message)
+        connection.send(message)
+        while worker is not None:
+            for message in run_job(worker, connection.recv()):
+                connection.send(message)
     except (EOFError, OSError):
         return
 
 
 def share_threads(workers: int) -> None:
-    """Leave this process as many threads as each of some workers on this machine may have."""
+    """Limit this process to its share of the CPU threads, if `workers` processes run on this machine."""
     import cv2
     import torch
 
@@ -109,7 +108,7 @@ def share_threads(workers: int) -> None:
 
 
 def _gpus() -> list[str]:
-    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES would call each."""
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
     if not torch.cuda.is_available():

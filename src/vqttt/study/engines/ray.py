@@ -1,29 +1,29 @@
-"""On a Ray cluster: an actor for each worker, which holds a model for as many jobs as it lives through."""
+"""The Ray engine: every worker is an actor on a Ray cluster, and keeps its model loaded from job to job."""
 
 import contextlib
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vqttt.errors import EngineError, MissingExtraError
-from vqttt.study.engines.dispatch import Lost, Message, begin, work
+from vqttt.study.engines.dispatch import Lost, Message, run_job, start_worker
 from vqttt.study.plan import Job
-from vqttt.study.worker import Desk, Setup
+from vqttt.study.worker import Worker, WorkerSpec
 
 if TYPE_CHECKING:
     from vqttt.study.engines import EngineOptions
 
 
 @contextmanager
-def connected(setup: Setup, options: "EngineOptions") -> Iterator["Cluster"]:
-    """Connect to a cluster, unless this process is connected to one already, and leave it afterwards.
+def connected(spec: WorkerSpec, options: "EngineOptions") -> Iterator["ActorPool"]:
+    """Connect to a cluster and disconnect at the end; a connection that this process already has is left alone.
 
     Raises:
         MissingExtraError: if Ray is not installed.
-        EngineError: if there is no cluster at the address.
+        EngineError: if no cluster answers at the address.
     """
     try:
         import ray
@@ -31,7 +31,7 @@ def connected(setup: Setup, options: "EngineOptions") -> Iterator["Cluster"]:
         raise MissingExtraError("the engine ray needs Ray: pip install 'vqttt[ray]'") from error
     ours = not ray.is_initialized()
     if ours:
-        _check(options.address)
+        _check_address(options.address)
         try:
             ray.init(address=options.address or None, logging_level="ERROR", log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -39,17 +39,17 @@ def connected(setup: Setup, options: "EngineOptions") -> Iterator["Cluster"]:
                 f"no Ray cluster can be reached at {options.address or 'this machine'}: {error}"
             ) from error
     try:
-        yield Cluster(setup, options.gpus_per_worker)
+        yield ActorPool(spec, options.gpus_per_worker)
     finally:
         if ours:
             ray.shutdown()
 
 
-def _check(address: str) -> None:
-    """See that somebody listens at an address, for Ray would try for minutes.
+def _check_address(address: str) -> None:
+    """Check that something listens at an address; Ray itself would retry for minutes.
 
     Raises:
-        EngineError: if nobody does.
+        EngineError: if nothing does.
     """
     host, colon, port = address.rpartition(":")
     if "://" in address:
@@ -61,18 +61,18 @@ def _check(address: str) -> None:
             raise EngineError(f"no Ray cluster can be reached at {address}: {error}") from error
 
 
-class Cluster:
-    """A crew of actors, spread over the nodes."""
+class ActorPool:
+    """Workers in actors, spread over the nodes of the cluster."""
 
-    def __init__(self, setup: Setup, gpus: float) -> None:
-        """Say what an actor needs: a CPU, and so many GPUs."""
+    def __init__(self, spec: WorkerSpec, gpus: float) -> None:
+        """Define an actor, which needs one CPU and `gpus` GPUs."""
         import ray
 
-        self.setup, self.needs = setup, {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
+        self.spec, self.needs = spec, {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
         self.actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, scheduling_strategy="SPREAD")(_Actor)
 
-    def hire(self) -> "_RayWorker":
-        """Ask for an actor; it comes when a node has room.
+    def start(self) -> "_RemoteActor":
+        """Request an actor, which starts when a node has room for it.
 
         Raises:
             EngineError: if no node is large enough.
@@ -81,59 +81,62 @@ class Cluster:
 
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         if not any(all(node.get(name, 0) >= need for name, need in self.needs.items()) for node in nodes):
-            needs, has = (
-                " and ".join(f"{count:g} {name}" for name, count in one.items())
-                for one in (self.needs, {name: max((n.get(name, 0) for n in nodes), default=0) for name in self.needs})
+            most = {name: max((node.get(name, 0) for node in nodes), default=0) for name in self.needs}
+            raise EngineError(
+                f"a worker needs {_resources(self.needs)}, but no node of the cluster has more than {_resources(most)}"
             )
-            raise EngineError(f"no node of the cluster has {needs} for a worker; the most that one has is {has}")
-        return _RayWorker(self.actor.remote(self.setup, str(Path.cwd())))
+        return _RemoteActor(self.actor.remote(self.spec, str(Path.cwd())))
 
-    def wait(self, workers: "Sequence[_RayWorker]") -> "list[_RayWorker]":
+    def wait(self, workers: "Sequence[_RemoteActor]") -> "list[_RemoteActor]":
         """Wait for messages."""
         import ray
 
-        heard, _ = ray.wait([worker.messages for worker in workers], num_returns=1)
-        return [worker for worker in workers if any(worker.messages is one for one in heard)]
+        readable, _ = ray.wait([worker.messages for worker in workers], num_returns=1)
+        return [worker for worker in workers if any(worker.messages is one for one in readable)]
 
 
-class _RayWorker:
-    """An actor and the stream of its messages."""
+def _resources(counts: Mapping[str, float]) -> str:
+    return " and ".join(f"{count:g} {name}" for name, count in counts.items())
+
+
+class _RemoteActor:
+    """An actor, and the stream of its messages about its current job."""
 
     def __init__(self, actor: Any) -> None:
         self.actor = actor
-        self.messages = actor.begin.options(num_returns="streaming").remote()
+        self.messages = actor.start.options(num_returns="streaming").remote()
 
-    def give(self, job: Job) -> None:
-        self.messages = self.actor.work.options(num_returns="streaming").remote(job)
+    def send(self, job: Job) -> None:
+        self.messages = self.actor.run.options(num_returns="streaming").remote(job)
 
-    def hear(self) -> Message:
+    def receive(self) -> Message:
         import ray
 
         try:
             return cast("Message", ray.get(next(self.messages)))
         except (ray.exceptions.RayError, StopIteration) as error:
-            return Lost(str(error).strip().partition("\n")[0] or "its stream of messages broke off")
+            return Lost(str(error).strip().partition("\n")[0] or "its stream of messages ended early")
 
     def stop(self) -> None:
         import ray
 
-        with contextlib.suppress(Exception):  # it may be gone, and so may be the cluster
+        with contextlib.suppress(Exception):  # the actor, or the whole cluster, may be gone already
             ray.kill(self.actor)
 
 
 class _Actor:
-    """What runs on a node."""
+    """A worker on a node of the cluster."""
 
-    def __init__(self, setup: Setup, folder: str) -> None:
+    def __init__(self, spec: WorkerSpec, folder: str) -> None:
         with contextlib.suppress(OSError):
-            os.chdir(folder)  # tasks and models may be named by relative paths
-        self.setup = setup
-        self.desk: Desk | None = None
+            os.chdir(folder)  # tasks and models may be given by relative paths
+        self.spec = spec
+        self.worker: Worker | None = None
 
-    def begin(self) -> Iterator[Message]:
-        self.desk, message = begin(self.setup)
+    def start(self) -> Iterator[Message]:
+        self.worker, message = start_worker(self.spec)
         yield message
 
-    def work(self, job: Job) -> Iterator[Message]:
-        assert self.desk is not None, job
-        yield from work(self.desk, job)
+    def run(self, job: Job) -> Iterator[Message]:
+        assert self.worker is not None, job
+        yield from run_job(self.worker, job)

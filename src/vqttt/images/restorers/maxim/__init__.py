@@ -1,8 +1,8 @@
-"""MAXIM, a network of MLPs for noise, blur, haze, rain and dark images, with its published weights.
+"""MAXIM, a network of MLPs against noise, blur, haze, rain and darkness, with its published weights.
 
-Z. Tu et al., "MAXIM: Multi-Axis MLP for Image Processing", CVPR 2022. The weights are the authors' (Apache-2.0), as
-the npm packages of UpscalerJS carry them for TensorFlow.js (MIT); `install` fetches a package and converts it. Each
-variant learned from images of one kind, and does little for others.
+Z. Tu et al., "MAXIM: Multi-Axis MLP for Image Processing", CVPR 2022. The weights are the authors' (Apache-2.0), from
+the npm packages that UpscalerJS publishes for TensorFlow.js (MIT); `install` downloads a package and converts it. Each
+variant was trained on one kind of degradation, and does little for others.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class Variant:
     package: str
     version: str
     sha256: str
-    """Of the package's tarball."""
+    """Hash of the package's tarball."""
     summary: str
 
 
@@ -38,40 +38,40 @@ VARIANTS: dict[str, Variant] = {
     "maxim-denoising": _variant(
         "denoising",
         "2c9fb2350fcc7077982dbc78483691dea730438814c14a8aa24673db8ebef2eb",
-        "sensor noise of phones in poor light (learned from SIDD)",
+        "sensor noise of phones in poor light (trained on SIDD)",
     ),
     "maxim-deblurring": _variant(
         "deblurring",
         "081a260dc1ca0827d203f585fcff8826702f9d4c65e023675d3cf7fcf26dbd16",
-        "the camera or things move during exposure (GoPro)",
+        "motion of the camera or of objects (GoPro)",
     ),
     "maxim-dehazing-indoor": _variant(
         "dehazing-indoor",
         "c29872120011c1999d0355a9b1c1b92ca89c20d5d6cb60ad258b88ae6db29802",
-        "haze that grows with depth, indoors (RESIDE)",
+        "haze indoors (RESIDE)",
     ),
     "maxim-dehazing-outdoor": _variant(
         "dehazing-outdoor",
         "928f6f6ed181193c6acd92a04c9f6f8282011e3c21b9eb1cbaf8ca9fff969d4b",
-        "haze that grows with depth, outdoors (RESIDE)",
+        "haze outdoors (RESIDE)",
     ),
     "maxim-deraining": _variant(
         "deraining",
         "32eefe4bcc0d835438bf01598e73bc89f53802a7119e3d192f1e9bfc7d663857",
-        "streaks of rain (Rain13k)",
+        "rain streaks (Rain13k)",
     ),
     "maxim-enhancement": _variant(
         "enhancement",
         "02b0064970d10dcd7aea07459ef7c03f12c18c432c8c7fb6ebbc2bd8d816465c",
-        "too dark (LOL)",
+        "underexposure (LOL)",
     ),
 }
 
 
 def weights_path(name: str) -> Path:
-    """Return the file where the weights of a variant are kept, installed or not.
+    """Return the path of a variant's weights, whether they are installed or not.
 
-    It is in `$VQTTT_CACHE`, else `$XDG_CACHE_HOME/vqttt`, else `~/.cache/vqttt`, in the folder `restorers`.
+    It is in the folder `restorers` of `$VQTTT_CACHE`, else of `$XDG_CACHE_HOME/vqttt`, else of `~/.cache/vqttt`.
 
     Raises:
         UnknownNameError: if there is no such variant.
@@ -84,21 +84,21 @@ def weights_path(name: str) -> Path:
 
 
 def install(name: str, package: str | Path | None = None) -> Path:
-    """Convert the weights of a variant from its npm package, and keep them in the cache.
+    """Convert the weights of a variant from its npm package and store them in the cache.
 
     Args:
         name: one of `VARIANTS`.
-        package: the package's tarball (.tgz), if it is here already; otherwise npm fetches it, unless the weights are
+        package: the package's tarball (.tgz); without it npm downloads the package, unless the weights are already
             installed.
 
     Returns:
-        The file of weights.
+        The weights file.
 
     Raises:
         UnknownNameError: if there is no such variant.
-        MissingExtraError: if the package has to be fetched and npm is not installed.
-        InputError: if the package cannot be fetched or is not the expected one, the cache cannot be written, or what it
-            holds already is damaged.
+        MissingExtraError: if npm is needed and not installed.
+        InputError: if the package cannot be downloaded or is not the expected one, the cache cannot be written, or the
+            installed weights are damaged.
     """
     path = weights_path(name)
     if package is not None or not path.is_file():
@@ -111,7 +111,7 @@ def install(name: str, package: str | Path | None = None) -> Path:
 
 
 def load(name: str) -> "Restorer":
-    """Return the restorer of a variant, loaded once.
+    """Return the restorer of a variant; it is loaded only once.
 
     Raises:
         UnknownNameError: if there is no such variant.
@@ -127,5 +127,5 @@ def load(name: str) -> "Restorer":
 
 
 def restore(image: Image, name: str) -> Image:
-    """Restore an image with a variant; see `load`."""
+    """Restore an image with a variant; raises as `load` does."""
     return load(name)(image)

@@ -1,7 +1,7 @@
-"""The blocks that MAXIM is built of, named as in the paper.
+"""The blocks that MAXIM is built from, named as in the paper.
 
-What flows between them is (batch, height, width, channels): most layers mix channels alone, and so are plain matrix
-products.
+Tensors between them are (batch, height, width, channels): most layers mix only channels, so with channels last they are
+plain matrix products.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class Norm(nn.LayerNorm):
 
 
 class Conv(nn.Conv2d):
-    """A convolution that takes and gives channels last; without a copy, if its weights lie in that order, too."""
+    """A convolution with channels last; needs no copy if its weights are stored in that order as well."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve."""
@@ -27,7 +27,7 @@ class Conv(nn.Conv2d):
 
 
 class Up(nn.ConvTranspose2d):
-    """Twice the height and width, by a transposed convolution."""
+    """A transposed convolution that doubles height and width."""
 
     def __init__(self, inward: int, outward: int) -> None:
         super().__init__(inward, outward, 2, stride=2)
@@ -38,7 +38,7 @@ class Up(nn.ConvTranspose2d):
 
 
 class SpatialMix(nn.Linear):
-    """Mix what lies along the first axis, the same way for all channels."""
+    """A linear layer along the first axis, the same for all channels."""
 
     def __init__(self, side: int) -> None:
         super().__init__(side * side, side * side)
@@ -49,10 +49,10 @@ class SpatialMix(nn.Linear):
 
 
 class MultiAxis(nn.Module):
-    """Two halves of the channels, each mixed in space: along a grid over the whole image, and within small blocks.
+    """Mix pixels in space: one half of the channels along a grid over the whole image, the other within small blocks.
 
     Pixels that are mixed with each other are put on the first axis: `side` x `side` of them, spread evenly over the
-    image or lying side by side.
+    image, or next to each other.
     """
 
     def __init__(self, width: int, side: int) -> None:
@@ -73,7 +73,7 @@ class MultiAxis(nn.Module):
         project = self.project.weight.chunk(2, dim=1)
         for mix, shape, order, (weight, bias), back in zip((grid, block), shapes, orders, expand, project, strict=True):
             source, target = x.view(shape).permute(order), result.view(shape).permute(order)
-            # A row of cells at a time, which is what a processor's cache holds.
+            # One row of cells at a time fits into a processor's cache.
             for row in range(rows):
                 cells = source[:, :, row].reshape(side * side, -1, channels)
                 cells = F.linear(mix(_gelu(F.linear(self.norm(cells), weight, bias))), back)
@@ -82,7 +82,7 @@ class MultiAxis(nn.Module):
 
 
 class GatedMLP(nn.Module):
-    """A gMLP (Liu et al. 2021): half of the channels, mixed along the first axis, gates the other half."""
+    """A gMLP (Liu et al. 2021): one half of the channels, mixed along the first axis, gates the other half."""
 
     def __init__(self, width: int, side: int) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class GatedMLP(nn.Module):
         self.project = nn.Linear(width, width)
 
     def forward(self, cells: Tensor) -> Tensor:
-        """Transform `cells` and add them."""
+        """Transform `cells` and add the result to them."""
         kept, gate = _gelu(self.expand(self.norm(cells))).chunk(2, dim=-1)
         transformed: Tensor = self.project(torch.addcmul(kept, kept, self.mix(self.gate_norm(gate))))
         return cells + transformed
@@ -107,12 +107,12 @@ class MultiAxisGatedMLP(MultiAxis):
         self.grid, self.block = GatedMLP(width, side), GatedMLP(width, side)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Transform `x` and add it."""
+        """Transform `x` and add the result to it."""
         return x + self.along_axes(x, self.grid, self.block)
 
 
 class SpatialGate(MultiAxis):
-    """The gate that one of two crossing signals makes for the other."""
+    """The gate that one of two signals computes for the other."""
 
     def __init__(self, width: int, side: int) -> None:
         super().__init__(width, side)
@@ -124,7 +124,7 @@ class SpatialGate(MultiAxis):
 
 
 class ChannelAttention(nn.Module):
-    """Squeeze and excitation: how much of each channel is kept depends on its mean over the image."""
+    """Squeeze and excitation: weights for the channels, from the mean of each over the image."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class ChannelAttention(nn.Module):
 
 
 class ResidualChannelAttention(nn.Module):
-    """The residual channel attention block: two convolutions of 3 x 3 (in the bottleneck of 1 x 1), then attention."""
+    """The residual channel attention block: two convolutions of 3 x 3 (1 x 1 in the bottleneck), then attention."""
 
     def __init__(self, width: int, dense: bool = False) -> None:
         super().__init__()
@@ -148,17 +148,17 @@ class ResidualChannelAttention(nn.Module):
         self.attention = ChannelAttention(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Transform `x` and add it."""
+        """Transform `x` and add the result to it."""
         inner = self.first(self.norm(x))
         inner = self.second(_gelu(inner) if self.dense else F.leaky_relu(inner, 0.2, inplace=True))
         return torch.addcmul(x, inner, self.attention(inner))
 
 
 class CrossGating(nn.Module):
-    """The cross-gating block: two signals gate each other; the first one also takes up the second."""
+    """The cross-gating block: two signals gate each other, and the second is added to the first."""
 
     def __init__(self, width: int, side: int, inward: int, below: int | None = None) -> None:
-        """Make a block of `width` channels for a signal of `inward`, and one of `below` that is half as large."""
+        """Make a block of `width` channels for a signal of `inward` channels and one of `below`, at half the size."""
         super().__init__()
         self.up = Up(below, width) if below else nn.Identity()
         self.enter_x, self.enter_y = nn.Linear(inward, width), nn.Linear(width, width)
@@ -177,7 +177,7 @@ class CrossGating(nn.Module):
 
 
 class SupervisedAttention(nn.Module):
-    """The supervised attention module (Zamir et al. 2021): a first estimate of the image says what to pass on."""
+    """The supervised attention module (Zamir et al. 2021): a first estimate of the image decides what to pass on."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -186,7 +186,7 @@ class SupervisedAttention(nn.Module):
         self.mask = Conv(3, width, 3, padding=1)
 
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
-        """Return the features `x` that go to the next stage; `image` is the image at their size."""
+        """Return the features for the next stage; `image` is the input image at the size of `x`."""
         mask = torch.sigmoid(self.mask(image + self.estimate(x)))
         return torch.addcmul(x, self.features(x), mask)
 

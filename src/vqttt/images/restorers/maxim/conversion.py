@@ -1,7 +1,8 @@
 """From the graph of a published MAXIM package to the named weights of our network.
 
-The packages hold TensorFlow.js graph models: `model.json` lists operations, each named by the path of the layer that
-it was traced from, and which constants they take; the shards that it names hold the values one after another.
+The packages hold TensorFlow.js graph models. `model.json` lists the operations, each named by the path of the layer
+from which it was traced, and the constants that they take; the shards hold the values of the constants one after
+another.
 """
 
 import math
@@ -16,19 +17,19 @@ Array = NDArray[Any]
 
 _ROOT = "/backbone/"
 
-# What follows a layer's path in the name of an operation that takes a weight or a bias.
+# The end of the name of an operation that takes a weight or a bias; the path of its layer comes before it.
 _OPERATION = re.compile(r"/(Conv2D|conv2d_transpose|einsum/Einsum|jit_fn_/(Mul|AddV2)\w*)$")
 
-# The order of axes in which PyTorch wants a weight.
+# The permutation of axes that PyTorch needs.
 _AXES = {"Conv2D": (3, 2, 0, 1), "Conv2DBackpropInput": (3, 2, 0, 1), "Einsum": (1, 0)}
 
 
 def _supervised(found: re.Match[str]) -> str:
-    """There the attention between two stages belongs to the first one, here to the second."""
+    """Move the attention between two stages from the first one, where the packages have it, to the second."""
     return f"stages.{int(found[1]) + 1}.supervised.{found[2]}"
 
 
-# A layer's path in the graph, and its name here; applied from first to last.
+# Patterns in a layer's path in the graph, and their names here; all are applied, in this order.
 _NAMES = [
     (re.compile(pattern), name)
     for pattern, name in (
@@ -72,11 +73,11 @@ _NAMES = [
 
 
 def convert(graph: Mapping[str, Any], shards: Mapping[str, bytes]) -> dict[str, Array]:
-    """Return the weights of our network.
+    """Return the named weights of our network.
 
     Args:
-        graph: what `model.json` holds.
-        shards: the files that it names, by name.
+        graph: the contents of `model.json`.
+        shards: name to contents of the files that it lists.
 
     Raises:
         KeyError, ValueError: if this is not the graph of a MAXIM network.
@@ -95,7 +96,7 @@ def convert(graph: Mapping[str, Any], shards: Mapping[str, bytes]) -> dict[str, 
             kind = "bias" if node["op"] == "AddV2" else "weight"
             axes = _AXES.get(node["op"])
             values = constant.transpose(axes) if axes else constant.ravel()
-            # A convolution of 1 x 1 is a dense layer here.
+            # Our network has dense layers in place of convolutions of 1 x 1.
             weights[f"{layer}.{kind}"] = np.ascontiguousarray(
                 values.squeeze((2, 3)) if values.shape[2:] == (1, 1) else values
             )
@@ -103,10 +104,11 @@ def convert(graph: Mapping[str, Any], shards: Mapping[str, bytes]) -> dict[str, 
 
 
 def rename(path: str, levels: int = 3) -> str:
-    """Return our name for a layer, given its path below the backbone in a network of so many levels."""
+    """Return our name for a layer, given its path below the backbone and the number of the network's levels."""
     if numbered := re.match(r"UpSampleRatio_(\d+)/Conv_0$", path):
-        # They are numbered in the order of use: in each stage first those before the gates, then those before the
-        # decoders; within them from the last level up. Before the decoders, sources run from the last level, too.
+        # Resampling layers are numbered in the order of use: in each stage first those before the gates, then those
+        # before the decoders, each from the last level up. Before the decoders, the sources also start at the last
+        # level.
         rest, source = divmod(int(numbered[1]), levels)
         rest, climbed = divmod(rest, levels)
         stage, decoding = divmod(rest, 2)
@@ -118,7 +120,7 @@ def rename(path: str, levels: int = 3) -> str:
 
 
 def read_constants(graph: Mapping[str, Any], shards: Mapping[str, bytes]) -> dict[str, Array]:
-    """Return the constants of a graph by name; those that were stored with fewer bits come back as float32."""
+    """Return the constants of a graph by name; those stored with fewer bits are converted to float32."""
     constants = {}
     for group in graph["weightsManifest"]:
         values, start = b"".join(shards[path] for path in group["paths"]), 0

@@ -1,9 +1,9 @@
 """MAXIM (Z. Tu et al., "MAXIM: Multi-Axis MLP for Image Processing", CVPR 2022).
 
 Stages follow one another, each a U-Net: an encoder that halves the size at every level, a bottleneck, and a decoder
-that doubles it again. The decoder sees, at every level, the features of all encoder levels, gated by what comes up
-from the bottleneck. A stage after the first also takes up the features of the one before; the last one gives what has
-to be added to the image.
+that doubles it again. At every level the decoder gets the features of all encoder levels, gated by the signal that
+comes up from the bottleneck. Stages after the first also get the features of the one before. The last stage outputs the
+difference between the restored image and the input.
 """
 
 import dataclasses
@@ -26,28 +26,28 @@ from vqttt.images.restorers.maxim.blocks import (
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """How large a network is."""
+    """The size of a network."""
 
     stages: int = 3
     width: int = 32
-    """Channels at the first level; each level has twice as many as the one above."""
+    """Channels at the first level; they double with each level."""
     sides: tuple[int, ...] = (16, 16, 8)
-    """For each level, the side of its grid and of its blocks; the bottleneck has that of the last level."""
+    """Side of the grid and of the blocks at each level; the bottleneck uses that of the last level."""
     groups: int = 2
     """Pairs of a multi-axis and an attention block in each encoder, bottleneck and decoder."""
     bottlenecks: int = 2
 
     @property
     def multiple(self) -> int:
-        """Heights and widths have to be multiples of this."""
+        """The number of which height and width must be multiples."""
         return math.lcm(*(side << level for level, side in enumerate((*self.sides, self.sides[-1]))))
 
     @classmethod
     def of(cls, weights: Mapping[str, Tensor]) -> "Config":
-        """Return the configuration of the network that has these weights.
+        """Return the configuration of the network to which these weights belong.
 
         Raises:
-            KeyError: if they are not those of such a network.
+            KeyError: if they are not the weights of a MAXIM network.
         """
 
         def count(prefix: str) -> int:
@@ -65,7 +65,7 @@ class Config:
 
 
 class Maxim(nn.Module):
-    """The network, from (batch, height, width, 3), where white is 1, to the same."""
+    """The network: from images of shape (batch, height, width, 3), where white is 1, to restored ones."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Maxim(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What a stage found, for each level."""
+    """The features of a stage, for each level."""
 
     encoded: list[Tensor]
     decoded: list[Tensor]
@@ -119,7 +119,7 @@ class Stage(nn.Module):
         self.decoders = nn.ModuleList(Decoder(width, side, groups, count, below) for width, side, below in levels)
 
     def forward(self, scales: Sequence[Tensor], before: Features | None) -> Features:
-        """Find features; `scales` has the image at the size of each level, `before` is from the previous stage."""
+        """Compute features; `scales` has the image at the size of each level, `before` those of the previous stage."""
         inputs = [conv(scale) for conv, scale in zip(self.inputs, scales, strict=True)]
         if before is not None:
             for level, scale in enumerate(scales):
@@ -144,7 +144,7 @@ class Stage(nn.Module):
 
 
 class Groups(nn.Module):
-    """Multi-axis blocks, each followed by an attention block, with a shortcut around them all."""
+    """Multi-axis blocks, each followed by an attention block, with a skip connection around all of them."""
 
     def __init__(self, inward: int, width: int, side: int, groups: int, dense: bool = False) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ class Encoder(nn.Module):
         self.down = Conv(width, width, 4, stride=2, padding=1)
 
     def forward(self, x: Tensor, scale: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the features of this level, and what goes down to the next; `memory` is the previous stage's."""
+        """Return the features of this level, and those for the next; `memory` comes from the previous stage."""
         x = self.body(torch.cat([x, scale], dim=-1))
         if self.cross is not None:
             x, _ = self.cross(x, memory)
@@ -187,7 +187,7 @@ class Decoder(nn.Module):
         self.body = Groups((1 + levels) * width, width, side, groups)
 
     def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """Return the features of this level from those below and those that were skipped to here."""
+        """Return the features of this level, from those below and those of the skip connections."""
         found: Tensor = self.body(torch.cat([self.up(x), *skips], dim=-1))
         return found
 
@@ -201,10 +201,10 @@ class Resample(nn.Module):
         self.project = nn.ModuleList(nn.Linear(width, widths[level]) for width in widths)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return them, from the first level to the last."""
+        """Return the resampled features, from the first level to the last."""
         resampled = []
         for level, (project, x) in enumerate(zip(self.project, features, strict=True)):
-            # Both steps are linear and so may change places: the projection is done where there are fewer pixels.
+            # Both steps are linear, so their order is free: the projection is done where there are fewer pixels.
             if level < self.level:
                 x = project(_resize(x, 0.5 ** (self.level - level)))
             else:

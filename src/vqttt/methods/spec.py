@@ -1,0 +1,122 @@
+"""What a name in the registry of methods stands for: a class and its settings."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vqttt.errors import InputError
+from vqttt.methods.base import Method
+from vqttt.methods.saved import Saved, SavedConfig
+from vqttt.methods.stream import StreamMethod
+from vqttt.models.base import Model
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A method that is yet to be built on a model.
+
+    Attributes:
+        kind: its class.
+        config: its settings, a frozen dataclass; None for a method without any.
+    """
+
+    kind: type[Method]
+    config: Any = None
+
+    @property
+    def learns(self) -> bool:
+        """Whether what it learns outlives a batch."""
+        return self.kind.learns
+
+    @property
+    def needs(self) -> type[Model]:
+        """The least that a model must offer."""
+        return self.kind.needs
+
+    def build(self, model: Model, *, max_new_tokens: int = 16, seed: int = 0) -> Method:
+        """Build the method as it is before it has learned anything.
+
+        Raises:
+            InputError: if the model does not offer what the method needs.
+        """
+        self.check(model)
+        return self.kind(model, self.config, max_new_tokens=max_new_tokens, seed=seed)
+
+    def check(self, model: Model) -> None:
+        """See that a model offers what the method needs.
+
+        Raises:
+            InputError: if it does not.
+        """
+        if not isinstance(model, self.needs):
+            raise InputError(
+                f"the method {self.kind.__name__} needs a model whose insides can be reached, and those of "
+                f"{model.name} cannot; choose another method, such as none"
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """Return what decides the method's answers besides its class, as JSON has it; part of a study's identity."""
+        if isinstance(self.config, SavedConfig):
+            return asdict(self.config.config) | {"tuned": self.config.file}
+        return {} if self.config is None else asdict(self.config)
+
+    def changed(self, settings: Mapping[str, Any]) -> "MethodSpec":
+        """Return the method with some settings replaced; a nested one, such as `adapters`, is a mapping.
+
+        `tuned`, the name of a file that `vqttt tune` wrote, gives the method that applies that file and learns nothing.
+
+        Raises:
+            InputError: if a setting is not known, or its value cannot be used.
+        """
+        own = {name: value for name, value in settings.items() if name != "tuned"}
+        spec = MethodSpec(self.kind, _changed(self.config, own, self.kind.__name__) if own else self.config)
+        return spec.saved(Path(settings["tuned"])) if "tuned" in settings else spec
+
+    def saved(self, file: Path) -> "MethodSpec":
+        """Return the method that applies what this one saved in a file, and learns nothing.
+
+        Raises:
+            InputError: if this method learns nothing that could be saved.
+        """
+        if not issubclass(self.kind, StreamMethod):
+            raise InputError(f"{self.kind.__name__} learns nothing that could be saved and applied")
+        return MethodSpec(Saved, SavedConfig(kind=self.kind, config=self.config, file=str(file)))
+
+
+def _changed(config: Any, settings: Mapping[str, Any], owner: str) -> Any:
+    known = [field.name for field in fields(config)] if is_dataclass(config) else []
+    values = {}
+    for name, value in settings.items():
+        if name not in known:
+            raise InputError(f"{owner} has no setting {name!r}; it has {', '.join(known) or 'none'}")
+        values[name] = _converted(getattr(config, name), value, name)
+    try:
+        return replace(config, **values)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _converted(old: Any, value: Any, name: str) -> Any:
+    """Return a value of TOML or JSON as one like the `old` one.
+
+    Raises:
+        InputError: if it is of another type.
+    """
+    if is_dataclass(old):
+        if not isinstance(value, Mapping):
+            raise InputError(f"{name} is a table of settings, not {value!r}")
+        return _changed(old, value, name)
+    if isinstance(old, tuple):
+        if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+            raise InputError(f"{name} must be a list of text, not {value!r}")
+        return tuple(value)
+    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    wanted = float if old is None else type(old)
+    if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(old, bool):
+        raise InputError(f"{name} must be {_WORDS[wanted]}, not {value!r}")
+    return value
+
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

@@ -1,0 +1,103 @@
+"""The frames that a report is made from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from vqttt.results import by_severity, interventions, paradox, quality_correlation, summary
+from vqttt.results.benchmark_scores import benchmark_scores
+
+
+@dataclass(frozen=True)
+class Frames:
+    """All frames of a run, each computed from its records when it is first needed.
+
+    Unless its name or docstring says otherwise, a frame covers `records`, and its columns are described by the function
+    of the same name.
+
+    Attributes:
+        all_records: the records of the run.
+    """
+
+    all_records: pl.DataFrame
+
+    @cached_property
+    def records(self) -> pl.DataFrame:
+        """The records of unrestored images, or all records if every image was restored."""
+        return summary.without_restorers(self.all_records)
+
+    @cached_property
+    def cells(self) -> pl.DataFrame:
+        """One row per cell; see `summary.summarise`."""
+        return summary.summarise(self.records)
+
+    @cached_property
+    def all_cells(self) -> pl.DataFrame:
+        """One row per cell of the run, restored images included."""
+        return self.cells if len(self.records) == len(self.all_records) else summary.summarise(self.all_records)
+
+    @cached_property
+    def overview(self) -> pl.DataFrame:
+        """One row per task and method."""
+        return summary.overview(self.records)
+
+    @cached_property
+    def gains(self) -> pl.DataFrame:
+        """One row per task, method and degradation."""
+        return summary.gains(self.records)
+
+    @cached_property
+    def costs(self) -> pl.DataFrame:
+        """The overview with times."""
+        return summary.costs(self.records, self.overview)
+
+    @cached_property
+    def effect(self) -> pl.DataFrame:
+        """One row per degraded condition; see `paradox.quality_effect`."""
+        return paradox.quality_effect(self.records)
+
+    @cached_property
+    def headroom(self) -> pl.DataFrame:
+        """One row per task."""
+        return paradox.headroom(self.records)
+
+    @cached_property
+    def redraws(self) -> pl.DataFrame:
+        """One row per task."""
+        return paradox.redraws(self.records)
+
+    @cached_property
+    def quality_by_severity(self) -> pl.DataFrame:
+        """One row per task, degradation and severity."""
+        return by_severity.quality_by_severity(self.records)
+
+    @cached_property
+    def gains_by_severity(self) -> pl.DataFrame:
+        """One row per task, method, degradation and severity."""
+        return by_severity.gains_by_severity(self.records)
+
+    @cached_property
+    def rank_correlations(self) -> pl.DataFrame:
+        """One row per task and quality measure."""
+        return quality_correlation.rank_correlations(self.records)
+
+    @cached_property
+    def accuracy_by_quality(self) -> pl.DataFrame:
+        """One row per task, quality measure and bin."""
+        return quality_correlation.accuracy_by_quality(self.records)
+
+    @cached_property
+    def interventions(self) -> pl.DataFrame:
+        """One row per task, restorer and method; covers the whole run."""
+        return interventions.interventions(self.all_records)
+
+    @cached_property
+    def interventions_by_degradation(self) -> pl.DataFrame:
+        """One row per degradation, restorer and method; covers the whole run."""
+        return interventions.interventions_by_degradation(self.all_records)
+
+    @cached_property
+    def benchmark_scores(self) -> pl.DataFrame:
+        """One row per cell and score."""
+        return benchmark_scores(self.records)

@@ -1,0 +1,211 @@
+"""A study as a TOML file, and as the JSON that `run.json` holds.
+
+A file has the fields of `StudyConfig`, and `preset` for everything it leaves out. Instead of a list of methods it may
+have tables that define methods of one's own:
+
+    [methods.none]
+    [methods.mine]
+    base = "vq-ttt"
+    steps = 3
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from vqttt.errors import InputError, UnknownNameError, VQTTTError
+from vqttt.methods import find_method
+from vqttt.models import LoadOptions
+from vqttt.study.config import PRESETS, StudyConfig
+
+_TABLES = ("load", "method_settings")
+"""The fields of a study that are tables; all others are plain values or lists."""
+
+_FIELDS = {name: kind for name, kind in get_type_hints(StudyConfig).items() if name not in _TABLES}
+_LOAD_FIELDS = get_type_hints(LoadOptions)
+
+
+def read_config(path: Path, preset: str = "quick") -> StudyConfig:
+    """Read a study's configuration from a TOML file.
+
+    Args:
+        path: of the file.
+        preset: used unless the file names one.
+
+    Raises:
+        InputError: if the file cannot be read or asks for something invalid; the message names the line.
+    """
+    file = _File.read(path)
+    content = dict(file.content)
+    preset = content.pop("preset", preset)
+    with file.at("preset"):
+        if not isinstance(preset, str) or preset not in PRESETS:
+            raise UnknownNameError("preset", str(preset), PRESETS)
+    config = PRESETS[preset]
+    if isinstance(content.get("methods"), dict):
+        config = _with_own_methods(config, content.pop("methods"), file)
+    with file.at("load"):
+        options = _table("load", content.pop("load", {}), "dtype = 'bfloat16'")
+    for name, value in options.items():
+        with file.at("load", name):
+            config = replace(config, load=replace(config.load, **{name: _load_option(name, value)}))
+    for name, value in content.items():
+        with file.at(name):
+            config = replace(config, **{name: _field(name, value)})
+    return config
+
+
+def from_described(described: Mapping[str, Any]) -> StudyConfig:
+    """Return the configuration that `StudyConfig.described` described.
+
+    Raises:
+        InputError: if it has names or values that are not known here.
+    """
+    given = {name: value for name, value in described.items() if value is not None}
+    load = {name: _load_option(name, value) for name, value in given.pop("load", {}).items()}
+    method_settings = given.pop("method_settings", {})
+    fields = {name: _field(name, value) for name, value in given.items()}
+    settings = {"limit": None, **fields, "method_settings": method_settings, "load": LoadOptions(**load)}
+    return replace(PRESETS["quick"], **settings)
+
+
+def _with_own_methods(config: StudyConfig, tables: dict[str, Any], file: "_File") -> StudyConfig:
+    """Return a study with the methods that the tables below [methods] define."""
+    for name, settings in tables.items():
+        with file.at("methods", name):
+            _table(f"methods.{name}", settings, "base = 'vq-ttt'")
+        with file.at("methods", name, *_wrong_setting(name, settings)):
+            find_method(name, tables)
+    given = {name: settings for name, settings in tables.items() if settings}
+    with file.at("methods"):
+        return replace(config, methods=tuple(tables), method_settings=given)
+
+
+def _wrong_setting(name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of the setting that makes a definition of a method invalid; none if no single one does."""
+    problem = _problem(name, settings)
+    if not problem:
+        return ()
+    base = {"base": settings["base"]} if "base" in settings else {}
+    if base and _problem(name, base):
+        return ("base",)
+    for keys, value in _leaves(settings):
+        alone: Any = value
+        for key in reversed(keys):
+            alone = {key: alone}
+        if _problem(name, base | alone) == problem:
+            return keys
+    return ()
+
+
+def _problem(name: str, settings: Mapping[str, Any]) -> str:
+    """Say what is wrong with a definition of a method; empty if nothing is."""
+    try:
+        find_method(name, {name: settings})
+    except VQTTTError as error:
+        return str(error)
+    return ""
+
+
+def _leaves(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Iterate over the values of nested tables, with the keys that lead to them."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from (((key, *keys), leaf) for keys, leaf in _leaves(value))
+        else:
+            yield (key,), value
+
+
+def _table(name: str, value: Any, example: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"{name} must be a table, such as [{name}] with {example} below it, not {value!r}")
+    return value
+
+
+def _load_option(name: str, value: Any) -> Any:
+    if name not in _LOAD_FIELDS:
+        raise UnknownNameError("load option", name, _LOAD_FIELDS)
+    return _scalar(name, _LOAD_FIELDS[name], value)
+
+
+def _field(name: str, value: Any) -> Any:
+    """Return a field of a study from a value of TOML or JSON."""
+    if name not in _FIELDS:
+        raise UnknownNameError("study setting", name, ("preset", *_FIELDS, "load"))
+    kind = _FIELDS[name]
+    if get_origin(kind) is not tuple:
+        return _scalar(name, kind, value)
+    if not isinstance(value, list) or not value:
+        raise InputError(f"{name} must be a list, such as {json.dumps(getattr(PRESETS['quick'], name))}, not {value!r}")
+    return tuple(_scalar(name, get_args(kind)[0], one) for one in value)
+
+
+def _scalar(name: str, kind: Any, value: Any) -> Any:
+    """Return the value if it is of the annotated kind: `str`, `int`, or `int | None`."""
+    (wanted,) = (one for one in get_args(kind) or (kind,) if one is not NoneType)
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise InputError(f"{name} must be {'a whole number' if wanted is int else 'text'}, not {value!r}")
+    return value
+
+
+@dataclass(frozen=True)
+class _File:
+    """A TOML file: its content, and the line on which each key stands."""
+
+    path: Path
+    content: Mapping[str, Any]
+    lines: Mapping[tuple[str, ...], int]
+
+    @classmethod
+    def read(cls, path: Path) -> "_File":
+        try:
+            text = path.read_text(encoding="utf-8")
+            return cls(path, tomllib.loads(text), _key_lines(text))
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{path}: not TOML: {error}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+    @contextmanager
+    def at(self, *keys: str) -> Iterator[None]:
+        """Within the block, an error names the file and the line of a key."""
+        try:
+            yield
+        except VQTTTError as error:
+            line = self._line(keys)
+            raise InputError(f"{self.path}{f', line {line}' if line else ''}: {error}") from error
+
+    def _line(self, keys: tuple[str, ...]) -> int | None:
+        """Return the line of a key, or of the table that it is in if that is written on one line."""
+        for length in range(len(keys), 0, -1):
+            lines = [line for known, line in self.lines.items() if known[:length] == keys[:length]]
+            if lines:
+                return min(lines)
+        return None
+
+
+_KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
+_KEYS = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
+
+
+def _key_lines(text: str) -> dict[tuple[str, ...], int]:
+    """Map the keys of tables, and of values in them, to the line on which they are set."""
+    lines: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(rf"\s*\[\s*({_KEYS})\s*\]", line):
+            table = _split(header[1])
+            lines.setdefault(table, number)
+        elif pair := re.match(rf"\s*({_KEYS})\s*=", line):
+            lines.setdefault((*table, *_split(pair[1])), number)
+    return lines
+
+
+def _split(keys: str) -> tuple[str, ...]:
+    return tuple(key.strip("\"'") for key in re.findall(_KEY, keys))

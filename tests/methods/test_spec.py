@@ -1,0 +1,126 @@
+"""Methods by name: settings of one's own, old names, and what a model must offer."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
+from vqttt.errors import InputError, UnknownNameError
+from vqttt.methods import METHODS, NoTuning, Saved, find_method
+from vqttt.methods.stream import StreamMethod
+from vqttt.models.base import Model, TunableModel, tunable
+from vqttt.models.fake import FakeModel, FakeTunableModel
+
+
+def test_the_published_recipe_and_ours_are_called_what_they_are() -> None:
+    recipe = METHODS["vq-ttt"].settings()
+    assert (recipe["adapters"]["kernel"], recipe["adapters"]["lora_blocks"]) == ("interpolation", 2)
+    assert (recipe["objective"], recipe["steps"]) == ("entropy", 2)
+    assert METHODS["vq-select-restore"].settings()["restore"] and not METHODS["vq-select"].settings()["restore"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("vq-ttt-static", "vq-ttt"),
+        ("vq-ttt-bank", "vq-select"),
+        ("vq-ttt-features", "vq-select-features"),
+        ("vq-ttt-vote", "vq-vote"),
+    ],
+)
+def test_an_old_name_says_the_new_one(old: str, new: str) -> None:
+    with pytest.raises(InputError, match=f"the method '{old}' is now called '{new}'"):
+        METHODS[old]
+    assert new in METHODS and old not in METHODS
+
+
+def test_settings_of_ones_own() -> None:
+    own = {
+        "mine": {"base": "vq-ttt", "steps": 3, "lora_rate": 1, "adapters": {"lora_rank": 8, "lora_targets": ["q"]}},
+        "vq-select": {"explore": 0.5},
+    }
+    config = find_method("mine", own).config
+    assert (config.steps, config.lora_rate, config.adapters.lora_rank) == (3, 1.0, 8)
+    assert config.adapters.lora_targets == ("q",) and config.kernel_rate == 0.06
+    assert find_method("vq-select", own).config.explore == 0.5
+    assert find_method("none", own) == METHODS["none"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"base": "vq-tt"}, "did you mean vq-ttt"),
+        ({"base": 3}, "base is the name of a method, not 3"),
+        ({"base": "none", "steps": 1}, "NoTuning has no setting 'steps'; it has none"),
+        ({"base": "vq-ttt", "restore": True}, "VQTTT has no setting 'restore'; it has"),
+        ({"base": "vq-ttt-episodic", "window": 3}, "Episodic has no setting 'window'"),
+        ({"base": "vq-ttt", "steps": -1}, "steps must not be negative: -1"),
+        ({"base": "vq-ttt", "steps": 1.5}, "steps must be a whole number, not 1.5"),
+        ({"base": "vq-ttt", "steps": True}, "steps must be a whole number, not True"),
+        ({"base": "vq-ttt", "guard": 1}, "guard must be true or false, not 1"),
+        ({"base": "vq-ttt", "objective": "entropi"}, "did you mean entropy"),
+        ({"base": "vq-ttt", "adapters": 3}, "adapters is a table of settings, not 3"),
+        ({"base": "vq-ttt", "adapters": {"rank": 3}}, "adapters has no setting 'rank'; it has kernel"),
+        ({"base": "vq-ttt", "adapters": {"lora_targets": "q"}}, "lora_targets must be a list of text, not 'q'"),
+        ({"base": "vq-ttt", "adapters": {"kernel": "round"}}, "unknown kernel 'round'"),
+        ({"base": "vq-select", "explore": 2.0}, "explore is a share, 0 to 1, not 2"),
+        ({"base": "vq-ttt-episodic", "tuned": "x"}, "Episodic learns nothing that could be saved"),
+    ],
+)
+def test_what_cannot_be_set_says_why(settings: dict[str, object], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        find_method("mine", {"mine": settings})
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean vq-select"):
+        find_method("vq-selekt")
+
+
+def test_a_saved_method_learns_nothing(tmp_path: Path) -> None:
+    model, file = tiny_llava(), tmp_path / "tuned.safetensors"
+    inputs, base = model.ask(sample_images(4), QUESTIONS, 4)
+    tuned = find_method("mine", {"mine": {"base": "vq-ttt", "gate": 0.0}}).build(model, max_new_tokens=4)
+    assert isinstance(tuned, StreamMethod)
+    tuned.answer(inputs, base)
+    tuned.save(file)
+    spec = find_method("mine", {"mine": {"base": "vq-ttt", "gate": 0.0, "tuned": str(file)}})
+    assert not spec.learns and spec.settings()["tuned"] == str(file)
+    saved = spec.build(model, max_new_tokens=4)
+    assert isinstance(saved, Saved) and saved.gate == 0.0
+    first, second = ([answer.answer for answer in saved.answer(inputs, base)] for _ in range(2))
+    assert first == second
+    with pytest.raises(InputError, match="other adapters"):
+        METHODS["vq-select"].saved(file).build(model)
+    with pytest.raises(InputError, match="cannot read adapters"):
+        METHODS["vq-ttt"].saved(tmp_path / "nothing").build(model)
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_a_method_says_what_it_needs_of_a_model(name: str) -> None:
+    spec, plain = METHODS[name], FakeModel()
+    if spec.needs is TunableModel:
+        with pytest.raises(InputError, match="needs a model whose insides can be reached, and those of fake-plain"):
+            spec.build(plain)
+    else:
+        assert issubclass(spec.needs, Model)
+        (answer,) = spec.build(plain).ask(sample_images(1), ["what color?"])
+        assert answer.answer == answer.base_answer
+
+
+def test_both_fakes_name_the_strongest_colour() -> None:
+    images = [image.copy() for image in sample_images(3)]
+    for n, image in enumerate(images):
+        image[:] = 20
+        image[..., n] = 220
+    questions = ["what color?"] * 3
+    for model in (FakeModel(), FakeTunableModel()):
+        found = model.answer(images, questions, 4)
+        assert found.texts == ["red", "green", "blue"]
+        assert all(0 < value <= 1 for value in found.confidences)
+        assert all(value >= 0 for value in found.entropies)
+        assert all(len(tokens) == 1 and tokens[0] <= 0 for tokens in found.token_logprobs)
+    assert FakeModel().answer([[]], ["what color?"], 4).texts == ["no"]
+    assert isinstance(NoTuning(FakeModel()).model, Model)
+    with pytest.raises(InputError, match="an analysis needs a model whose insides"):
+        tunable(FakeModel(), "an analysis")
