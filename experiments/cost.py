@@ -5,43 +5,40 @@ Every number is relative to plain inference in the same run. Takes about ten min
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments.markers import put
-from experiments.method.page import table
-from vqttt.cli.tuning import bench
+from experiments.markers import put, table
 from vqttt.images.degradations import degrade
-from vqttt.methods import CONFIGS, METHODS, VQTTT, Method
-from vqttt.methods.base import Outcome
+from vqttt.methods import MethodSpec, cost, find_method
 from vqttt.models import load_model
-from vqttt.models.base import Inputs, Model
+from vqttt.models.base import Inputs, TunableModel
 from vqttt.tasks import question_text, vq_mini
 
 RESULTS = Path(__file__).parent / "cost.json"
 PAGE = Path("docs/cost.md")
 SELECTION = (
-    "vq-ttt", "vq-ttt-bank", "kernel-only", "vq-ttt-static", "vq-ttt-episodic", "vq-ttt-vote", "tent", "sar", "memo",
+    "vq-select-restore", "vq-select", "kernel-only", "vq-ttt", "vq-ttt-episodic", "vq-vote", "tent", "sar", "memo",
 )  # fmt: skip
 Row = dict[str, Any]
-Methods = dict[str, Callable[[Model], Method]]
+Methods = dict[str, MethodSpec]
 
 
-def half_certain(model: Model, batch: int) -> Inputs:
+def half_certain(model: TunableModel, batch: int) -> Inputs:
     """Encode a batch of clean and foggy images of which the model is certain about half."""
     samples = vq_mini.samples("test", 60)
     clean = [sample.load() for sample in samples]
     foggy = [degrade(image, "fog", 5, 0, "relative") for image in clean]
     inputs = model.encode(clean + foggy, 2 * [question_text(sample) for sample in samples])
-    entropies = Outcome.of(model.generate(inputs, 16)).entropies
+    entropies = model.generate(inputs, 16).entropies
     order = sorted(range(len(entropies)), key=entropies.__getitem__)
     return model.select(inputs, order[: batch // 2] + order[len(order) - batch // 2 :])
 
 
-def resized(model: Any, side: int) -> Model:
+def resized(model: Any, side: int) -> TunableModel:
     """Return the embedded model with images of `side` pixels: more image tokens, the same weights."""
     from vqttt.models.llava import Llava
 
@@ -56,29 +53,31 @@ def resized(model: Any, side: int) -> Model:
 
 def steps(count: int) -> Methods:
     """Return the episodic method with `count` updates, by its name in the table."""
-    config = replace(CONFIGS["vq-ttt-episodic"], steps=count, gate=0.0)
-    return {f"{count} steps" if count > 1 else "1 step": lambda model: VQTTT(model, config)}
+    spec = find_method("vq-ttt-episodic").changed({"steps": count, "gate": 0.0})
+    return {f"{count} steps" if count > 1 else "1 step": spec}
+
+
+def named(*names: str) -> Methods:
+    """Return registered methods by name."""
+    return {name: find_method(name) for name in names}
 
 
 def measured(repeats: int) -> Iterator[Row]:
     """Yield the measurements of every part of the page."""
     embedded = load_model("embedded")
-    chosen: Methods = {name: METHODS[name] for name in SELECTION}
-    episodic: Methods = {"vq-ttt-episodic": METHODS["vq-ttt-episodic"], "vq-ttt-bank": METHODS["vq-ttt-bank"]}
 
     def part(name: str, *arguments: Any, **more: Any) -> Iterator[Row]:
-        for cost in bench.measure(*arguments, **more):
-            yield {"part": name} | asdict(cost)
+        for measurement in cost.measure(*arguments, **more):
+            yield {"part": name} | asdict(measurement)
 
-    yield from part("methods", embedded, chosen, (1, 4, 16, 64), repeats)
-    yield from part("half", embedded, episodic, (2, 16), repeats, encode=half_certain)
+    yield from part("methods", embedded, named(*SELECTION), (1, 4, 16, 64), repeats)
+    yield from part("half", embedded, named("vq-ttt-episodic", "vq-select"), (2, 16), repeats, encode=half_certain)
     yield from part("together", embedded, steps(1), (1, 32), 3 * repeats)
     for count in (1, 2, 4, 8):
         yield from part("steps", embedded, steps(count), (16,), repeats)
     for side in (112, 224, 336):
         yield from part("tokens", resized(load_model("embedded"), side), steps(1), (4,), repeats)
-    few = {name: METHODS[name] for name in ("vq-ttt-episodic", "vq-ttt-static", "tent")}
-    yield from part("proportions", bench.proportioned(), few, (1,), 3)
+    yield from part("proportions", cost.proportioned(), named("vq-ttt-episodic", "vq-ttt", "tent"), (1,), 3)
 
 
 def pages(rows: list[Row]) -> dict[str, str]:

@@ -221,7 +221,9 @@ def page(outcomes: dict[str, Counter[str]], checks: list[str]) -> str:
         "families": "\n".join(_families()),
         "memory": "\n".join(_memory()),
         "outcomes": "\n".join(_outcomes(outcomes)),
-        "checks": "\n".join(f"- {check.removeprefix('test_').replace('_', ' ')}" for check in checks),
+        "checks": "\n".join(
+            f"- {check.removeprefix('test_').replace('_', ' ').replace('lora', 'LoRA')}" for check in checks
+        ),
         "text": str(TEXT),
         "kept": str(KEPT),
     }

@@ -1,6 +1,7 @@
-"""Generated parts of a page: the text between `<!-- name -->` and `<!-- /name -->`."""
+"""Generated parts of a page: the text between `<!-- name -->` and `<!-- /name -->`, and tables to put there."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from vqttt.results.tables import Table
@@ -22,3 +23,10 @@ def put(page: Path, name: str, text: str) -> None:
 def put_table(page: Path, name: str, table: Table) -> None:
     """Put a report's table, without its heading, between the markers called `name`."""
     put(page, name, table.markdown().partition("\n")[2])
+
+
+def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; all columns but the first are aligned to the right."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in (header, *body)]
+    lines.insert(1, "| --- " + "| ---: " * (len(header) - 1) + "|")
+    return "\n".join(lines)

@@ -1,7 +1,7 @@
-"""How long the report of a large run takes: `python -m perf.report`; 100,000 rows should take under 10 s.
+"""Time the report of a large run: `python -m perf.report [ROWS]`; 100,000 rows should take less than 10 s.
 
-The records are invented: the grid of the preset `paper`, with answers that degradation breaks and tuning mends at
-random. Only time and size are of interest.
+The records are invented: the grid of the preset `paper`, with answers that degradation breaks and tuning flips at
+random. Only time and size matter.
 """
 
 import json
@@ -21,30 +21,32 @@ from vqttt.images.quality import METRICS
 from vqttt.results.report import write_html
 
 TASKS = ("digits", "easy-vqa", "vq-mini")
-KINDS = ("cartoon", "fog", "gaussian_blur", "gaussian_noise", "jpeg_compression", "motion_blur", "sketch", "snow")
-CONDITIONS = (("clean", 0), *product(KINDS, range(1, 6)))
+DEGRADATIONS = (
+    "cartoon", "fog", "gaussian_blur", "gaussian_noise", "jpeg_compression", "motion_blur", "sketch", "snow",
+)  # fmt: skip
+CONDITIONS = (("clean", 0), *product(DEGRADATIONS, range(1, 6)))
 METHODS = ("none", "vq-ttt", "vq-ttt-episodic")
 FLIPS = ("corrective", "destructive")
 
 
 def main() -> None:
-    """Time the page of as many rows as the first argument says."""
+    """Time the page of a run with the number of rows given as the first argument."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     with tempfile.TemporaryDirectory() as folder:
         written = invent(Path(folder), rows)
         seconds, busy, size = timed(Path(folder))
-    print(f"{written:,} rows: {seconds:.1f} s, of a processor {busy:.1f} s, {size / 1e6:.2f} MB")
+    print(f"{written:,} rows: {seconds:.1f} s, {busy:.1f} s of processor time, {size / 1e6:.2f} MB")
 
 
 def timed(run: Path) -> tuple[float, float, int]:
-    """Return seconds, seconds of a processor, and bytes of a run's page."""
+    """Write a run's page and return the seconds it took, the seconds of processor time, and the size in bytes."""
     start, busy = time.perf_counter(), time.process_time()
     page = write_html(run)
     return time.perf_counter() - start, time.process_time() - busy, page.stat().st_size
 
 
 def invent(run: Path, rows: int) -> int:
-    """Write a run of at least so many rows; return how many."""
+    """Write a run of at least `rows` rows; return the number of rows written."""
     cells = list(product(TASKS, CONDITIONS, METHODS))
     n = -(-rows // len(cells))
     for folder in ("cells", "examples"):
@@ -58,12 +60,12 @@ def invent(run: Path, rows: int) -> int:
         records.write_parquet(run / "cells" / f"{key}.parquet")
         if method != "none":
             number = cells.index((task, (degradation, severity), method))
-            (run / "examples" / f"{key}.json").write_text(json.dumps(identity | illustrations(severity, number)))
+            (run / "examples" / f"{key}.json").write_text(json.dumps(identity | examples(severity, number)))
     return n * len(cells)
 
 
 def answers(task: int, severity: int, method: int, n: int) -> pl.DataFrame:
-    """Invent the rows of a cell, without the columns that say which it is."""
+    """Invent the rows of a cell, without the columns that identify the cell."""
     untuned, tuning = np.random.default_rng([task, severity]), np.random.default_rng([task, severity, method])
     before = (np.random.default_rng(task).random(n) + untuned.normal(0, 0.2, n) > 0.2 + 0.08 * severity).astype(float)
     after = np.where(tuning.random(n) < 0.08 * (method > 0), 1 - before, before)
@@ -82,8 +84,8 @@ def answers(task: int, severity: int, method: int, n: int) -> pl.DataFrame:
     )
 
 
-def illustrations(severity: int, seed: int) -> dict[str, object]:
-    """Invent four examples of a cell, of images 64 pixels wide."""
+def examples(severity: int, seed: int) -> dict[str, object]:
+    """Invent the kernel and four examples of a cell, with images 64 pixels wide."""
     kernel = np.zeros((33, 33))
     kernel[16, 16] = 1 + 0.1 * severity
     kernel[15:18, 15:18] -= 0.1 * severity / 9

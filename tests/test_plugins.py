@@ -1,4 +1,4 @@
-"""Another package adds a degradation by an entry point, and its mistakes are told from ours."""
+"""Another package adds entries by entry points, and its mistakes are told from ours."""
 
 import json
 import shutil
@@ -90,13 +90,13 @@ def test_a_degradation_of_another_package(outside, tmp_path):
 @pytest.mark.parametrize(
     ("point", "kind", "message"),
     [
-        ("fog = smoke:soot", "soot", "the package smoke adds a degradation 'fog', a name that is taken"),
-        ("soot = smoke:gone", "soot", "the degradation 'soot' of the package smoke cannot be imported"),
-        ("soot = nowhere:soot", "soot", "the degradation 'soot' of the package smoke cannot be imported"),
+        ("fog = smoke:soot", "soot", "the package smoke adds a degradation 'fog', but that name is taken"),
+        ("soot = smoke:gone", "soot", "the degradation 'soot' of the package smoke cannot be used"),
+        ("soot = nowhere:soot", "soot", "the degradation 'soot' of the package smoke cannot be used"),
         ("flat = smoke:flat", "flat", "flat made an image of shape (40, 60) of one of (40, 60, 3)"),
         ("fiery = smoke:fiery", "fiery", "the degradation 'fiery' of the package smoke failed: KeyError: 'no fire'"),
-        ("clean = smoke:soot", "soot", "a degradation 'clean', a name that is taken; uninstall that package"),
-        ("a+b = smoke:soot", "soot", "names have letters, digits and _ . - alone"),
+        ("clean = smoke:soot", "soot", "a degradation 'clean', but that name is taken; uninstall the package"),
+        ("a+b = smoke:soot", "soot", "names may have only letters, digits and _ . -"),
     ],
 )
 def test_its_mistakes_are_one_line(outside, point, kind, message):
@@ -180,3 +180,85 @@ def test_a_model_family_of_another_package(outside, tmp_path):
     refused = run("answer", "in.png", "what color is it?", "--model", tmp_path / "checkpoint")
     assert refused.returncode == 2
     assert "'ash' model; supported families: llava, " in refused.stderr and "soot" in refused.stderr
+
+
+ANSWERING = '''
+"""A task, a method and an objective of another package."""
+
+import numpy as np
+
+from vqttt import Method, Model, Sample
+from vqttt.methods.attempts import Attempt, Outcome
+
+
+def red():
+    """Two red squares."""
+    image = np.full((32, 32, 3), (220, 20, 20), np.uint8)
+    return [Sample(id=f"red-{n}", load=image.copy, question="what color?", answers=("red",)) for n in range(2)]
+
+
+def broken():
+    """Makes no samples."""
+    return ["red"]
+
+
+class Blue(Method):
+    """Answers blue, and is certain of it."""
+
+    needs = Model
+
+    def attempts(self, inputs, base, *, learn=True):
+        count = inputs.count
+        outcome = Outcome(texts=["blue"] * count, confidences=[1.0] * count, entropies=[0.0] * count)
+        return [Attempt(how=["by rule"] * count, outcome=outcome, inputs=None)]
+
+
+def boldness(evidence):
+    """Minus the largest logit."""
+    return -evidence.logits[:, 0].max(-1).values
+'''
+
+STUDY = """
+model = "fake"
+tasks = ["reds"]
+degradations = ["clean"]
+
+[methods.none]
+[methods.blue]
+[methods.bold]
+base = "vq-ttt"
+objective = "boldness"
+gate = 0.0
+"""
+
+
+def test_a_task_a_method_and_an_objective_of_another_package(outside, tmp_path):
+    install, run = outside
+    install(
+        "[vqttt.tasks]", "reds = answering:red", "broken = answering:broken", "[vqttt.methods]", "blue = answering:Blue",
+        "number = answering:ANSWER", "[vqttt.objectives]", "boldness = answering:boldness",
+    )  # fmt: skip
+    (tmp_path / "site" / "answering.py").write_text(ANSWERING + "\nANSWER = 42\n")
+    for kind, name, summary in (
+        ("tasks", "reds", "Two red squares."),
+        ("objectives", "boldness", "Minus the largest logit."),
+    ):
+        assert {"name": name, "summary": summary} in json.loads(run("list", kind, "--json").stdout)
+
+    (tmp_path / "study.toml").write_text(STUDY)
+    done = run("study", "--config", "study.toml", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    frame = pl.concat(pl.read_parquet(file) for file in sorted((tmp_path / "run" / "cells").glob("*.parquet")))
+    answers = {method: set(of["answer"]) for (method,), of in frame.group_by("method")}
+    assert answers["none"] == {"red"} and answers["blue"] == {"blue"}
+    assert frame.filter(method="bold")["steps"].to_list() == [2, 2]
+    plugins = json.loads((tmp_path / "run" / "run.json").read_text())["plugins"]
+    assert plugins == {"reds": "smoke 1.0", "blue": "smoke 1.0", "boldness": "smoke 1.0"}
+
+    for option, name, message in (
+        ("--method", "number", "the method 'number' of the package smoke cannot be used"),
+        ("--task", "broken", "the task 'broken' of the package smoke"),
+    ):
+        refused = run("study", "--model", "fake", "--limit", 2, option, name, "--out", "other")
+        assert refused.returncode == 2 and message in refused.stderr, refused.stderr
+        assert "Traceback" not in refused.stderr

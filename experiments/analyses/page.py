@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from experiments.analyses.measure import BATCH, METHOD, SEED, TOKENS, Row, choose_layer, measure, placed
-from experiments.markers import put
-from experiments.method.page import table
+from experiments.markers import put, table
 from vqttt.images.degradations import degrade, image_seed
 from vqttt.images.files import load_image, save_image
 from vqttt.interpret import Row as View
@@ -201,12 +200,12 @@ def example(model: TunableModel, rows: Sequence[Row], best: Row) -> str:
 def families_table() -> str:
     """Tabulate what each family exposes, according to its small model."""
     from tests.support.small_families import BUILDERS, small
-    from tests.support.small_models import images
+    from tests.support.small_models import sample_images
 
     body = []
     for name in BUILDERS:
         model = small(name)
-        grids = model.image_tokens(model.encode(images(1), ["what?"])).grids
+        grids = model.image_tokens(model.encode(sample_images(1), ["what?"])).grids
         crossed = model.decoder.crossed
         places = "yes" if any(grid is not None for grid in grids) else "no: latents"
         attends, words = ("cross-attention", "no") if crossed else ("self-attention", "yes")

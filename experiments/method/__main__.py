@@ -1,5 +1,6 @@
-"""`python -m experiments.method`; in a module of its own, since processes cannot be started from `__main__`."""
+"""`python -m experiments.method`; workers import what they need from `measure`, which is why this is not it."""
 
 from experiments.method.measure import main
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,33 +1,25 @@
-"""The page: `python -m experiments.method.page` turns the committed rows into docs/method.md and its figures."""
+"""`python -m experiments.method.page` makes the tables and figures of docs/method.md from the committed rows."""
 
+import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from experiments.markers import put
+from experiments.markers import put, table
 from experiments.method.drawings import heatmap, learned
-from experiments.method.measure import PHASES
-from experiments.method.plan import DEVELOPED_ON, MAIN
+from experiments.method.plan import DEVELOPED_ON, MAIN, PHASES
 from experiments.method.rows import GROUPS, Gain, Row, bits, load, points, select, split_stream
 from experiments.method.targets import targets
 from vqttt.images.degradations import DEGRADATIONS
 from vqttt.runs.records import CLEAN
-from vqttt.tuning.corrections import members
+from vqttt.tuning.corrections import names
 
 PAGE = Path("docs/method.md")
 
 
-def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Write a table of Markdown; the first column is words."""
-    lines = ["| " + " | ".join(cells) + " |" for cells in (header, *body)]
-    lines.insert(1, "| --- " + "| ---: " * (len(header) - 1) + "|")
-    return "\n".join(lines)
-
-
 def methods_table(rows: Sequence[Row], keep: Callable[[Row], bool] = lambda row: True) -> str:
-    """Compare methods: degraded cells and clean ones, flips, calibration, cost."""
+    """Compare methods: gains on degraded and clean images, flips, calibration error, time."""
     degraded = select(rows, lambda row: row["degradation"] != CLEAN and keep(row))
     clean = select(rows, lambda row: row["degradation"] == CLEAN)
     body = []
@@ -44,60 +36,60 @@ def methods_table(rows: Sequence[Row], keep: Callable[[Row], bool] = lambda row:
 
 
 def main_part(rows: Sequence[Row]) -> dict[str, str]:
-    """Write the headline: by severity, by half of the degradations, by pattern, and the single degradations."""
+    """Return the tables of the main phases: all degradations, the two halves of them, by pattern, and one by one."""
     mild = {row["method"] for row in rows if row["severity"] in (1, 2)}
-    parts = {
-        "main": methods_table(rows, lambda row: row["severity"] >= 3),
-        "main-all": methods_table([row for row in rows if row["method"] in mild]),
-    }
-    halves = []
-    for method in MAIN:
-        for name, keep in (
-            ("developed on", lambda row: row["degradation"] in DEVELOPED_ON),
-            ("never seen before", lambda row: row["degradation"] not in DEVELOPED_ON),
-        ):
-            mine = select(rows, lambda row, k=keep: row["severity"] >= 3 and k(row))[method]
-            gain = Gain(mine)
-            halves.append((f"`{method}`", name, f"{len(mine)}", f"{gain.base:.1f}", gain.text()))
-    parts["halves"] = table(("method", "degradations", "cells", "untuned", "gain"), halves)
-    patterns, single = [], []
-    for group, kinds in GROUPS.items():
-        of = {
-            m: Gain(r)
-            for m, r in select(rows, lambda row, k=kinds: row["degradation"] in k and row["severity"] >= 3).items()
-        }
-        patterns.append((group, f"{of['vq-ttt'].base:.1f}", *(of[method].text() for method in MAIN)))
-    for kind in DEGRADATIONS:
-        of = {
-            m: Gain(r)
-            for m, r in select(rows, lambda row, k=kind: row["degradation"] == k and row["severity"] >= 3).items()
-        }
-        single.append((kind, f"{of['vq-ttt'].base:.1f}", *(of[method].text() for method in MAIN)))
     header = ("", "untuned", *(f"`{method}`" for method in MAIN))
-    parts["patterns"], parts["single"] = table(header, patterns), table(header, single)
-    return parts
+    return {
+        "main": methods_table(rows, _severe),
+        "main-all": methods_table([row for row in rows if row["method"] in mild]),
+        "halves": _halves_table(rows),
+        "patterns": table(header, [_gains(rows, group, kinds) for group, kinds in GROUPS.items()]),
+        "single": table(header, [_gains(rows, kind, (kind,)) for kind in DEGRADATIONS]),
+    }
+
+
+def _severe(row: Row) -> bool:
+    return bool(row["severity"] >= 3)
+
+
+def _halves_table(rows: Sequence[Row]) -> str:
+    """Compare the degradations on which settings were chosen with the others."""
+    unseen = tuple(kind for kind in DEGRADATIONS if kind not in DEVELOPED_ON)
+    body = []
+    for method in MAIN:
+        for name, kinds in (("developed on", DEVELOPED_ON), ("never seen before", unseen)):
+            mine = [r for r in rows if r["method"] == method and _severe(r) and r["degradation"] in kinds]
+            gain = Gain(mine)
+            body.append((f"`{method}`", name, f"{len(mine)}", f"{gain.base:.1f}", gain.text()))
+    return table(("method", "degradations", "cells", "untuned", "gain"), body)
+
+
+def _gains(rows: Sequence[Row], name: str, kinds: Sequence[str]) -> tuple[str, ...]:
+    """Return a row of a table: the gain of each main method over some degradations, severities 3 to 5."""
+    chosen = select(rows, lambda row: row["degradation"] in kinds and _severe(row))
+    gains = [Gain(chosen[method]) for method in MAIN]
+    return (name, f"{gains[0].base:.1f}", *(gain.text() for gain in gains))
 
 
 def baselines_part(rows: Sequence[Row]) -> str:
-    """Write the comparison with every baseline, with what a choice that knew the answers would have reached."""
-    text = methods_table(rows)
-    known = [row for row in rows if row["method"] == "members" and row["degradation"] != CLEAN]
-    scores = [np.stack([bits(member) for member in row["members"]], 1) for row in known]
+    """Compare all methods; add the oracle over corrections, which knows the answers."""
+    known = [row for row in rows if row["method"] == "corrections" and row["degradation"] != CLEAN]
+    scores = [np.stack([bits(text) for text in row["corrections"]], 1) for row in known]  # (samples, corrections)
     if not scores:
-        return text
+        return methods_table(rows)
     base = np.mean([s[:, 0].mean() for s in scores])
     one = np.mean([s.mean(0) for s in scores], 0)
     lines = [
-        (f"best single member for all twelve ({members()[int(one.argmax())]})", one.max()),
-        ("best member for each degradation and severity", np.mean([s.mean(0).max() for s in scores])),
-        ("best member for each image", np.mean([s.max(1).mean() for s in scores])),
+        (f"best single correction for all twelve ({names()[int(one.argmax())]})", one.max()),
+        ("best correction for each degradation and severity", np.mean([s.mean(0).max() for s in scores])),
+        ("best correction for each image", np.mean([s.max(1).mean() for s in scores])),
     ]
     oracle = table(("oracle: labels used, first seed", "gain"), [(n, points(100 * (v - base))) for n, v in lines])
-    return f"{text}\n\n{oracle}"
+    return f"{methods_table(rows)}\n\n{oracle}"
 
 
 def tasks_part(rows: Sequence[Row]) -> str:
-    """Write the other tasks, easy-VQA by type of question."""
+    """Compare methods on the other tasks, on easy-VQA also by type of question."""
     from vqttt.tasks import load_task
 
     body = []
@@ -121,28 +113,31 @@ def tasks_part(rows: Sequence[Row]) -> str:
 
 
 def streams_part(rows: Sequence[Row]) -> str:
-    """Write the streams whose quality changes."""
+    """Compare methods on streams whose quality changes."""
     body = []
     for row in rows:
         clean, change = split_stream(row)
-        before = bits(row["before"])
-        rng = np.random.default_rng(0)
-
-        def gain(chosen: np.ndarray, change: np.ndarray = change, rng: Any = rng) -> str:
-            if not chosen.any():
-                return "–"
-            values = change[chosen]
-            drawn = rng.choice(values, (2000, len(values))).mean(1)
-            low, high = np.percentile(drawn, (2.5, 97.5))
-            return f"{points(values.mean())} [{points(low)}, {points(high)}]"
-
-        body.append((row["degradation"], row["method"], f"{len(before)}", f"{100 * before[~clean].mean():.1f}",
-                     gain(~clean), gain(clean), f"{row['cost']:.1f}×"))  # fmt: skip
+        before, rng = bits(row["before"]), np.random.default_rng(0)
+        gains = _mean_text(change[~clean], rng), _mean_text(change[clean], rng)
+        untuned = f"{100 * before[~clean].mean():.1f}"
+        body.append((row["degradation"], row["method"], f"{len(before)}", untuned, *gains, f"{row['cost']:.1f}×"))
     return table(("stream", "method", "samples", "untuned", "gain, degraded", "gain, clean", "time"), body)
 
 
+def _mean_text(changes: np.ndarray, rng: np.random.Generator) -> str:
+    """Write the mean of changes in points with its bootstrap interval."""
+    if not len(changes):
+        return "–"
+    drawn = rng.choice(changes, (2000, len(changes))).mean(1)
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    return f"{points(changes.mean())} [{points(low)}, {points(high)}]"
+
+
 def main() -> None:
-    """Put every table into its place in the page, and draw the figures."""
+    """Write the tables of the phases that were measured, and draw the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("runs/method"), help="run folders [runs/method]")
+    arguments = parser.parse_args()
     rows = {phase: load(phase) for phase in PHASES}
     parts = {}
     if rows["main"]:
@@ -158,8 +153,8 @@ def main() -> None:
     if rows["streams"]:
         parts["streams"] = streams_part(rows["streams"])
     if rows["main"] and rows["streams"] and rows["baselines"]:
-        parts["targets"] = table(("aim", "measured", "reached"), targets(rows))
-    learned()
+        parts["targets"] = table(("target", "measured", "reached"), targets(rows))
+    learned(arguments.folder / "tuned" / f"{MAIN[0]}.safetensors")
     for name, part in parts.items():
         put(PAGE, name, part)
 

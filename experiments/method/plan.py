@@ -1,44 +1,45 @@
-"""What is measured: phases of cells, each with its methods. Defaults were chosen on other scenes (`LOG.md`)."""
+"""What is measured: phases, each a list of studies. The methods' settings were chosen on other scenes (`LOG.md`)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+from experiments.method import fixed_correction
+from experiments.method.tasks import SEEDS, STREAMS, TWELVE, scenes_name, stream_name, stream_of
 from vqttt.images.degradations import DEGRADATIONS
-from vqttt.methods import CONFIGS, METHODS, VQTTT, Method
-from vqttt.models.base import Model
-from vqttt.runs.records import CLEAN
-from vqttt.tuning.adapters import AdapterConfig
+from vqttt.methods import METHODS
+from vqttt.runs.records import CLEAN, NONE
+from vqttt.study import StudyConfig
+from vqttt.tuning.corrections import names
 
 DEVELOPED_ON = tuple(DEGRADATIONS)[::2]
-"""The half of the degradations on which the bank and the settings were chosen, on VQ-Mini's `dev` scenes."""
+"""The half of the degradations on which corrections and settings were chosen, on VQ-Mini's `dev` scenes."""
 
-TWELVE = (
-    "gaussian_noise", "motion_blur", "snow", "fog", "gaussian_blur", "jpeg_compression",
-    "contrast", "low_light", "impulse_noise", "frost", "haze", "phone_at_night",
-)  # fmt: skip
-"""The subset on which every baseline and ablation is measured: the paper's four, and eight more of all kinds."""
-
-MAIN = ("vq-ttt", "vq-ttt-bank", "vq-ttt-features")
+MAIN = ("vq-select-restore", "vq-select", "vq-select-features")
 TASKS = ("digits", "fashion-mnist", "easy-vqa")
-STREAMS = ("mixed", "changing", "one-answer", "frozen")
+RESTORERS = ("matched", "auto")
 
-_OURS = CONFIGS["vq-ttt-bank"]
-_GRADIENT = CONFIGS["vq-ttt-static"]
-
-
-def _kernel(name: str, rate: float, **more: int) -> object:
-    return replace(_GRADIENT, kernel_rate=rate, adapters=AdapterConfig(kernel=name, lora_rank=0, **more))
+Methods = Mapping[str, Mapping[str, Any]]
+"""Methods by name, each with its settings where it is not the registered one; see `StudyConfig.method_settings`."""
 
 
-def _lora(**more: object) -> object:
-    return replace(_OURS, adapters=replace(_OURS.adapters, **more))
+def _kernel(kernel: str, rate: float, **sizes: int) -> dict[str, Any]:
+    adapters = {"kernel": kernel, "lora_rank": 0, **sizes}
+    return {"base": "vq-ttt", "kernel_rate": rate, "adapters": adapters}
+
+
+def _lora(**changed: Any) -> dict[str, Any]:
+    return {"base": "vq-select", "adapters": changed}
+
+
+def _select(**changed: Any) -> dict[str, Any]:
+    return {"base": "vq-select", **changed}
 
 
 ABLATIONS = {
-    "vq-ttt-bank as it is": _OURS,
-    "restored where that helps": replace(_OURS, restore=True),
-    "guard ratio 0.7": replace(_OURS, guard_ratio=0.7),
-    "both: vq-ttt": CONFIGS["vq-ttt"],
+    "vq-select as it is": _select(),
     "gradient kernel: interpolation": _kernel("interpolation", 0.06),
     "gradient kernel: separable 9, rank 2": _kernel("separable", 0.003),
     "gradient kernel: separable 5, rank 2": _kernel("separable", 0.003, kernel_size=5),
@@ -49,93 +50,151 @@ ABLATIONS = {
     "LoRA of rank 1": _lora(lora_rank=1),
     "LoRA of rank 16": _lora(lora_rank=16),
     "LoRA on q, k, v": _lora(lora_targets=("q", "k", "v")),
-    "2 gradient steps": replace(_OURS, steps=2),
-    "LoRA's rate x 3": replace(_OURS, lora_rate=3 * _OURS.lora_rate),
-    "LoRA's rate x 10": replace(_OURS, lora_rate=10 * _OURS.lora_rate),
-    "gate 0": replace(_OURS, gate=0.0),
-    "gate 0.2": replace(_OURS, gate=0.2),
-    "no guard": replace(_OURS, guard=False),
-    "caution 0": replace(_OURS, caution=0.0),
-    "caution 2": replace(_OURS, caution=2.0),
-    "batch 5": _OURS,
-    "batch 40": _OURS,
+    "2 gradient steps": _select(steps=2),
+    "LoRA's rate x 3": _select(lora_rate=3e-3),
+    "LoRA's rate x 10": _select(lora_rate=1e-2),
+    "gate 0": _select(gate=0.0),
+    "gate 0.2": _select(gate=0.2),
+    "no guard": _select(guard=False),
+    "guard ratio 0.7": _select(guard_ratio=0.7),
+    "restored where that helps": _select(restore=True),
+    "both: vq-select-restore": {"base": "vq-select-restore"},
+    "caution 0": _select(caution=0.0),
+    "caution 2": _select(caution=2.0),
 }
-"""What is changed of `vq-ttt-bank`, one thing at a time; a gradient kernel stands in the place of the bank."""
+"""What is changed of `vq-select`, one thing at a time; a gradient kernel takes the place of the corrections."""
+
+BATCHES: dict[int, Methods] = {20: ABLATIONS, 5: {"batch 5": _select()}, 40: {"batch 40": _select()}}
+"""The ablations by batch size."""
+
+CORRECTIONS = {f"correction-{name}": {"base": fixed_correction.NAME, "correction": name} for name in names()}
+"""Every correction by itself, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One stream of samples, answered by several methods that share images and untuned answers."""
+class Study:
+    """A study, and how its records become rows.
 
+    Attributes:
+        name: of its run folder.
+        phase: the file of its rows.
+        config: what runs.
+        labels: by method, its name in the rows if that is another one.
+    """
+
+    name: str
     phase: str
-    task: str
-    degradation: str
-    severity: int
-    seed: int
-    count: int
-    batch: int = 20
+    config: StudyConfig
+    labels: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def key(self) -> str:
-        """Say which cell this is."""
-        return "~".join(map(str, (self.phase, self.task, self.degradation, self.severity, self.seed, self.batch)))
+    def label(self, method: str) -> str:
+        """Return a method's name in the rows."""
+        return self.labels.get(method, method)
 
+    def part(self, methods: Sequence[str], degradations: Sequence[str], seeds: Sequence[int]) -> "Study | None":
+        """Return the part of the study that has some methods, degradations (or streams) and seeds; None if it is empty.
 
-def cells(phase: str) -> list[Cell]:
-    """Return the cells of a phase; `main` has severities 3 to 5, which the aims are set for, and `mild` 1 and 2."""
-    clean = (CLEAN, 0)
-    severe = [clean, *((kind, severity) for severity in (5, 4, 3) for kind in DEGRADATIONS)]
-    mild = [(kind, severity) for severity in (2, 1) for kind in DEGRADATIONS]
-    twelve = [clean, *((kind, severity) for severity in (3, 5) for kind in TWELVE)]
-    seeds = (0, 1, 2)
-
-    def grid(conditions: list[tuple[str, int]], tasks: tuple[str, ...], counts: int, batch: int = 20) -> list[Cell]:
-        over = seeds if phase in ("baselines", "ablations") else (0,)
-        return [
-            Cell(phase=phase, task=task, degradation=kind, severity=severity, seed=seed, count=counts, batch=batch)
-            for seed in over
-            for task in tasks
-            for kind, severity in conditions
-        ]
-
-    if phase == "main":
-        return [replace(c, count=2000) if c.severity == 0 else c for c in grid(severe, ("vq-mini",), 500)]
-    if phase == "mild":
-        return grid(mild, ("vq-mini",), 500)
-    if phase == "tasks":
-        return grid(twelve, TASKS, 100)
-    if phase == "baselines":
-        return grid(twelve, ("vq-mini",), 40)
-    if phase == "ablations":
-        return [cell for batch in (20, 5, 40) for cell in grid(twelve, ("vq-mini",), 25, batch)]
-    return [
-        Cell(phase=phase, task="vq-mini", degradation=stream, severity=0, seed=0, count=count)
-        for stream, count in zip(STREAMS, (2000, 5000, 500, 2000), strict=True)
-    ]
+        No names stand for all. A part has a run folder of its own, and keeps the baseline, to which times are relative.
+        """
+        config = self.config
+        kept = [name for name in config.methods if not methods or self.label(name) in methods]
+        changed = {"seeds": tuple(seed for seed in config.seeds if not seeds or seed in seeds)}
+        name = "tasks" if any(map(stream_of, config.tasks)) else "degradations"
+        values = getattr(config, name)
+        changed[name] = tuple(one for one in values if not degradations or (stream_of(one) or one) in degradations)
+        if not kept or not all(changed.values()):
+            return None
+        config = replace(config, methods=tuple(dict.fromkeys((NONE, *kept))), **changed)
+        return self if config == self.config else replace(self, name=f"{self.name}-{config.digest}", config=config)
 
 
-def methods(cell: Cell, tuned: str = "") -> dict[str, Callable[[Model], Method]]:
-    """Return what answers a cell, by name; `tuned` is the folder of what earlier streams have taught."""
-    if cell.phase == "ablations":
-        chosen = {name: config for name, config in ABLATIONS.items() if _batch_of(name) == cell.batch}
-        return {name: lambda model, config=config: VQTTT(model, config) for name, config in chosen.items()}
-    if cell.degradation == "frozen":
-        return {
-            f"{name}, frozen": lambda model, name=name: VQTTT(
-                model, replace(CONFIGS[name], start=f"{tuned}/{name}.safetensors", frozen=True)
-            )
-            for name in MAIN
-        } | {name: METHODS[name] for name in MAIN}
-    names = {
-        "main": MAIN,
-        "mild": MAIN,
-        "tasks": (*MAIN, "vq-ttt-episodic"),
-        # `likeliest` is for options, and VQ-Mini has none.
-        "baselines": tuple(name for name in METHODS if name not in ("none", "likeliest")),
-        "streams": (*MAIN, "vq-ttt-static"),
-    }[cell.phase]
-    return {name: METHODS[name] for name in names}
+def _main(folder: Path) -> Iterator[Study]:
+    """Yield the studies of severities 3 to 5, for which the targets were set."""
+    methods = _registered(MAIN, folder)
+    yield Study(name="main-clean", phase="main", config=_config((scenes_name(0, 2000),), (CLEAN,), methods))
+    config = _config((scenes_name(0, 500),), DEGRADATIONS, methods, severities=(5, 4, 3))
+    yield Study(name="main", phase="main", config=config)
 
 
-def _batch_of(name: str) -> int:
-    return int(name.removeprefix("batch ")) if name.startswith("batch ") else 20
+def _mild(folder: Path) -> Iterator[Study]:
+    """Yield the study of severities 1 and 2."""
+    config = _config((scenes_name(0, 500),), DEGRADATIONS, _registered(MAIN, folder), severities=(2, 1))
+    yield Study(name="mild", phase="mild", config=config)
+
+
+def _tasks(folder: Path) -> Iterator[Study]:
+    """Yield the studies of other tasks, each with clean statistics of its own."""
+    for task in TASKS:
+        methods = _registered((*MAIN, "vq-ttt-episodic"), folder, task)
+        yield Study(name=task, phase="tasks", config=_twelve(task, methods, limit=100))
+        restored = _restored(_twelve(task, {}, limit=100))
+        yield Study(name=f"{task}-restored", phase="tasks", config=restored)
+
+
+def _baselines(folder: Path) -> Iterator[Study]:
+    """Yield the studies of all methods and of restorers; on the first seed, also of every correction by itself."""
+    # `likeliest` is for questions with options, and VQ-Mini has none.
+    compared = [name for name in METHODS if name not in (NONE, "likeliest", fixed_correction.NAME)]
+    for seed in SEEDS:
+        config = _twelve(scenes_name(40 * seed, 40), _registered(compared, folder), seeds=(seed,))
+        yield Study(name=f"baselines-{seed}", phase="baselines", config=config)
+        yield Study(name=f"baselines-{seed}-restored", phase="baselines", config=_restored(config))
+    yield Study(name="corrections", phase="baselines", config=_twelve(scenes_name(0, 40), CORRECTIONS))
+
+
+def _ablations(folder: Path) -> Iterator[Study]:
+    """Yield the studies of single changes, by batch size and seed."""
+    for batch, ablations in BATCHES.items():
+        labels = {re.sub(r"[^A-Za-z0-9]+", "-", label): label for label in ablations}
+        methods = {name: ablations[label] for name, label in labels.items()}
+        for seed in SEEDS:
+            config = _twelve(scenes_name(25 * seed, 25), methods, seeds=(seed,), batch=batch)
+            yield Study(name=f"ablations-{batch}-{seed}", phase="ablations", config=config, labels=labels)
+
+
+def _streams(folder: Path) -> Iterator[Study]:
+    """Yield the studies of streams whose quality changes; on `frozen`, what was learned along `mixed` is applied."""
+    methods = _registered(MAIN, folder)
+    *learning, frozen = map(stream_name, STREAMS)
+    config = _config(learning, (CLEAN,), methods | {"vq-ttt": {}})
+    yield Study(name="streams", phase="streams", config=config)
+    tuned = {name: str(folder / "tuned" / f"{name}.safetensors") for name in MAIN}
+    methods |= {f"{name}-frozen": {"base": name, **methods[name], "tuned": tuned[name]} for name in MAIN}
+    labels = {f"{name}-frozen": f"{name}, frozen" for name in MAIN}
+    yield Study(name="frozen", phase="streams", config=_config((frozen,), (CLEAN,), methods), labels=labels)
+
+
+PHASES: dict[str, Callable[[Path], Iterator[Study]]] = {
+    "main": _main,
+    "streams": _streams,
+    "baselines": _baselines,
+    "tasks": _tasks,
+    "ablations": _ablations,
+    "mild": _mild,
+}
+"""The studies of each phase, given the folder of run folders and of the files that methods need."""
+
+
+def _registered(chosen: Iterable[str], folder: Path, task: str = "vq-mini") -> dict[str, Mapping[str, Any]]:
+    """Return registered methods; the one that needs clean statistics gets those of the task."""
+    clean = {"vq-select-features": {"clean_features": str(folder / "clean" / f"{task}.safetensors")}}
+    return {name: clean.get(name, {}) for name in chosen}
+
+
+def _config(tasks: Sequence[str], degradations: Iterable[str], methods: Methods, **more: Any) -> StudyConfig:
+    return StudyConfig(
+        tasks=tuple(tasks),
+        degradations=tuple(degradations),
+        methods=(NONE, *methods),
+        method_settings={name: settings for name, settings in methods.items() if settings},
+        **more,
+    )
+
+
+def _twelve(task: str, methods: Methods, **more: Any) -> StudyConfig:
+    return _config((task,), (CLEAN, *TWELVE), methods, severities=(3, 5), **more)
+
+
+def _restored(config: StudyConfig) -> StudyConfig:
+    """Return the study of the untuned model on restored images."""
+    return replace(config, methods=(NONE,), method_settings={}, restorers=(NONE, *RESTORERS))

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.method.measure import RESULTS
 from vqttt.results.statistics import cluster_mean
 from vqttt.runs.records import CLEAN
+
+RESULTS = Path(__file__).parent / "results"
 
 GROUPS = {
     "noise": ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"),

@@ -1,4 +1,4 @@
-"""The records that pass between the rooms of vqttt; all frozen, all plain data."""
+"""Plain data that all rooms of vqttt share; every class is frozen."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 Image: TypeAlias = NDArray[np.uint8]
 """An image: uint8 RGB of shape (H, W, 3), values 0 to 255."""
 
-
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-"""By which the options of a multiple-choice question are named; it may have no more than these."""
+"""Letters of the options of a multiple-choice question; a question has no more options than letters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +20,17 @@ class Sample:
     """One question about one image.
 
     Attributes:
-        id: unique within its task and stable between runs.
-        load: returns the image; called when it is needed, so that a task may be larger than memory.
+        id: unique within its task, and the same in every run.
+        load: returns the image. Images are loaded on demand, so a task may be larger than memory.
         question: the question as a person would ask it, without any chat template.
-        answers: the reference answers, the first being the one that is shown; any of them counts as right.
-        choices: the options of a multiple-choice question, in order; empty for an open one.
-        category: what the question asks of a model (`counting`, `reading`, ...); accuracy is broken down by it.
-        question_type: the finer template or type of the question, where the task has one.
-        prompt: what a model is asked, to the letter, where a benchmark prescribes it; empty for the usual form.
+        answers: the accepted answers. Reports show the first.
+        choices: the options of a multiple-choice question, in order; empty for an open question.
+        category: the skill that the question tests (`counting`, `reading`, ...); reports give accuracy by category.
+        question_type: a finer type, or the template the question was made from; empty if the task has none.
+        prompt: the exact text to ask, if the benchmark prescribes one; empty for the default prompt.
         rule: how answers are scored, a name in `vqttt.scoring.RULES`.
-        file: where the image lies, if it is a file that its owner may change; part of what a run is a study of.
+        file: path of the image, if it is a file of the user's own. Its content is part of the run's identity, because
+            the user may change it.
     """
 
     id: str
@@ -47,13 +47,13 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What happens to an image before a model sees it.
+    """What is done to an image before the model gets it: a degradation, then a restorer.
 
     Attributes:
         degradation: a registered degradation or style, several joined by `+`, or `clean`.
         severity: 1 to 5; 0 for `clean`.
-        scale: `relative` scales lengths by the short side / 224, `absolute` takes them in pixels as published.
-        restorer: what is done about it: a registered name, `matched`, `spandrel:PATH`, or `none`.
+        scale: `relative` scales lengths in pixels by the image's short side / 224; `absolute` uses them as published.
+        restorer: a registered name, `matched`, `spandrel:PATH`, or `none`.
     """
 
     degradation: str = "clean"
@@ -64,18 +64,18 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a method answered, beside what the untuned model answered.
+    """A method's answer to one sample, next to the untuned model's.
 
     Attributes:
-        answer: text after tuning (equal to `base_answer` where nothing was tuned).
-        base_answer: text of the model as it was loaded, under no adapters.
-        confidence: probability of the answer's greedy tokens (geometric mean), 0 to 1; likewise `base_confidence`.
-        entropy_before: mean entropy in nats of the answer's token distributions, before tuning; likewise
-            `entropy_after`.
-        steps: tuning steps that this sample took part in.
-        rolled_back: whether the guard discarded the tuning for this sample.
-        seconds: wall-clock seconds spent on this sample (its share of the batch).
-        error: empty, or why there is no answer.
+        answer: the method's answer; the same as `base_answer` if the method left the sample alone.
+        base_answer: the untuned model's answer.
+        confidence, base_confidence: probability of the answer's tokens (geometric mean), 0 to 1.
+        entropy_before, entropy_after: mean entropy of the distributions of the answer's tokens, in nats, of the untuned
+            model and of the method.
+        steps: the number of tuning steps that used this sample.
+        rolled_back: whether the method's changes were discarded, so that the untuned answer was kept.
+        seconds: wall-clock time for this sample, an equal share of its batch's.
+        error: why there is no answer; empty if there is one.
     """
 
     answer: str

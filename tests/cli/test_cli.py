@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vqttt import cli
-from vqttt.cli import studies
+from vqttt.cli import options, studies
 from vqttt.cli.lists import Kind
 from vqttt.cli.runs import Format
 from vqttt.images.files import load_image, save_image
@@ -131,7 +131,7 @@ def test_answer(image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 def test_analyse(
     image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ("analyse", image, "what color is the circle?", "--severity", 5, "--layer", 2)
+    asked = ("analyse", image, "what color is the circle?", "--severity", 5, "--layer", "2,3")
     out = tmp_path / "analysis.png"
     assert vqttt(monkeypatch, *asked, "--method", "vq-ttt", "--out", out) == 0
     assert capsys.readouterr().out.strip() == str(out)
@@ -157,7 +157,7 @@ def test_what_was_tuned_answers_frozen(
     assert vqttt(monkeypatch, *answer, "--tuned", tmp_path / "nothing") == 2
     assert "cannot read adapters" in capsys.readouterr().err
     assert vqttt(monkeypatch, *answer, "--tuned", out, "--method", "none") == 2
-    assert "these do: vq-ttt" in capsys.readouterr().err
+    assert "learns nothing that could be saved" in capsys.readouterr().err
 
 
 def test_clean_features_come_from_a_folder_of_images(
@@ -175,12 +175,14 @@ def test_clean_features_come_from_a_folder_of_images(
 
 def test_bench_writes_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "bench.json"
-    arguments = ("bench", "--model", "fake", "--method", "none", "--method", "vq-select-restore", "--batch", 2, "--repeats", 9)
+    arguments = ("bench", "--model", "fake", "--method", "none,vq-select-restore", "--batch", 2, "--repeats", 9)
     assert vqttt(monkeypatch, *arguments, "--out", out) == 0
     none, ours = json.loads(out.read_text())
     assert (none["method"], ours["method"]) == ("none", "vq-select-restore")
     assert none["ratio"] == pytest.approx(none["seconds"] / none["plain_seconds"])
     assert 0.3 < none["ratio"] < 3 < ours["ratio"]
+    assert vqttt(monkeypatch, "bench", "--model", "fake", "--method", "none", "--batch", "1,2", "--out", out) == 0
+    assert [row["batch"] for row in json.loads(out.read_text())] == [1, 2]
     assert vqttt(monkeypatch, "bench", "--model", "fake", "--batch", 0, "--out", out) == 2
 
 
@@ -205,7 +207,7 @@ def test_a_study_from_a_file_tried_run_and_compared(
     file.write_text('model = "fake"\ntasks = ["digits"]\ndegradations = ["fog"]\nseverities = [3]\nlimit = 10\n')
     arguments = ("study", "--config", file, "--out")
     assert vqttt(monkeypatch, *arguments, tmp_path / "none", "--dry-run") == 0
-    assert "conditions: 1, methods: 3, seeds: 1, cells: 3, answers: 30" in capsys.readouterr().out
+    assert "conditions: 1, methods: 4, seeds: 1, cells: 4, answers: 40" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
     assert vqttt(monkeypatch, *arguments, tmp_path / "a", "--method", "none") == 0
     assert vqttt(monkeypatch, *arguments, tmp_path / "b", "--method", "tta") == 0
@@ -213,6 +215,68 @@ def test_a_study_from_a_file_tried_run_and_compared(
     assert vqttt(monkeypatch, "compare", tmp_path / "a", tmp_path / "b") == 0
     assert "none → tta" in capsys.readouterr().out
     assert vqttt(monkeypatch, "compare", tmp_path / "a", tmp_path / "missing") == 2
+
+
+def test_methods_of_a_file_are_known_to_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "study.toml", tmp_path / "run"
+    file.write_text(
+        'model = "fake"\ntasks = ["digits"]\ndegradations = ["fog"]\nseverities = [3]\nlimit = 10\n'
+        '[methods.none]\n[methods.mine]\nbase = "vq-ttt"\nsteps = 3\n'
+    )
+    assert vqttt(monkeypatch, "study", "--config", file, "--dry-run") == 0
+    assert "methods: 2, " in capsys.readouterr().out
+    assert vqttt(monkeypatch, "study", "--config", file, "--method", "tta,mine", "--out", out) == 0
+    assert sorted(path.stem.split("~")[3] for path in (out / "cells").iterdir()) == ["mine", "tta"]
+    assert vqttt(monkeypatch, "study", "--resume", out) == 0
+    assert vqttt(monkeypatch, "study", "--method", "mine", "--out", tmp_path / "other") == 2
+    assert "unknown method 'mine'" in capsys.readouterr().err
+
+
+def test_lists_take_commas_and_repetition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = '{"image": "gone.png", "question": "what?", "answer": "red"}\n'
+    for name in ("a,b.jsonl", "c.jsonl"):
+        (tmp_path / name).write_text(rows)
+    asked = (
+        "study",
+        "--model",
+        "fake",
+        "--limit",
+        2,
+        "--dry-run",
+        "--severity",
+        "1,3",
+        "--severity",
+        5,
+        "--seed",
+        "0,1",
+    )
+    asked += ("--task", f"digits,jsonl:{tmp_path}/a,b.jsonl", "--task", f"jsonl:{tmp_path}/c.jsonl")
+    asked += ("--method", "none, vq-ttt", "--method", "tta", "--degradation", "fog,snow", "--restorer", "none,median")
+    assert vqttt(monkeypatch, *asked) == 0
+    printed = capsys.readouterr().out
+    assert "conditions: 12, methods: 3, seeds: 2, cells: 216, answers: 288" in printed
+    assert "a,b.jsonl: 1 questions" in printed and "c.jsonl: 1 questions" in printed
+
+
+@pytest.mark.parametrize(
+    ("values", "paths", "expected"),
+    [
+        (None, False, None),
+        ([], True, None),
+        (["a,b", "c"], False, ("a", "b", "c")),
+        (["a, b ,c"], True, ("a", "b", "c")),
+        (["pyiqa:a,pyiqa:b"], False, ("pyiqa:a", "pyiqa:b")),
+        (["jsonl:a,b.jsonl"], True, ("jsonl:a,b.jsonl",)),
+        (["a,jsonl:b,c.jsonl", "d,e"], True, ("a", "jsonl:b,c.jsonl", "d", "e")),
+        (["none,some/folder,with,commas"], True, ("none", "some/folder,with,commas")),
+    ],
+)
+def test_commas_split_all_but_paths(values: list[str] | None, paths: bool, expected: tuple[str, ...] | None) -> None:
+    assert options.names(values, paths=paths) == expected
 
 
 def test_a_study_is_resumed_by_its_folder_alone(
@@ -227,7 +291,7 @@ def test_a_study_is_resumed_by_its_folder_alone(
     assert vqttt(monkeypatch, "study", "--resume", out) == 0
     assert cell.is_file()
     assert vqttt(monkeypatch, "study", "--resume", out, "--limit", 5, "--preset", "quick") == 2
-    assert "leave out what says preset, limit" in capsys.readouterr().err
+    assert "leave out preset, limit" in capsys.readouterr().err
     assert vqttt(monkeypatch, "study", "--resume", tmp_path) == 2
     assert "holds no run to resume: it holds run;" in capsys.readouterr().err
 
@@ -264,7 +328,7 @@ def test_an_interrupted_study_says_how_to_go_on(
 
     monkeypatch.setattr(studies, "_run", interrupt)
     assert vqttt(monkeypatch, "study", "--model", "fake", "--out", tmp_path / "run") == 130
-    assert "goes on where it was" in capsys.readouterr().err
+    assert "run the same command again to resume" in capsys.readouterr().err
 
 
 MISTAKES = {
@@ -309,6 +373,13 @@ MISTAKES = {
     "an unknown list": ("list", "cats"),
     "no arguments": ("degrade",),
     "a number that is none": ("study", "--limit", "many"),
+    "a list of numbers that is none": ("study", "--model", "fake", "--severity", "1,two", "--out", "run"),
+    "an empty item of a list": ("study", "--model", "fake", "--method", "none,,tta", "--out", "run"),
+    "a layer that is no number": ("analyse", "good.png", "what?", "--layer", "1,last", "--json"),
+    "an old method": ("study", "--model", "fake", "--method", "vq-ttt-static", "--out", "run"),
+    "a method that learns nothing to save": ("tune", "--task", "digits", "--method", "none", "--out", "tuned"),
+    "a method that the model cannot do": ("answer", "good.png", "what?", "--model", "fake-plain"),
+    "a study that the model cannot do": ("study", "--model", "fake-plain", "--task", "digits", "--out", "run"),
     "nothing to resume": ("study", "--resume", "."),
     "no workers": ("study", "--model", "fake", "--workers", "0", "--out", "run"),
     "an unknown engine": ("study", "--model", "fake", "--engine", "rya", "--out", "run"),

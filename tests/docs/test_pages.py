@@ -66,7 +66,7 @@ def test_modules(page: Path) -> None:
 def test_make_targets(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text()
     for one, other in re.findall(r"`make ([a-z-]+)`|\$ make ([a-z-]+)", page.read_text()):
-        assert f"\n{one or other}: " in makefile, one or other
+        assert re.search(rf"^{one or other}:", makefile, re.MULTILINE), one or other
 
 
 def test_extras(page: Path) -> None:

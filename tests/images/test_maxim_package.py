@@ -212,7 +212,7 @@ def test_npm_fetches(variant, monkeypatch, tmp_path):
     assert install(variant).is_file()
     weights_path(variant).unlink()
     npm.write_text("#!/bin/sh\necho npm error 404 >&2\nexit 1\n")
-    with pytest.raises(InputError, match=r"npm could not fetch @test/tiny@1.0: npm error 404; .* --package FILE"):
+    with pytest.raises(InputError, match=r"npm could not download @test/tiny@1.0: npm error 404; .* --package FILE"):
         install(variant)
 
 

@@ -124,3 +124,11 @@ def test_both_fakes_name_the_strongest_colour() -> None:
     assert isinstance(NoTuning(FakeModel()).model, Model)
     with pytest.raises(InputError, match="an analysis needs a model whose insides"):
         tunable(FakeModel(), "an analysis")
+
+
+@pytest.mark.parametrize("name", ["tent", "sar"])
+def test_a_network_without_norms_is_left_alone(name: str) -> None:
+    model = FakeTunableModel()
+    inputs, base = model.ask(sample_images(4), QUESTIONS, 4)
+    answers = METHODS[name].build(model).answer(inputs, base)
+    assert [answer.answer for answer in answers] == base.texts

@@ -1,9 +1,9 @@
-"""Two runs side by side, on cases worked by hand."""
+"""Comparisons of two runs, on cases worked by hand."""
 
 import polars as pl
 import pytest
 
-from tests.results.test_statistics import records
+from tests.support.runs import scored_records
 from vqttt.errors import InputError
 from vqttt.results.compare import compare, unpaired
 
@@ -11,10 +11,10 @@ CLEAN, FOG = ("clean", 0), ("fog", 3)
 
 
 def run(method: str, clean: list[float], fog: list[float]) -> pl.DataFrame:
-    return records({(*CLEAN, method): clean, (*FOG, method): fog}, {CLEAN: clean, FOG: fog})
+    return scored_records({(*CLEAN, method): clean, (*FOG, method): fog}, {CLEAN: clean, FOG: fog})
 
 
-def test_the_gain_is_that_of_the_second_run() -> None:
+def test_gains_are_those_of_the_second_run() -> None:
     found = compare(run("none", [1, 1, 0, 0], [0, 0, 0, 1]), run("none", [1, 1, 0, 0], [1, 0, 1, 0]))
     row = found.filter(task="t").row(0, named=True)
     assert (row["n"], row["cells"], row["method"]) == (4, 2, "none")
@@ -29,18 +29,18 @@ def test_runs_of_one_method_each_compare_the_methods() -> None:
     assert found["delta"].to_list() == pytest.approx([0.25])
 
 
-def test_a_sample_in_many_conditions_is_one_sample() -> None:
+def test_a_sample_under_many_conditions_counts_once_in_the_test() -> None:
     conditions = [("fog", severity) for severity in range(1, 6)]
     wrong = {key: [0.0] * 20 for key in conditions}
     better = {key: [1.0] * 4 + [0.0] * 16 for key in conditions}
-    first = records({(*key, "none"): score for key, score in wrong.items()}, wrong)
-    second = records({(*key, "none"): score for key, score in better.items()}, wrong)
+    first = scored_records({(*key, "none"): score for key, score in wrong.items()}, wrong)
+    second = scored_records({(*key, "none"): score for key, score in better.items()}, wrong)
     row = compare(first, second).row(0, named=True)
     assert (row["corrective"], row["cells"]) == (20, 5)
     assert row["p_value"] == pytest.approx(2 / 2**4)
 
 
-def test_other_images_are_not_compared() -> None:
+def test_answers_to_different_images_are_not_compared() -> None:
     one, other = (run("none", [1, 0], [0, 1]).with_columns(image_sha256=pl.lit(name)) for name in ("a", "b"))
     with pytest.raises(InputError, match="every image differs"):
         compare(one, other)
@@ -48,7 +48,7 @@ def test_other_images_are_not_compared() -> None:
     assert unpaired(one, other) == (0, 0, 0, 0, 4)
 
 
-def test_only_what_both_runs_have_is_compared() -> None:
+def test_only_shared_cells_and_samples_are_compared() -> None:
     whole, part = run("none", [1, 0, 1], [0, 0, 1]), run("none", [1, 0], [1, 0]).filter(degradation="fog")
     assert compare(whole, part)["n"].to_list() == [2]
     assert unpaired(whole, part) == (4, 0, 1, 1, 0)

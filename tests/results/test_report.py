@@ -1,4 +1,4 @@
-"""The report, made from a small run of invented records."""
+"""The report of a small run of invented records: its page, its files and its examples."""
 
 import re
 import shutil
@@ -6,17 +6,15 @@ import subprocess
 import sys
 from base64 import b64encode
 from hashlib import sha256
-from io import StringIO
 from pathlib import Path
 
 import polars as pl
 import pytest
-from rich.console import Console
 
 from perf.report import invent, timed
-from tests.support.runs import CONDITIONS, METHODS, SAMPLES, TASKS, write_cell, write_details, write_run
-from vqttt.errors import RunFolderError
-from vqttt.results import report, tables
+from tests.support.runs import CONDITIONS, METHODS, SAMPLES, TASKS, write_cell, write_examples, write_run
+from vqttt.errors import RunFolderError, UnknownNameError
+from vqttt.results import report
 from vqttt.results.report import browser
 from vqttt.results.report.contents import Contents
 from vqttt.runs.loading import load_examples
@@ -24,7 +22,7 @@ from vqttt.runs.loading import load_examples
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with its page, not to be changed."""
+    """A run with its page; tests must not change it."""
     run = tmp_path_factory.mktemp("run")
     write_run(run)
     report.write_html(run)
@@ -33,8 +31,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> Path:
-    """The same run, to be changed at will."""
+    """A copy of the run, which tests may change."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def in_another_process(function: str, run: Path) -> None:
+    """Call a function of the report in a process of its own, which has another hash seed."""
+    code = (
+        f"import sys; from pathlib import Path; from vqttt.results import report; report.{function}(Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(run)], check=True)
 
 
 def test_reads_and_sorts_records(finished: Path) -> None:
@@ -44,36 +50,8 @@ def test_reads_and_sorts_records(finished: Path) -> None:
     assert cells[:4] == [("digits", "clean", 0, m) for m in METHODS] + [("digits", "fog", 1, "none")]
 
 
-def test_summary_columns_and_failures(finished: Path) -> None:
-    summary = report.summarise(report.load_records(finished))
-    assert ",".join(summary.columns) == (
-        "model,task,degradation,severity,restorer,method,n,accuracy,delta,ci_low,ci_high,p_value,corrective,"
-        "destructive,ece,seconds_per_sample,accuracy_low,accuracy_high,rolled_back,tuned,failed,scale,seed,"
-        "format_accuracy,base_format_accuracy"
-    )
-    assert set(summary["n"]) == {SAMPLES}
-    assert summary["failed"].to_list() == [int(severity == 3) for severity in summary["severity"]]
-    assert (summary["ci_low"] <= summary["delta"]).all() and (summary["delta"] <= summary["ci_high"]).all()
-    assert summary.filter(method="none").select("delta", "p_value").unique().rows() == [(0.0, 1.0)]
-    assert set(summary.filter(method="vq-ttt")["tuned"]) == {1.0}
-    assert summary["ece"].is_finite().all()
-
-
-def test_overview_averages_cells_and_reports_cost(finished: Path) -> None:
-    records = report.load_records(finished)
-    rows = {(row["task"], row["method"]): row for row in report.overview(records).to_dicts()}
-    assert set(rows) == {(task, method) for task in ("all", *TASKS) for method in METHODS}
-    degraded = report.summarise(records).filter(pl.col("degradation") != "clean", method="vq-ttt")
-    row = rows["all", "vq-ttt"]
-    assert row["accuracy"] == pytest.approx(degraded["accuracy"].mean())
-    assert row["delta"] == pytest.approx(degraded["delta"].mean())
-    assert (row["corrective"], row["cells"], row["n"]) == (degraded["corrective"].sum(), 8, 80)
-    assert row["cost"] == pytest.approx(3.5)
-    assert row["clean_ci_low"] <= row["clean_delta"] <= row["clean_ci_high"]
-
-
 @pytest.mark.parametrize(
-    ("break_it", "message"),
+    ("damage", "message"),
     [
         (lambda run: run / "nowhere", "there is no run folder"),
         (lambda run: [file.unlink() for file in run.glob("cells/*")] and run, "no finished cells"),
@@ -82,17 +60,15 @@ def test_overview_averages_cells_and_reports_cost(finished: Path) -> None:
         (lambda run: (run / "run.json").write_text("{") and run, "cannot read .*run.json"),
     ],
 )
-def test_a_folder_that_cannot_be_reported_is_named(run: Path, break_it, message: str) -> None:
+def test_an_unreadable_run_folder_is_named(run: Path, damage, message: str) -> None:
     with pytest.raises(RunFolderError, match=message):
-        report.write_html(break_it(run))
+        report.write_html(damage(run))
 
 
-def test_page_is_whole_and_self_contained(finished: Path) -> None:
+def test_page_is_complete_and_self_contained(finished: Path) -> None:
     page = (finished / "report.html").read_text()
-    sections = (
-        "findings heat paradox perception methods gains flips cost images kernels accuracy categories calibration"
-    )
-    sections += " errors cells provenance"
+    sections = "findings heat paradox quality-correlation methods gains flips cost images kernels"
+    sections += " accuracy categories calibration errors cells provenance"
     for section in sections.split():
         assert f'id="{section}"' in page
     assert "vqttt study --out &#39;a folder&#39;" in page
@@ -104,19 +80,16 @@ def test_page_is_whole_and_self_contained(finished: Path) -> None:
 
 def test_hostile_text_stays_text(finished: Path) -> None:
     page = (finished / "report.html").read_text()
-    assert page.count("<script") == 2 == page.count("</script")  # the data and the code, and nothing of the records
+    assert page.count("<script") == 2 == page.count("</script")  # the data and the code; none comes from the records
     assert "&lt;script&gt;alert(" in page and r"\u003cscript\u003ealert(" in page
-    errors = tables.errors_table(report.load_records(finished))
-    assert r"$<$script$>$alert('x')$<$/script$>$ \& " in errors.latex() and r"\$\_\%" in errors.latex()
-    assert r"\<script\>" in errors.markdown() and r"\|$\_" in errors.markdown()
 
 
 def test_only_images_are_shown_as_images(tmp_path: Path) -> None:
     write_cell(tmp_path, "digits", "fog", 3, "vq-ttt")
-    write_details(tmp_path, "digits", "fog", 3, "vq-ttt")
-    detail = next(tmp_path.glob("examples/*.json"))
+    write_examples(tmp_path, "digits", "fog", 3, "vq-ttt")
+    file = next(tmp_path.glob("examples/*.json"))
     assert "data:image/webp" in report.write_html(tmp_path).read_text()
-    detail.write_text(detail.read_text().replace("data:image/webp", "javascript:alert"))
+    file.write_text(file.read_text().replace("data:image/webp", "javascript:alert"))
     page = report.write_html(tmp_path).read_text()
     assert "javascript:" not in page and "data:image/webp" not in page
 
@@ -126,13 +99,13 @@ def test_examples_are_spread_over_all_kinds_within_a_budget(tmp_path: Path) -> N
     details = load_examples(tmp_path)
     every = browser.collect(details, records)
     assert every["total"] == len(every["examples"]) == 32
-    assert len(every["images"]) == 3 and len(every["kernels"]) == 2  # each once, however many show it
+    assert len(every["images"]) == 3 and len(every["kernels"]) == 2  # each stored once, although many examples show it
     few = browser.collect(details, records, budget=24_000)
     assert len(browser.as_json(few)) < 24_000 and 4 <= len(few["examples"]) < 32
     assert {example["flip"] for example in few["examples"]} == {"corrective", "destructive", "helped", "hurt"}
 
 
-def test_examples_know_confidence_before_and_after(tmp_path: Path) -> None:
+def test_examples_have_the_confidence_before_and_after(tmp_path: Path) -> None:
     records = report.load_records(write_run(tmp_path)).filter(task="digits", sample_id="digits-000")
     shown = {
         (example["sample_id"], example["degradation"], example["severity"], example["flip"]): example["confidence"]
@@ -147,21 +120,22 @@ def test_examples_know_confidence_before_and_after(tmp_path: Path) -> None:
     assert shown["shapes-000", "fog", 1, "helped"] == [None, None]
 
 
-def test_the_policy_allows_this_script_alone(finished: Path) -> None:
+def test_the_policy_allows_only_this_script(finished: Path) -> None:
     page = (finished / "report.html").read_text()
     script = page.rpartition("<script>")[2].partition("</script>")[0]
     assert f"script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in page
     assert "default-src 'none'" in page and "unsafe-eval" not in page
 
 
-def test_same_records_same_bytes(finished: Path, run: Path) -> None:
-    # Another process has another hash seed.
-    code = "import sys; from pathlib import Path; from vqttt import report; report.write_html(Path(sys.argv[1]))"
+def test_the_same_records_give_the_same_bytes(finished: Path, run: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from vqttt.results import report; report.write_html(Path(sys.argv[1]))"
+    )
     subprocess.run([sys.executable, "-c", code, str(run)], check=True)
     assert (run / "report.html").read_bytes() == (finished / "report.html").read_bytes()
 
 
-def test_wording_claims_no_more_than_the_interval(finished: Path) -> None:
+def test_sentences_claim_no_more_than_the_interval(finished: Path) -> None:
     page = " ".join((finished / "report.html").read_text().split())
     assert "Degradation <strong>lowered accuracy by" in page
     row = report.overview(report.load_records(finished)).row(
@@ -186,7 +160,7 @@ def test_runs_of_one_cell(tmp_path: Path) -> None:
         run = tmp_path / str(number)
         write_cell(run, "digits", degradation, severity, method, n=1 + number)
         page = report.write_html(run).read_text()
-        assert "has no run.json" in page and "cannot say what quality does" in page
+        assert "has no run.json" in page and "cannot show how image quality matters" in page
         for write in (report.write_csv, report.write_quality, report.write_markdown, report.write_latex):
             assert "nan" not in write(run).read_text().lower()
 
@@ -201,30 +175,15 @@ def test_a_run_where_everything_failed(tmp_path: Path) -> None:
     assert "40 of 40 records failed" in report.write_html(tmp_path).read_text()
 
 
-def test_text_formats(run: Path) -> None:
-    table = tables.overview_table(report.overview(report.load_records(run)))
-    assert table.markdown().splitlines()[2].startswith("| task | method | samples | clean | gain, clean |")
-    assert r"\toprule" in table.latex() and "vq-ttt-episodic & 80 &" in table.latex()
-    assert "−" not in table.latex()
-    assert pl.read_csv(report.write_csv(run)).columns[:3] == ["model", "task", "degradation"]
-    console = Console(width=80, file=StringIO(), record=True)
-    for drawn in report.for_terminal(Contents(report.load_records(run))):
-        console.print(drawn)
-    shown = console.export_text()
-    assert "vq-ttt-episodic" in shown and "gaussian noise" in shown and "…" not in shown
-
-
-def test_figures_as_files_always_have_the_same_bytes(tmp_path: Path) -> None:
+def test_figure_files_always_have_the_same_bytes(tmp_path: Path) -> None:
     runs = [tmp_path / name for name in ("one", "other")]
     for run in runs:
         for degradation, severity in CONDITIONS[:3]:
             for method in METHODS[:2]:
                 write_cell(run, "digits", degradation, severity, method)
-        write_details(run, "digits", "gaussian_noise", 3, "vq-ttt")
+        write_examples(run, "digits", "gaussian_noise", 3, "vq-ttt")
     folder = report.write_figures(runs[0])
-    # Another process has another hash seed.
-    code = "import sys; from pathlib import Path; from vqttt import report; report.write_figures(Path(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", code, str(runs[1])], check=True)
+    in_another_process("write_figures", runs[1])
     first, second = ({file.name: file.read_bytes() for file in (run / "figures").iterdir()} for run in runs)
     shown = {"heat-quality-digits", "heat-gain-vq-ttt-digits", "forest-digits", "turned-digits"}
     shown |= {
@@ -240,13 +199,13 @@ def test_figures_as_files_always_have_the_same_bytes(tmp_path: Path) -> None:
     assert (folder / "forest-digits.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_many_degradations_share_a_panel_and_have_a_row_in_the_map(tmp_path: Path) -> None:
+def test_many_degradations_share_a_panel_and_have_rows_in_the_heat_map(tmp_path: Path) -> None:
     for number in range(35):
         write_cell(tmp_path, "digits", f"kind_{number:02d}", 1, "none", n=8)
     write_cell(tmp_path, "digits", "clean", 0, "none", n=8)
     contents = Contents(report.load_records(tmp_path))
     assert [panel.title for group in contents.charts["accuracy"] for panel in group.panels] == ["all degradations"]
-    ((_, (heat,)),) = contents.quality_maps
+    ((_, (heat,)),) = contents.quality_heat_maps
     assert len(heat.rows) == 35 and heat.columns == (1,)
 
 
@@ -255,13 +214,13 @@ def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
         for task in TASKS:
             for degradation, severity in CONDITIONS:
                 write_cell(tmp_path, task, degradation, severity, "none", model=model)
-    maps = Contents(report.load_records(tmp_path)).quality_maps
-    assert [heading for heading, _ in maps] == ["all tasks", *sorted(TASKS)]
-    assert all([heat.title for heat in group] == ["first/model", "second/model"] for _, group in maps)
+    groups = Contents(report.load_records(tmp_path)).quality_heat_maps
+    assert [group.heading for group in groups] == ["all tasks", *sorted(TASKS)]
+    assert all([heat.title for heat in group.maps] == ["first/model", "second/model"] for group in groups)
     assert "first/model" in report.write_html(tmp_path).read_text()
 
 
-def test_names_of_any_length_and_with_dollars_can_be_drawn(tmp_path: Path) -> None:
+def test_long_names_and_dollar_signs_can_be_drawn(tmp_path: Path) -> None:
     task = r"jsonl:/somewhere/with a long name/$\frac$/validation/questions.jsonl"
     for seed in (0, 1):
         for degradation in ("clean", "fog+gaussian_noise+jpeg_compression+motion_blur"):
@@ -270,7 +229,7 @@ def test_names_of_any_length_and_with_dollars_can_be_drawn(tmp_path: Path) -> No
     assert any(report.write_figures(tmp_path).glob("*.pdf"))
 
 
-def test_seeds_tell_luck_from_effect(tmp_path: Path) -> None:
+def test_several_seeds_separate_luck_from_effect(tmp_path: Path) -> None:
     for seed in (0, 1):
         for degradation, severity in CONDITIONS:
             write_cell(tmp_path, "digits", degradation, severity, "none", seed=seed)
@@ -282,11 +241,42 @@ def test_seeds_tell_luck_from_effect(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_hundred_thousand_rows_take_seconds(tmp_path: Path) -> None:
     assert invent(tmp_path, 100_000) >= 100_000
-    _, seconds, size = timed(tmp_path)  # of a processor, since others may be at work on the machine
+    _, seconds, size = timed(tmp_path)  # processor time, because the machine may be busy
     assert seconds < 20, seconds
     assert size < 4e6
 
 
-def test_importing_the_report_is_light() -> None:
-    code = "import vqttt.report, sys; assert not {'torch', 'matplotlib', 'jinja2'} & set(sys.modules)"
+def test_each_form_writes_its_files(run: Path) -> None:
+    (run / "report.html").unlink()
+    forms = {
+        "html": ["report.html"],
+        "csv": ["summary.csv", "quality.csv"],
+        "latex": ["report.tex"],
+        "markdown": ["report.md"],
+        "figures": ["figures"],
+    }
+    assert set(forms) == set(report.FORMS)
+    for form, names in forms.items():
+        assert not any((run / name).exists() for name in names)
+        assert report.write_report(run, form) == [run / name for name in names]
+        assert all((run / name).exists() for name in names)
+    assert pl.read_csv(run / "summary.csv").columns[:3] == ["model", "task", "degradation"]
+
+
+def test_an_unknown_form_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown form of report 'htm'; did you mean html\?"):
+        report.write_report(tmp_path / "nowhere", "htm")
+
+
+def test_importing_results_and_runs_is_light() -> None:
+    code = """
+import importlib, pkgutil, sys
+import vqttt.results, vqttt.runs
+for room in (vqttt.results, vqttt.runs):
+    for module in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
+        importlib.import_module(module.name)
+assert "vqttt.results.report.page" in sys.modules and "vqttt.runs.loading" in sys.modules
+heavy = {"torch", "matplotlib", "jinja2"} & set(sys.modules)
+assert not heavy, heavy
+"""
     subprocess.run([sys.executable, "-c", code], check=True)

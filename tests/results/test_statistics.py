@@ -1,4 +1,4 @@
-"""Statistics against published or independently computed values, and the properties that they promise."""
+"""Statistics against published or independently computed values, by simulation, and on cases worked by hand."""
 
 import numpy as np
 import pytest
@@ -13,17 +13,17 @@ def test_wilson_agrees_with_scipy(k: int, n: int) -> None:
     assert statistics.wilson(k, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
-def test_wilson_of_nothing_knows_nothing() -> None:
+def test_wilson_without_samples_covers_everything() -> None:
     assert statistics.wilson(0, 0) == (0.0, 1.0)
 
 
-@pytest.mark.parametrize(("corrective", "destructive"), [(0, 0), (1, 0), (5, 5), (2, 9), (30, 61), (400, 300)])
-def test_mcnemar_is_the_binomial_test(corrective: int, destructive: int) -> None:
-    before = np.r_[np.zeros(corrective), np.ones(destructive), np.ones(3)]
-    after = np.r_[np.ones(corrective), np.zeros(destructive), np.ones(3)]
-    discordant = corrective + destructive
-    expected = binomtest(corrective, discordant).pvalue if discordant else 1.0
-    assert statistics.flips(before, after) == (corrective, destructive)
+@pytest.mark.parametrize(("corrected", "broken"), [(0, 0), (1, 0), (5, 5), (2, 9), (30, 61), (400, 300)])
+def test_mcnemar_is_the_binomial_test(corrected: int, broken: int) -> None:
+    before = np.r_[np.zeros(corrected), np.ones(broken), np.ones(3)]
+    after = np.r_[np.ones(corrected), np.zeros(broken), np.ones(3)]
+    discordant = corrected + broken
+    expected = binomtest(corrected, discordant).pvalue if discordant else 1.0
+    assert statistics.flips(before, after) == (corrected, broken)
     assert statistics.mcnemar(before, after) == pytest.approx(expected, rel=1e-9)
 
 
@@ -55,7 +55,7 @@ def test_paired_interval_matches_the_normal_one_in_a_large_sample() -> None:
     assert (low, high) == pytest.approx((value - half, value + half), abs=0.1 * half)
 
 
-def test_paired_interval_covers_as_promised() -> None:
+def test_paired_interval_covers_at_its_level() -> None:
     rng = np.random.default_rng(1)
     hits = 0
     for trial in range(300):
@@ -70,7 +70,7 @@ def test_cluster_interval_covers_where_a_naive_one_does_not() -> None:
     hits = naive = 0
     cells, clusters = np.repeat(np.arange(10), 60), np.tile(np.arange(60), 10)
     for trial in range(100):
-        skill = rng.normal(0.1, 1, 60)  # shared by all cells, so that they are nearly the same sample ten times
+        skill = rng.normal(0.1, 1, 60)  # shared by all cells, so each sample recurs ten times almost unchanged
         values = skill[clusters] + rng.normal(0, 0.3, 600)
         _, low, high = statistics.cluster_mean(values, cells, clusters, np.zeros(600), seed=trial, draws=400)
         hits += low <= 0.1 <= high
@@ -84,12 +84,12 @@ def test_cluster_mean_weighs_cells_equally_and_keeps_strata() -> None:
     values, cells = [1.0, 1.0, 1.0, 0.0], [0, 0, 0, 1]
     estimate = statistics.cluster_mean(values, cells, ["a", "b", "c", "d"], ["s"] * 4)
     assert estimate.value == 0.5
-    # A constant within each task leaves nothing to chance once tasks are not mixed.
+    # Scores that are constant within each task do not vary if tasks are not mixed.
     assert statistics.cluster_mean([1.0, 1.0, 0.0, 0.0], [0, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 1]) == (0.5, 0.5, 0.5)
     assert statistics.cluster_mean([0.25], [0], [0], [0]) == (0.25, 0.25, 0.25)
 
 
-def test_one_cell_has_one_interval_wherever_it_is_shown() -> None:
+def test_a_single_cell_has_the_same_interval_in_both_bootstraps() -> None:
     before, after = np.random.default_rng(0).integers(2, size=(2, 50))
     alone = statistics.paired_difference(before, after)
     assert statistics.cluster_mean(after - before, np.ones(50), np.arange(50), np.ones(50)) == alone
@@ -125,42 +125,42 @@ def test_equivalence_of_many_samples_is_two_one_sided_t_tests(shift: float) -> N
     assert statistics.equivalence(before, after) == pytest.approx(max(above, below), abs=0.002)
 
 
-def test_equivalence_is_seldom_claimed_where_the_change_is_as_large_as_the_margin() -> None:
+def test_equivalence_is_rarely_claimed_if_the_change_equals_the_margin() -> None:
     rng = np.random.default_rng(2)
     for n, discordant in ((100, 0.02), (400, 0.03), (400, 0.2), (2000, 0.1)):
         counts = rng.multinomial(n, [(discordant + 0.02) / 2, (discordant - 0.02) / 2, 1 - discordant], size=1000)
         claims = 0
-        for fixed, broken, same in counts:
+        for corrected, broken, same in counts:
             before, after = (
-                np.r_[np.zeros(fixed), np.ones(broken + same)],
-                np.r_[np.ones(fixed), np.zeros(broken), np.ones(same)],
+                np.r_[np.zeros(corrected), np.ones(broken + same)],
+                np.r_[np.ones(corrected), np.zeros(broken), np.ones(same)],
             )
             claims += statistics.equivalence(before, after) < 0.05
         assert claims / 1000 < 0.08, (n, discordant)
 
 
-def test_few_questions_show_nothing_and_many_do() -> None:
+def test_equivalence_needs_many_questions() -> None:
     assert statistics.equivalence([], []) > 0.4
     assert statistics.equivalence(np.ones(100), np.ones(100)) > 0.05
     assert statistics.equivalence(np.ones(200), np.ones(200)) < 0.05
 
 
-def test_no_difference_found_is_not_no_difference_shown() -> None:
+def test_no_significant_difference_is_not_equivalence() -> None:
     before, after = np.r_[np.zeros(10), np.ones(10)], np.r_[1, np.zeros(9), np.ones(9), 0]
     assert statistics.mcnemar(before, after) == 1.0
     assert statistics.equivalence(before, after) > 0.3
 
 
 @pytest.mark.parametrize(("difference", "discordant"), [(0.02, 0.1), (0.05, 0.2), (0.05, 0.06)])
-def test_so_many_questions_find_the_difference_four_times_of_five(difference: float, discordant: float) -> None:
+def test_questions_needed_detect_the_difference_with_the_given_power(difference: float, discordant: float) -> None:
     n = statistics.questions_needed(difference, discordant)
     rng = np.random.default_rng(1)
     up, down = (discordant + difference) / 2, (discordant - difference) / 2
     found = 0
-    for fixed, broken, _ in rng.multinomial(n, [up, down, 1 - discordant], size=2000):
-        before, after = np.r_[np.zeros(fixed), np.ones(broken)], np.r_[np.ones(fixed), np.zeros(broken)]
+    for corrected, broken, _ in rng.multinomial(n, [up, down, 1 - discordant], size=2000):
+        before, after = np.r_[np.zeros(corrected), np.ones(broken)], np.r_[np.ones(corrected), np.zeros(broken)]
         found += statistics.mcnemar(before, after) < 0.05
-    # The exact test is a little conservative; Connor's formula is of the approximate one.
+    # The exact test is slightly conservative; Connor's formula is for the approximate one.
     assert 0.72 < found / 2000 < 0.84
     assert statistics.power_of(n, difference, discordant) == pytest.approx(0.8, abs=0.01)
     least = statistics.smallest_difference(n, discordant)
@@ -169,7 +169,7 @@ def test_so_many_questions_find_the_difference_four_times_of_five(difference: fl
     assert statistics.smallest_difference(5, discordant) is None
 
 
-def test_questions_needed_rejects_what_cannot_be() -> None:
+def test_questions_needed_rejects_impossible_numbers() -> None:
     for wrong in ((0.0, 0.1), (0.2, 0.1), (0.1, 1.5)):
         with pytest.raises(ValueError, match="discordant"):
             statistics.questions_needed(*wrong)
@@ -181,7 +181,7 @@ def test_risk_coverage_by_hand() -> None:
     assert risk == pytest.approx([0, 0, 1 / 3, 0.5])
 
 
-def test_risk_coverage_does_not_hang_on_the_order_of_ties() -> None:
+def test_risk_coverage_does_not_depend_on_the_order_of_ties() -> None:
     score = np.array([1.0, 0, 1, 0, 0, 1])
     one = statistics.risk_coverage(np.full(6, 0.5), score)[1]
     other = statistics.risk_coverage(np.full(6, 0.5), score[::-1])[1]

@@ -1,6 +1,5 @@
-"""A run folder anywhere: what holds on a disk holds at an address."""
+"""Run folders on a disk and at an address."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from tests.support.engines import STUDY, assert_equal
 from vqttt.errors import InputError, MissingExtraError, RunFolderError
 from vqttt.results.report import load_records
 from vqttt.runs.folder import RunFolder, local_copy
+from vqttt.runs.records import CELL, Record, to_frame
 from vqttt.runs.store import LocalStore, open_store
 from vqttt.study.engines import EngineOptions
 from vqttt.study.runner import run
@@ -94,51 +94,62 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         open_store("s3://bucket/run")
 
 
-def some_rows(alone: Path, tmp_path: Path) -> tuple[RunFolder, str, list[str]]:
-    """A begun run whose first cell is unfinished with all its rows."""
+def unfinished_cell(alone: Path, tmp_path: Path) -> tuple[RunFolder, str, list[str]]:
+    """A run whose first cell is unfinished with all its records."""
     folder = RunFolder(tmp_path)
     folder.open({}, ())
     path = next((alone / "cells").glob("*none*.parquet"))
-    rows = load_records(alone).filter(degradation="clean", method="none").to_dicts()
-    names = folder._frame([], {}).columns
-    folder.append(path.stem, [folder._record(json.dumps({n: row[n] for n in names})) for row in rows])
+    rows = load_records(alone).filter(degradation="clean", method="none").drop(CELL).to_dicts()
+    folder.unfinished.append(path.stem, [Record(**row) for row in rows])
     return folder, path.stem, [row["sample_id"] for row in rows]
 
 
-def test_rows_of_a_lost_worker_are_taken_over(alone: Path, tmp_path: Path) -> None:
+def test_records_of_a_lost_worker_are_taken_over(alone: Path, tmp_path: Path) -> None:
     """And what it writes after that is not."""
-    lost, key, ids = some_rows(alone, tmp_path)
+    lost, key, ids = unfinished_cell(alone, tmp_path)
     heir = RunFolder(tmp_path, owner="heir")
-    assert heir.resume(key, ids, batch=5) == 10
-    rows = list(lost.rows(key))
-    lost.append(key, rows[:5])
-    heir.append(key, rows[10:])
+    assert heir.unfinished.resume(key, ids, batch=5) == 10
+    records = list(lost.unfinished.records(key))
+    lost.unfinished.append(key, records[:5])
+    heir.unfinished.append(key, records[10:])
     heir.finish(key, {"task": "digits"}, len(ids))
-    assert heir.cell(key, ["sample_id"])["sample_id"].to_list() == ids
+    assert heir.read_cell(key, ["sample_id"])["sample_id"].to_list() == ids
     assert [path.name for path in (tmp_path / "cells").iterdir()] == [f"{key}.parquet"]
 
 
-def test_rows_that_are_not_the_cells_are_not_kept(alone: Path, tmp_path: Path) -> None:
-    folder, key, ids = some_rows(alone, tmp_path)
-    assert folder.resume(key, [*ids[:7], "another", *ids[8:]], batch=5) == 5
-    assert folder.resume(key, [], batch=5) == 0
-    assert list(folder.rows(key)) == []
-    with pytest.raises(RunFolderError, match="has not 12 rows; does another process write to it"):
+def test_records_of_other_samples_are_not_kept(alone: Path, tmp_path: Path) -> None:
+    folder, key, ids = unfinished_cell(alone, tmp_path)
+    assert folder.unfinished.resume(key, [*ids[:7], "another", *ids[8:]], batch=5) == 5
+    assert folder.unfinished.resume(key, [], batch=5) == 0
+    assert list(folder.unfinished.records(key)) == []
+    with pytest.raises(RunFolderError, match="has 0 records, not 12; does another process write to it"):
         folder.finish(key, {}, 12)
 
 
-def test_a_long_cell_is_finished_piece_by_piece(alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, key, ids = some_rows(alone, tmp_path)
-    rows = list(folder.rows(key))
-    for chunk in (5, 6, 12):
-        monkeypatch.setattr(folder, "CHUNK", chunk)
-        folder.finish(key, {"task": "digits"}, len(ids))
-        frame = folder.cell(key, ["task", *folder._frame([], {}).columns])
-        assert frame.drop("task").rows() == folder._frame(rows, {}).rows()
-        assert set(frame["task"]) == {"digits"}
-        folder.append(key, rows)
-        (folder.store.path / "cells" / f"{key}.parquet").unlink()
-        with pytest.raises(RunFolderError, match="has not 13 rows"):
-            folder.finish(key, {}, 13)
-        with pytest.raises(RunFolderError, match="has not 11 rows"):
-            folder.finish(key, {}, 11)
+@pytest.mark.parametrize("chunk", [5, 6, 12, 13])
+def test_a_long_cell_is_finished_in_chunks(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("vqttt.runs.folder.CHUNK", chunk)
+    folder, key, ids = unfinished_cell(alone, tmp_path)
+    records = list(folder.unfinished.records(key))
+    for wrong in (13, 11):
+        with pytest.raises(RunFolderError, match=f"has 12 records, not {wrong}"):
+            folder.finish(key, {}, wrong)
+    folder.finish(key, {"task": "digits"}, len(ids))
+    expected = to_frame(records, {"task": "digits"})
+    assert folder.read_cell(key, expected.columns).equals(expected)
+
+
+def test_a_cell_without_records_is_finished(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.open({}, ())
+    folder.finish("empty", {"task": "digits"}, 0)
+    assert folder.read_cell("empty", ["task", "score"]).is_empty()
+
+
+def test_a_blank_record_has_every_column(alone: Path) -> None:
+    blank = Record.blank(sample_id="a", psnr=float("nan"), error="broken")
+    assert (blank.sample_id, blank.error, blank.answer) == ("a", "broken", "")
+    assert (blank.score, blank.format_score, blank.steps, blank.rolled_back) == (0.0, 0.0, 0, False)
+    assert to_frame([blank], {}).schema == to_frame([], {}).schema

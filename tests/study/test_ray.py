@@ -15,7 +15,7 @@ from vqttt.study.runner import run
 SHORT = replace(STUDY, tasks=("digits",))
 
 
-def test_without_ray_the_way_to_get_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'vqttt\[ray\]'"):
         run(SHORT, tmp_path / "run", engine=EngineOptions(name="ray"))
@@ -45,7 +45,7 @@ def test_a_lost_node_loses_nothing(tmp_path: Path, cluster) -> None:
     assert_equal(tmp_path / "ray", tmp_path / "local")
 
     wanting = replace(engine, gpus_per_worker=2)
-    with pytest.raises(EngineError, match=r"has 1 CPU and 2 GPU for a worker; .* 1 CPU and 0 GPU"):
+    with pytest.raises(EngineError, match=r"needs 1 CPU and 2 GPU, but no node .* more than 1 CPU and 0 GPU"):
         run(SHORT, tmp_path / "gpus", engine=wanting)
     with pytest.raises(EngineError, match="KeyError"):
         run(SHORT, tmp_path / "broken", _broken, engine=engine)

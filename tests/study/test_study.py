@@ -20,12 +20,14 @@ from spandrel.architectures.Compact import Compact
 from vqttt.errors import InputError, RunFolderError, UnknownNameError
 from vqttt.images.files import save_image
 from vqttt.images.restorers import fingerprint
-from vqttt.methods import VQTTT
+from vqttt.methods import METHODS, VQTTT
+from vqttt.models import load_model
 from vqttt.models.fake import FakeTunableModel
 from vqttt.results.paradox import redraws
 from vqttt.results.report import load_records, write_html
 from vqttt.runs.records import Record
 from vqttt.study.config import PRESETS, StudyConfig
+from vqttt.study.estimate import estimate
 from vqttt.study.plan import Cell, conditions
 from vqttt.study.runner import run
 from vqttt.tasks import load_task
@@ -189,7 +191,7 @@ def test_examples_show_the_flips_that_records_tell_of(whole: Path) -> None:
             }
             assert gain[example["flip"]] > 0
             assert example["base_answer"] == row["base_answer"]
-            assert ("through" in example) == ("filtered" in example) == (cell["method"] != "none")
+            assert ("how" in example) == ("filtered" in example) == (cell["method"] != "none")
             assert example.get("clean_answer", before["base_answer"]) == before["base_answer"]
             shown += 1
     assert shown > 5
@@ -209,11 +211,11 @@ def test_a_method_that_fails_marks_its_batch(tmp_path: Path, monkeypatch: pytest
     def fail(self, inputs, base):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(VQTTT, "_tune_and_answer", fail)
-    run(replace(SMALL, methods=("vq-select-restore", "none")), tmp_path / "run", FakeTunableModel, quiet)
+    monkeypatch.setattr(VQTTT, "answer", fail)
+    run(replace(SMALL, methods=("vq-ttt", "none")), tmp_path / "run", FakeTunableModel, quiet)
     frame = records(tmp_path / "run")
     assert (frame.filter(method="none")["error"] == "").all()
-    assert set(frame.filter(method="vq-select-restore")["error"]) == {"tuning failed: RuntimeError: out of memory"}
+    assert set(frame.filter(method="vq-ttt")["error"]) == {"tuning failed: RuntimeError: out of memory"}
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
@@ -232,7 +234,12 @@ def test_seeds_change_images_and_order_does_not(tmp_path: Path, whole: Path) -> 
         for frame in map(records, (whole, tmp_path / "other"))
     )
     assert not set(mine) & set(other)
-    run(replace(SMALL, methods=("vq-select-restore",), degradations=("gaussian_noise",)), tmp_path / "part", FakeTunableModel, quiet)
+    run(
+        replace(SMALL, methods=("vq-select-restore",), degradations=("gaussian_noise",)),
+        tmp_path / "part",
+        FakeTunableModel,
+        quiet,
+    )
     part = records(whole).filter(degradation="gaussian_noise", method="vq-select-restore")
     assert records(tmp_path / "part").equals(part)
 
@@ -297,8 +304,40 @@ def test_unknown_names_are_caught_before_anything_runs() -> None:
         replace(SMALL, seeds=())
 
 
+def test_a_method_that_needs_more_than_the_model_offers_is_an_error_before_anything_runs(tmp_path: Path) -> None:
+    config = replace(SMALL, model="fake-plain", methods=("none", "vq-ttt"), degradations=("clean",))
+    with pytest.raises(InputError, match="fake-plain"):
+        run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InputError, match="fake-plain"):
+        estimate(config, lambda: load_model("fake-plain"))
+    run(replace(config, methods=("none",)), tmp_path / "run")
+    assert (records(tmp_path / "run")["error"] == "").all()
+
+
+def test_a_method_of_ones_own_runs_under_its_name(tmp_path: Path) -> None:
+    own = {"same": {"base": "vq-ttt"}, "longer": {"base": "vq-ttt", "steps": 3}}
+    config = replace(SMALL, degradations=("gaussian_noise",), methods=("vq-ttt", *own), method_settings=own)
+    run(config, tmp_path / "run", FakeTunableModel)
+    frame = records(tmp_path / "run")
+    registered, same, longer = (frame.filter(method=name).drop("method") for name in config.methods)
+    assert same.equals(registered)
+    assert longer["steps"].max() == 3
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())["methods"]
+    assert settings["same"] == settings["vq-ttt"] == json.loads(json.dumps(METHODS["vq-ttt"].settings()))
+    assert settings["longer"]["steps"] == 3
+    with pytest.raises(RunFolderError, match="holds a different study"):
+        run(
+            replace(config, method_settings=own | {"longer": {"steps": 4, "base": "vq-ttt"}}),
+            tmp_path / "run",
+            FakeTunableModel,
+        )
+
+
 def test_grid_and_presets() -> None:
     quick = PRESETS["quick"]
+    assert quick.methods == ("none", "vq-ttt", "vq-ttt-episodic", "vq-select")
+    assert PRESETS["paper"].methods == ("none", "vq-ttt", "vq-ttt-episodic")
     assert len(conditions(quick)) == 1 + 6 * 3
     assert quick.limit is not None
     assert quick.limit >= 200

@@ -1,4 +1,4 @@
-"""What the tests of engines share: a study that takes a while, and how runs are compared."""
+"""What the tests of engines share: a study, models that are slow or broken, and how runs are compared."""
 
 import time
 from collections import defaultdict
@@ -23,7 +23,7 @@ STUDY = StudyConfig(
 
 
 class SlowModel(FakeTunableModel):
-    """One that takes its time, so that there is a middle of a job to be killed in."""
+    """A model that is slow enough for a worker to be killed in the middle of a job."""
 
     def generate(self, inputs, max_new_tokens):
         time.sleep(0.1)
@@ -31,14 +31,14 @@ class SlowModel(FakeTunableModel):
 
 
 class HopelessModel(FakeTunableModel):
-    """One that breaks in a way that nobody foresaw, where a method changes the images."""
+    """A model that raises an unexpected error as soon as a method changes its images."""
 
     def with_pixels(self, inputs, pixels):
         raise KeyError("weights")
 
 
 class Killer:
-    """Progress that kills once two jobs are in their midst, so that a job is lost whichever worker dies."""
+    """A progress callback that kills a worker once two jobs are half done, so that one is lost whoever dies."""
 
     def __init__(self, kill: Callable[[], None]) -> None:
         self.kill, self.killed = kill, False
@@ -52,25 +52,25 @@ class Killer:
             self.kill()
 
     def check(self, total: int) -> None:
-        """Somebody was killed, a job begun again, and all was done."""
+        """A worker was killed, its job was started again, and everything was finished."""
         assert self.killed
-        assert any(after < before for before, after in pairwise(self.totals)), "no job was begun again"
+        assert any(after < before for before, after in pairwise(self.totals)), "no job was started again"
         assert self.totals[-1] == total
 
 
 def records(folder: Path) -> pl.DataFrame:
-    """All records, without the one column that no two runs share."""
+    """All records, without the column that differs from run to run."""
     frames = [pl.read_parquet(path) for path in sorted((folder / "cells").glob("*.parquet"))]
     return pl.concat(frames).drop("seconds")
 
 
 def examples(folder: Path) -> dict[str, str]:
-    """All files of examples."""
+    """The content of all example files, by name."""
     return {path.name: path.read_text() for path in (folder / "examples").iterdir()}
 
 
 def assert_equal(one: Path, other: Path) -> None:
-    """Two runs have the same records and examples, and left nothing behind."""
+    """Two runs have the same records and examples, and left no temporary files."""
     assert records(one).equals(records(other))
     assert examples(one) == examples(other)
     assert not [path for path in one.rglob("*") if path.suffix in (".jsonl", ".part")]

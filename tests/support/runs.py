@@ -18,15 +18,14 @@ CONDITIONS = (("clean", 0), ("gaussian_noise", 1), ("gaussian_noise", 3), ("fog"
 METHODS = ("none", "vq-ttt", "vq-ttt-episodic")
 HOSTILE = "<script>alert('x')</script> & \"|$_%"
 SAMPLES = 40
+RATED_SEVERITIES, RATED_SAMPLES = 5, 120
 
 
 Condition: TypeAlias = tuple[str, int]
 """A degradation and its severity."""
 
 
-def scored_records(
-    scores: dict[tuple[str, int, str], list[float]], base: dict[Condition, list[float]]
-) -> pl.DataFrame:
+def scored_records(scores: dict[tuple[str, int, str], list[float]], base: dict[Condition, list[float]]) -> pl.DataFrame:
     """Make records of one task from the scores by condition and method, and the untuned scores by condition."""
     identity = {"model": "m", "task": "t", "scale": "relative", "restorer": "none", "seed": 0}
     identity |= {"error": "", "image_sha256": ""}
@@ -38,6 +37,25 @@ def scored_records(
         constants = identity | {"degradation": degradation, "severity": severity, "method": method}
         cells.append(cell.with_columns(pl.lit(value).alias(name) for name, value in constants.items()))
     return pl.concat(cells)
+
+
+def rated_records(matters: float, seed: int = 0) -> pl.DataFrame:
+    """Make untuned records with quality: questions differ in difficulty, and quality affects answers by `matters`."""
+    rng = np.random.default_rng(seed)
+    skill = rng.normal(0, 1, RATED_SAMPLES)
+    frames = []
+    for severity in range(1, RATED_SEVERITIES + 1):
+        psnr = 40 - 4 * severity + rng.normal(0, 1, RATED_SAMPLES)
+        right = (skill + matters * (psnr - 28) / 6 + rng.normal(0, 0.5, RATED_SAMPLES) > 0).astype(float)
+        quality = dict.fromkeys(METRICS, psnr) | {"noise_level": -psnr, "sharpness": np.full(RATED_SAMPLES, 2.0)}
+        constants = {"model": "m", "task": "t", "degradation": "noise", "severity": severity, "scale": "relative"}
+        constants |= {"restorer": "none", "method": "none", "seed": 0, "error": "", "seconds": 0.1, "reference": "yes"}
+        frame = pl.DataFrame(
+            {"sample_id": [f"{i:03d}" for i in range(RATED_SAMPLES)], "base_score": right, "score": right}
+        )
+        frame = frame.with_columns(**{name: pl.Series(values) for name, values in quality.items()})
+        frames.append(frame.with_columns(pl.lit(value).alias(name) for name, value in constants.items()))
+    return pl.concat(frames)
 
 
 def image(seed: int) -> str:

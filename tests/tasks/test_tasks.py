@@ -131,7 +131,9 @@ def test_jsonl_reports_broken_lines_by_number(tmp_path: Path) -> None:
     assert read[0].load().shape == (8, 8, 3)
     assert read[0].answers == ("red", "dark red")
     for broken, reason in zip(
-        read[1:], ("line 2", "line 3: lacks", "line 4", "line 6: the question is empty", "gone"), strict=True
+        read[1:],
+        ("line 2", "line 3: the field 'answer' is missing", "line 4", "line 6: the question is empty", "gone"),
+        strict=True,
     ):
         with pytest.raises(InputError, match=reason):
             broken.load()
@@ -146,7 +148,7 @@ def test_jsonl_that_cannot_be_read(tmp_path: Path) -> None:
     line = json.dumps({"image": "a.png", "question": "what?", "answer": "red", "id": "one"})
     (tmp_path / "twice.jsonl").write_text(f"{line}\n{line}\n")
     _, second = load_task(f"jsonl:{tmp_path / 'twice.jsonl'}")
-    with pytest.raises(InputError, match="line 2: the id 'one' stands on an earlier line"):
+    with pytest.raises(InputError, match="line 2: the id 'one' is already used on an earlier line"):
         second.load()
 
 

@@ -72,9 +72,13 @@ class Tent(StreamMethod):
         """Apply one update; return whether the entropies were finite."""
         if not self.backward(inputs):
             return False
-        if self.moved:
+        if self.optimiser is not None and self.moved:
+            self.redirect(inputs)
             self.optimiser.step()
         return True
+
+    def redirect(self, inputs: Inputs) -> None:
+        """Replace the gradients before the step; TENT keeps them."""
 
     def backward(self, inputs: Inputs) -> bool:
         """Fill in the gradients of the mean entropy over reliable samples; return whether the entropies were finite."""
@@ -108,7 +112,8 @@ class Tent(StreamMethod):
         self.undo(self.adapters.start)
 
     def _start_optimiser(self) -> None:
-        self.optimiser = torch.optim.Adam(self.adapters.parameters, lr=self.config.rate)
+        norms = self.adapters.parameters  # none in an encoder whose norms have no weights
+        self.optimiser = torch.optim.Adam(norms, lr=self.config.rate) if norms else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,15 +143,10 @@ class Sar(Tent):
         super().__init__(model, config or SarConfig(), max_new_tokens=max_new_tokens, seed=seed)
         self._mean_entropy: float | None = None
 
-    def adapt(self, inputs: Inputs) -> bool:
-        """Apply one update with the gradient at the worst point nearby; return whether the entropies were finite."""
-        if not self.backward(inputs):
-            return False
-        if self.moved:
-            with self.worst_nearby():
-                self.backward(inputs)
-            self.optimiser.step()
-        return True
+    def redirect(self, inputs: Inputs) -> None:
+        """Take the gradients at the worst point nearby."""
+        with self.worst_nearby():
+            self.backward(inputs)
 
     def reliable(self, logits: Tensor) -> Tensor:
         """Tell which samples, by their logits (N, V), are learned from, (N,): those that are certain enough."""

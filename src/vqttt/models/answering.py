@@ -1,4 +1,4 @@
-"""Untuned answers to a batch, of which any sample may be one that the model cannot answer."""
+"""Answer a batch untuned; a sample that the model cannot answer does not fail the others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +11,11 @@ from vqttt.models.generation import Generation
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One question to a model.
+    """One question for a model.
 
     Attributes:
-        shown: an image, several or none.
-        text: the question, word for word.
+        shown: one image, several or none.
+        text: the exact text of the question.
         group, options: see `Inputs`.
     """
 
@@ -28,14 +28,19 @@ class Asked:
 def answer_untuned(
     asked: Mapping[str, Asked], model: Model, max_new_tokens: int
 ) -> tuple[tuple[Inputs, Generation] | None, dict[str, str]]:
-    """Answer a batch untuned; a sample that the model cannot answer is set aside.
+    """Answer a batch untuned, leaving out samples that the model cannot answer.
+
+    Args:
+        asked: the questions, by sample name.
+        model: the model that answers.
+        max_new_tokens: maximum number of tokens per answer.
 
     Returns:
-        The other samples, in order, as a method takes them, with their answers (None if there are none); and for each
-        sample that was set aside, by name, the reason.
+        The encoded batch of the answered samples, in order, with their answers, or None if there are none; and, by
+        name, why each of the other samples could not be answered.
 
     Raises:
-        VQTTTError: if the model answers each of them alone but not all together.
+        VQTTTError: if the model can answer the samples one by one but not together.
     """
     answered, errors = _answer_together(list(asked.values()), model, max_new_tokens), dict[str, str]()
     if isinstance(answered, Exception):  # find out which sample causes it
@@ -47,19 +52,19 @@ def answer_untuned(
         answered = _answer_together(good, model, max_new_tokens)
     if isinstance(answered, Exception):
         reason = in_a_line(answered)
-        raise VQTTTError(f"the model answers these samples alone but not together; a smaller batch may do: {reason}")
+        raise VQTTTError(f"the model answers these samples one by one but not together; try smaller batches: {reason}")
     return answered, errors
 
 
 def _answer_together(
     asked: Sequence[Asked], model: Model, max_new_tokens: int
 ) -> tuple[Inputs, Generation] | Exception | None:
-    """Answer untuned; return the exception that the model raised, if it did."""
+    """Answer a batch untuned; None for an empty batch, and the exception if the model raised one."""
     if not asked:
         return None
     try:
         inputs, answers = model.ask([one.shown for one in asked], [one.text for one in asked], max_new_tokens)
         inputs = replace(inputs, groups=tuple(a.group for a in asked), options=tuple(a.options for a in asked))
         return inputs, answers
-    except Exception as error:  # whatever a processor or a network may raise over a sample
+    except Exception as error:  # a processor or a network may raise anything over an unusual sample
         return error

@@ -1,11 +1,11 @@
-"""The seam to a model, in two widths.
+"""The two interfaces to a model.
 
-`Model`: images and questions in; texts and the probabilities of their tokens out. All that a study, restorers and
-forward-only methods need; a model behind somebody's server can offer it.
+`Model`: images and questions in, texts and the probabilities of their tokens out. A study, restorers and untuned
+baselines need no more, and a model behind a server can offer it.
 
-`TunableModel`: a model whose insides can be reached: all that tuning and interpreting need besides. A family that lives
-in transformers derives from `vqttt.models.huggingface.HuggingFaceModel`. Invariant, tested for every family: under
-identity adapters the logits equal plain transformers' bit for bit.
+`TunableModel`: a model that runs in this process, whose pixels, vision blocks and logits can be reached. Tuning and
+interpreting need this. Families in transformers derive from `vqttt.models.huggingface.HuggingFaceModel`. Invariant,
+tested for every family: under identity adapters the logits equal plain transformers' bit for bit.
 """
 
 import hashlib
@@ -44,38 +44,42 @@ __all__ = [
 
 
 class Model(ABC):
-    """An MLLM that answers questions about images.
+    """A multimodal large language model (MLLM) that answers questions about images.
 
     Attributes:
-        name: what records call it.
+        name: identifies the model in records.
     """
 
     name: str
 
     @abstractmethod
     def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> Generation:
-        """Answer N questions greedily, each about an image, several or none (see `Shown`)."""
+        """Answer N questions greedily, each about one image, several or none (see `Shown`)."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Return what tells this model from any other, whatever its name: a hash of its weights, where it has them."""
+        """Return a text that identifies the model whatever its name: a hash of its weights, if they are available."""
 
     def ask(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> tuple[Inputs, Generation]:
-        """Answer as `answer` does; also return the batch as a method takes it."""
+        """Answer as `answer` does; also return the batch in the form that methods take."""
         return Inputs(tensors={}, count=len(questions)), self.answer(images, questions, max_new_tokens)
+
+    def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
+        """Return the batch of some samples of a batch, in the order of `rows`."""
+        return inputs.select(rows)
 
     @property
     def device_type(self) -> str:
-        """The kind of device that the model runs on, such as `cpu` or `cuda`; `remote` where it cannot be known."""
+        """The type of device that the model runs on, such as `cpu` or `cuda`; `remote` if it is not known."""
         return "remote"
 
 
 class TunableModel(Model):
-    """An MLLM whose insides can be reached; its own weights are frozen for good.
+    """An MLLM whose insides can be reached. Its own weights are never changed.
 
     Attributes:
-        network: all of its weights.
-        clean_features: statistics of clean images' features that came with the model, if any did (see
+        network: the module that holds all weights.
+        clean_features: file with feature statistics of clean images that came with the model, if there is one (see
             `vqttt.tuning.feature_statistics`).
     """
 
@@ -84,18 +88,18 @@ class TunableModel(Model):
 
     @abstractmethod
     def encode(self, images: Sequence[Any], questions: Sequence[str]) -> Inputs:
-        """Encode N images with a question each, by the family's stock processor and chat template.
+        """Encode N samples, one image and one question each, with the family's stock processor and chat template.
 
-        Families of transformers take in place of an image a list of several, or an empty one (see `Shown`).
+        Families in transformers also accept a list of images, or an empty list, in place of an image (see `Shown`).
         """
 
     @abstractmethod
     def pixels(self, inputs: Inputs) -> ImageContent:
-        """View the image content of `inputs` as images."""
+        """Return the images in `inputs`, whatever the family's layout."""
 
     @abstractmethod
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Return `inputs` with other images, shaped as `pixels(inputs).pixels` was; gradients pass."""
+        """Return `inputs` with other images, of the same shape as `pixels(inputs).pixels`. Gradients pass."""
 
     @property
     @abstractmethod
@@ -104,33 +108,35 @@ class TunableModel(Model):
 
     @abstractmethod
     def lora_targets(self, block: nn.Module) -> Mapping[str, nn.Linear | Part]:
-        """Name what LoRA may adapt in a vision block: `q`, `k` and `v`, linears or the parts of a fused one."""
+        """Return the projections of a vision block that LoRA may adapt, by name: `q`, `k` and `v`.
+
+        Each is a linear, or the part of a fused linear that computes it.
+        """
 
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Name the tensors that have no row a sample, with the sample that each of their rows belongs to."""
+        """Return the tensors that do not have one row per sample: name to the sample each row belongs to, (rows,)."""
         return {}
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
-        """Return the batch of some samples of a batch, in the order of `rows`, which may repeat."""
+        """Return a batch of the samples `rows`, in that order; a sample may be repeated."""
         samples = torch.tensor(rows, dtype=torch.long, device=self.device)
         index = {
             key: torch.cat([(owner == n).nonzero()[:, 0] for n in rows]) for key, owner in self.packed(inputs).items()
         }
-        return Inputs(
-            tensors={key: value[index.get(key, samples)] for key, value in inputs.tensors.items()},
-            count=len(rows),
-            groups=tuple(inputs.groups[n] for n in rows) if inputs.groups else (),
-            shown=tuple(inputs.shown[n] for n in rows) if inputs.shown else (),
-            options=tuple(inputs.options[n] for n in rows) if inputs.options else (),
+        return inputs.select(rows).with_tensors(
+            **{key: value[index.get(key, samples)] for key, value in inputs.tensors.items()}
         )
 
     def row_owner(self, inputs: Inputs) -> Tensor:
-        """Say which sample each row of a vision block's input belongs to; by default a row is an image."""
+        """Return the sample that each row of a vision block's input belongs to, (rows,).
+
+        By default a row is an image.
+        """
         return self.pixels(inputs).owner
 
     @abstractmethod
     def answer_logits(self, inputs: Inputs, answers: Tensor | None = None) -> Tensor:
-        """Return the logits at the answer's first position, (N, 1, V), or, given answers (N, T), at all T of them."""
+        """Return the logits at the answer's first position, (N, 1, V), or at all positions of given answers (N, T)."""
 
     def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> LogitGeneration:
         """Encode, then generate (see `Model.answer`)."""
@@ -150,7 +156,7 @@ class TunableModel(Model):
     def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
         """Answer greedily; gradients pass through the logits at the answer's first position.
 
-        A family that generates by transformers does it in one pass over the prompt; this does in two.
+        This default runs the prompt twice. Families in transformers need only one pass.
         """
         logits = self.answer_logits(inputs)
         answers = self.generate(inputs, max_new_tokens)
@@ -158,47 +164,47 @@ class TunableModel(Model):
 
     @contextmanager
     def checkpointed(self) -> Iterator[None]:
-        """Within the block, a backward pass recomputes the language model's activations instead of keeping them.
+        """Within the block, the backward pass recomputes the language model's activations instead of storing them.
 
-        By default nothing is saved.
+        The default changes nothing.
         """
         yield
 
     @abstractmethod
     def answer_tokens(self, text: str) -> list[int]:
-        """Return the tokens of a text as an answer, without those that begin or end one."""
+        """Return the tokens of an answer's text, without the special tokens that begin or end an answer."""
 
     def word(self, token: int) -> str:
-        """Return a token of the vocabulary as text; by default its number."""
+        """Return the text of a token of the vocabulary; by default its number."""
         return str(token)
 
     @property
     def decoder(self) -> Decoder:
-        """The language model, opened up for analyses.
+        """The parts of the language model, for analyses.
 
         Raises:
-            InputError: if the family does not expose it.
+            InputError: if the family does not expose them.
         """
         raise InputError(f"{self.name} does not expose its language model, so it cannot be analysed")
 
     def image_tokens(self, inputs: Inputs) -> ImageTokens:
-        """Say where the text finds the images.
+        """Return which tokens are image tokens, and which part of an image each one covers.
 
         Raises:
-            InputError: if the family does not expose it, or no sample has an image.
+            InputError: if the family does not expose this, or no sample has an image.
         """
         raise InputError(f"{self.name} does not expose which of its tokens are images")
 
     @abstractmethod
     def to_image(self, pixels: Tensor) -> Image:
-        """Turn a normalised image (3, H, W) back into one to look at."""
+        """Undo the normalisation of an image (3, H, W)."""
 
     @abstractmethod
     def to_pixels(self, image: Image) -> Tensor:
-        """Turn an image to look at into a normalised one, (3, H, W); undoes `to_image` but for rounding."""
+        """Normalise an image, as (3, H, W); the inverse of `to_image`, up to rounding."""
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 over the names and values of all weights."""
+        """Return the SHA-256 of the names, shapes, types and values of all weights."""
         digest = hashlib.sha256()
         for name, tensor in sorted(self.network.state_dict().items()):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
@@ -207,24 +213,24 @@ class TunableModel(Model):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.network.parameters()).device
 
     @property
     def device_type(self) -> str:
-        """The kind of device that the weights are on."""
+        """The type of the weights' device, such as `cpu` or `cuda`."""
         return self.device.type
 
     def freeze(self) -> None:
-        """Put the model in evaluation mode and stop gradients to its own weights."""
+        """Put the network in evaluation mode and exclude its weights from gradients."""
         self.network.eval().requires_grad_(False)
 
 
 def tunable(model: Model, purpose: str) -> TunableModel:
-    """Return a model as one whose insides can be reached.
+    """Return the model if it is a `TunableModel`.
 
     Raises:
-        InputError: if they cannot; the message names the `purpose` that needs them, such as "`vqttt analyse`".
+        InputError: if it is not. The message begins with `purpose`, which names what needs one: "`vqttt analyse`".
     """
     if not isinstance(model, TunableModel):
         raise InputError(f"{purpose} needs a model whose insides can be reached, and those of {model.name} cannot")
@@ -233,7 +239,7 @@ def tunable(model: Model, purpose: str) -> TunableModel:
 
 @contextmanager
 def forward_hooks(hooks: Sequence[tuple[nn.Module, Any]]) -> Iterator[None]:
-    """Attach forward hooks for the length of a `with` block."""
+    """Attach forward hooks to modules within a `with` block."""
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         yield

@@ -1,4 +1,4 @@
-"""A batch as it goes into a model, and the answers as they come out."""
+"""An encoded batch: what goes into a model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from torch import Tensor
 from vqttt.types import Image
 
 Shown = Image | Sequence[Image]
-"""What a sample shows: an image, several of them, or none (an empty list)."""
+"""The images of one sample: one image, or a list of several or none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +17,12 @@ class Inputs:
     """An encoded batch, ready for the model.
 
     Attributes:
-        tensors: the keyword arguments of the model's forward; token tensors are left-padded, (N, L).
+        tensors: keyword arguments of the model's forward pass; token tensors are (N, L), padded on the left.
         count: number of samples, N.
-        groups: each sample's type of question, where it is known; no model sees it.
-        shown: how many images each sample shows; empty where each shows one.
-        options: each sample's options, empty for an open question; the question has them as well, if a model is to see
-            them.
+        groups: each sample's question type, if known. It is not given to the model.
+        shown: number of images of each sample; empty if each has one.
+        options: each sample's answer options, empty for an open question. They are not given to the model; a question
+            that offers them repeats them in its text.
     """
 
     tensors: dict[str, Tensor]
@@ -31,13 +31,23 @@ class Inputs:
     shown: tuple[int, ...] = ()
     options: tuple[tuple[str, ...], ...] = ()
 
+    def select(self, rows: Sequence[int]) -> "Inputs":
+        """Return the samples `rows`, in that order, without their tensors (see `TunableModel.select`)."""
+        return Inputs(
+            tensors={},
+            count=len(rows),
+            groups=tuple(self.groups[n] for n in rows) if self.groups else (),
+            shown=tuple(self.shown[n] for n in rows) if self.shown else (),
+            options=tuple(self.options[n] for n in rows) if self.options else (),
+        )
+
     def with_tensors(self, **changed: Tensor) -> "Inputs":
         """Return the same batch with some tensors replaced."""
         return replace(self, tensors={**self.tensors, **changed})
 
     @property
     def owner(self) -> Tensor:
-        """Which sample each image that was shown belongs to, on the tensors' device."""
+        """The sample that each image belongs to, (images,), on the tensors' device."""
         device = next(iter(self.tensors.values())).device
         samples = torch.arange(self.count, device=device)
         return samples.repeat_interleave(torch.tensor(self.shown, device=device)) if self.shown else samples

@@ -1,4 +1,4 @@
-"""Where a family's vision blocks are, and their query, key and value projections: found by search, not by path."""
+"""Find a network's vision blocks and their query, key and value projections by the names that transformers uses."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _FUSED = ("qkv", "query_key_value")
 
 @dataclass(frozen=True)
 class Part:
-    """A run of a fused linear's outputs, from `start` on: what is one linear where projections are apart."""
+    """One projection of a fused linear: its outputs from `start` to `start + out_features`."""
 
     linear: nn.Linear
     start: int
@@ -23,7 +23,7 @@ class Part:
 
     @property
     def in_features(self) -> int:
-        """Width of the input."""
+        """Width of the input, that of the whole linear."""
         return self.linear.in_features
 
 
@@ -31,7 +31,7 @@ def find_blocks(network: nn.Module) -> list[nn.Module]:
     """Return the vision encoder's blocks, shallowest first: its longest list of modules.
 
     Raises:
-        ValueError: if the network has no vision encoder by any name that transformers gives one.
+        ValueError: if the network has no vision encoder with a name that transformers uses.
     """
     towers = [module for path, module in network.named_modules() if path.rsplit(".", 1)[-1] in _TOWERS]
     lists = [list(module) for tower in towers[:1] for module in tower.modules() if isinstance(module, nn.ModuleList)]
@@ -41,7 +41,7 @@ def find_blocks(network: nn.Module) -> list[nn.Module]:
 
 
 def find_targets(block: nn.Module) -> dict[str, nn.Linear | Part]:
-    """Return a block's projections as `q`, `k` and `v`, whether they are apart or the thirds of a fused one."""
+    """Return a block's projections by the names `q`, `k` and `v`: separate linears, or thirds of a fused one."""
     linears = {path.rsplit(".", 1)[-1]: m for path, m in block.named_modules() if isinstance(m, nn.Linear)}
     for name in _FUSED:
         if name in linears:

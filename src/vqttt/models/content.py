@@ -1,4 +1,4 @@
-"""The image content of a batch as images, and how to work on what is content and leave padding alone."""
+"""The images in an encoded batch: a view that lets code change their content and leaves padding untouched."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -8,11 +8,13 @@ from torch import Tensor
 
 
 class ImageContent(NamedTuple):
-    """The image content of a batch, viewed as images whatever layout the family uses.
+    """The images of a batch, in the same form for every family.
 
-    `pixels` is (P, 3, H, W), normalised; `owner` (P,) says which sample an image belongs to; `mask`, (P, 1, H, W), is
-    True where there is content, a rectangle or nothing, and False on padding, which must stay what it was; None where
-    nothing is padding.
+    Attributes:
+        pixels: (P, 3, H, W), normalised.
+        owner: (P,), the sample that each image belongs to.
+        mask: (P, 1, H, W), True on content, which is a rectangle or empty, and False on padding, which must not
+            change. None if there is no padding.
     """
 
     pixels: Tensor
@@ -20,9 +22,9 @@ class ImageContent(NamedTuple):
     mask: Tensor | None
 
     def contents(self) -> Iterator[tuple[Tensor, tuple[slice, slice]]]:
-        """Yield groups of images whose content has the same place: which they are, (p,), its rows and columns.
+        """Yield groups of images whose content is the same rectangle: their numbers (p,), and its rows and columns.
 
-        An image that is padding alone is in no group.
+        An image that is all padding is in no group.
         """
         device = self.pixels.device
         if self.mask is None:
@@ -37,23 +39,30 @@ class ImageContent(NamedTuple):
             yield torch.tensor(which, device=device), (slice(top, bottom), slice(left, right))
 
     def averaged(self, measure: Callable[[Tensor], Tensor], count: int, *shape: int) -> Tensor:
-        """Return for each of `count` samples the mean of `measure` over its images' content, (count, *shape).
+        """Return the mean of `measure` over each sample's images, (count, *shape). Gradients pass.
 
-        `measure` is given content (p, 3, h, w) and returns (p, *shape). Zeros where a sample has none; gradients pass.
+        Args:
+            measure: maps content (p, 3, h, w) to (p, *shape).
+            count: number of samples. Those without an image get zeros.
+            shape: shape of one measurement.
         """
         total = torch.zeros(count, *shape, device=self.pixels.device)
-        seen = torch.zeros(count, *[1] * len(shape), device=self.pixels.device)
+        images = torch.zeros(count, *[1] * len(shape), device=self.pixels.device)
         for which, (rows, columns) in self.contents():
-            owner, found = self.owner[which], measure(self.pixels[which][..., rows, columns])
-            total = total.index_add(0, owner, found.to(total.dtype))
-            seen = seen.index_add(0, owner, torch.ones(len(owner), *seen.shape[1:], device=seen.device))
-        return total / seen.clamp_min(1)
+            owner, measured = self.owner[which], measure(self.pixels[which][..., rows, columns])
+            total = total.index_add(0, owner, measured.to(total.dtype))
+            images = images.index_add(0, owner, torch.ones(len(owner), *images.shape[1:], device=images.device))
+        return total / images.clamp_min(1)
 
     def changed(self, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Return the pixels with `change` made to the content; padding keeps every bit. Gradients pass.
+        """Return the pixels with `change` applied to the content; padding keeps every bit. Gradients pass.
 
-        `change` is given content (p, 3, h, w), cut out so that padding cannot bleed into it, and which images it is
-        of, (p,). It returns as many pixels, or several views of them, (V, p, 3, h, w), and then so does this.
+        Args:
+            change: takes content (p, 3, h, w), cropped so that padding cannot bleed into it, and the numbers of its
+                images, (p,). Returns new content of that shape, or V versions of it, (V, p, 3, h, w).
+
+        Returns:
+            (P, 3, H, W), or (V, P, 3, H, W) for V versions.
         """
         if self.mask is None:
             return change(self.pixels, torch.arange(len(self.pixels), device=self.pixels.device))
@@ -69,7 +78,10 @@ class ImageContent(NamedTuple):
 
 
 def _places(mask: Tensor) -> list[tuple[int, ...]]:
-    """Return each content's first and last row and column, the last ones exclusive; zeros where there is none."""
+    """Return the rectangle of each mask (P, H, W): top, bottom, left, right; bottom and right exclusive.
+
+    An empty mask gives zeros.
+    """
     edges = []
     for content in (mask.any(2), mask.any(1)):
         first = content.int().argmax(1)

@@ -1,6 +1,6 @@
-"""The language model of a family, opened up for analyses: its layers, what reads words off them, where it looks.
+"""The parts of a language model that analyses need, and where it finds the images.
 
-Found by the names that all of transformers gives, not family by family.
+The parts are found by the names that transformers uses in all families.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,40 +17,40 @@ from vqttt.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder:
-    """A language model's parts.
+    """The parts of a language model.
 
     Attributes:
-        network: the whole of it.
+        network: the whole language model, without the head.
         layers: its layers, in order.
-        norm: what comes between the last layer and the head.
-        head: from (..., width) to the vocabulary.
-        looks: for each layer at which the text attends to images, its number from 0, and the attention module, whose
-            second output is the weights (N, heads, L, K).
-        crossed: whether images are looked at by cross-attention, their tokens not being among the prompt's.
-        softcap: what logits are squeezed into after the head, -softcap to softcap; None where they are not.
+        norm: the norm between the last layer and the head.
+        head: projects (..., width) to the vocabulary, (..., V).
+        attention: the layers in which the text attends to images: each layer's number, from 0, and its attention
+            module, whose second output is the weights (N, heads, L, K).
+        crossed: whether the text attends to images by cross-attention, so that the prompt has no image tokens.
+        softcap: bound on the logits, which tanh squeezes into -softcap to softcap; None if they are not bounded.
     """
 
     network: Any
     layers: Sequence[nn.Module]
     norm: nn.Module
     head: nn.Module
-    looks: Sequence[tuple[int, nn.Module]]
+    attention: Sequence[tuple[int, nn.Module]]
     crossed: bool
     softcap: float | None
 
     def project(self, hidden: Tensor) -> Tensor:
-        """Return the logits (..., V), in float32, of what some layer put out, (..., width)."""
+        """Return the logits (..., V), in float32, of a layer's output (..., width)."""
         logits: Tensor = self.head(self.norm(hidden)).float()
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
     @contextmanager
     def eager(self) -> Iterator[None]:
-        """Within the block, attention is computed step by step, so that there are weights to look at.
+        """Within the block, use the attention implementation that returns its weights.
 
-        Logits differ by rounding there, and are afterwards what they were before, bit for bit.
+        Logits differ by rounding within the block, and by no bit after it.
         """
         before = self.network.config._attn_implementation
-        self.network.set_attn_implementation({"": "eager"})  # the decoder's alone, not that of a tower inside it
+        self.network.set_attn_implementation({"": "eager"})  # not in a vision tower inside it
         try:
             yield
         finally:
@@ -58,10 +58,10 @@ class Decoder:
 
 
 def find_decoder(network: Any) -> Decoder:
-    """Open up the language model of a network of transformers.
+    """Find the parts of the language model in a network of transformers.
 
     Raises:
-        InputError: if its parts do not have the usual names.
+        InputError: if they do not have the usual names.
     """
     try:
         decoder = network.get_decoder()
@@ -69,28 +69,36 @@ def find_decoder(network: Any) -> Decoder:
     except AttributeError as error:
         raise InputError(f"{type(network).__name__} does not expose its language model: {error}") from error
     crossing = [module for path, module in decoder.named_modules() if path.rsplit(".", 1)[-1] == "cross_attn"]
-    # Cross-attention is a layer of its own, or stands before every so many of them.
-    every = len(layers) // len(crossing) if crossing else 1
-    inside = [n for n, layer in enumerate(layers) if hasattr(layer, "cross_attn")]
-    numbers = inside or [n * every for n in range(len(crossing))]
-    looks = list(zip(numbers, crossing, strict=True)) if crossing else []
-    looks = looks or [(n, layer.self_attn) for n, layer in enumerate(layers) if hasattr(layer, "self_attn")]
-    softcap = getattr(network.config.get_text_config(), "final_logit_softcapping", None)
+    if crossing:
+        # Cross-attention is part of some layers (Llama 3.2 Vision), or comes before every n-th layer (IDEFICS).
+        every = len(layers) // len(crossing)
+        inside = [n for n, layer in enumerate(layers) if hasattr(layer, "cross_attn")]
+        numbers = inside or [n * every for n in range(len(crossing))]
+        attention = list(zip(numbers, crossing, strict=True))
+    else:
+        attention = [(n, layer.self_attn) for n, layer in enumerate(layers) if hasattr(layer, "self_attn")]
     return Decoder(
-        network=decoder, layers=layers, norm=norm, head=head, looks=looks, crossed=bool(crossing), softcap=softcap
+        network=decoder,
+        layers=layers,
+        norm=norm,
+        head=head,
+        attention=attention,
+        crossed=bool(crossing),
+        softcap=getattr(network.config.get_text_config(), "final_logit_softcapping", None),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTokens:
-    """Where the text finds a batch's images.
+    """The image tokens of a batch, and which part of an image each one covers.
 
     Attributes:
-        keys: (N, K), True where what the text attends to is an image's token: places of the prompt, or of the list
-            that cross-attention looks at.
-        grids: for each image of `TunableModel.pixels`, which of its sample's image tokens, from 0, sees each part
-            of it, (rows, columns), the whole frame with its padding being divided evenly; -1 where none does. None
-            for an image whose tokens have no places: each of them may have looked anywhere.
+        keys: (N, K), True where the text attends to an image token: over the prompt's positions, or over the keys of
+            cross-attention.
+        grids: for each image of `TunableModel.pixels`, the tokens laid out over the image: divide the whole frame,
+            padding included, evenly into (rows, columns); each entry is the number of the token that covers this
+            part, counting the sample's image tokens from 0, or -1 for none. None for an image whose tokens belong to
+            no part of it, such as the latents of a resampler.
     """
 
     keys: Tensor
@@ -98,6 +106,6 @@ class ImageTokens:
 
 
 def square(tokens: Tensor) -> Tensor | None:
-    """Return a run of tokens as rows of a square; None if that is not what they are."""
+    """Arrange tokens (T,) in the rows of a square; None if T is not the square of a positive number."""
     side = isqrt(len(tokens))
     return tokens.view(side, side) if len(tokens) and side * side == len(tokens) else None

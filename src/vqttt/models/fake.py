@@ -1,4 +1,4 @@
-"""Models that name a colour, to test everything above the seams in milliseconds: one of each seam."""
+"""Fake models that name a colour, one for each interface: code that uses models is tested on them in milliseconds."""
 
 import hashlib
 import zlib
@@ -18,7 +18,7 @@ _SIDE, _WIDTH = 16, 8
 
 
 class _Block(nn.Module):
-    """Attention over patches, cut to what LoRA needs to find."""
+    """Attention over patches, with the two projections that LoRA needs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _Block(nn.Module):
 
 
 class _Network(nn.Module):
-    """Patches, three blocks, a head."""
+    """Patch embedding, three blocks and a head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _Network(nn.Module):
 
 
 class FakeTunableModel(TunableModel):
-    """Answers one word: mostly the strongest of the image's mean red, green and blue."""
+    """Answers one word: usually the colour, red, green or blue, with the largest mean in the image."""
 
     def __init__(self, name: str = "fake") -> None:
         """Draw the weights from a fixed seed, without touching torch's global generator."""
@@ -60,13 +60,13 @@ class FakeTunableModel(TunableModel):
         with torch.no_grad():
             for parameter in self.network.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.05)
-            for channel in range(3):  # channel sums pass straight through to the first three words
+            for channel in range(3):  # the sum of each colour channel goes straight to the logit of its word
                 self.network.patches.weight[channel, channel] += 1 / 16
                 self.network.head.weight[channel, channel] += 4.0
         self.freeze()
 
     def encode(self, images: Sequence[Image], questions: Sequence[str]) -> Inputs:
-        """Encode by striding down to 16 x 16 px; a question becomes a checksum."""
+        """Subsample images to 16 x 16 pixels; replace each question by a checksum."""
         pixels = np.stack([_shrink(image) for image in images]).astype(np.float32) / 127.5 - 1
         ids = torch.tensor([[zlib.crc32(question.encode()) % 97] for question in questions])
         return Inputs(
@@ -75,35 +75,35 @@ class FakeTunableModel(TunableModel):
         )
 
     def pixels(self, inputs: Inputs) -> ImageContent:
-        """View the images."""
+        """Return the images, one per sample."""
         pixels = inputs.tensors["pixel_values"]
         return ImageContent(pixels, torch.arange(len(pixels)), None)
 
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Show other images."""
+        """Replace the images."""
         return inputs.with_tensors(pixel_values=pixels)
 
     def to_image(self, pixels: Tensor) -> Image:
-        """Undo the scaling to -1 .. 1."""
+        """Scale from -1 to 1 back to 0 to 255."""
         levels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         return cast("Image", levels.permute(1, 2, 0).numpy())
 
     def to_pixels(self, image: Image) -> Tensor:
-        """Scale to -1 .. 1."""
+        """Scale to -1 to 1."""
         return torch.tensor(image).permute(2, 0, 1) / 127.5 - 1
 
     @property
     def vision_blocks(self) -> Sequence[nn.Module]:
-        """Three blocks."""
+        """The three blocks."""
         return list(self.network.blocks)
 
     def lora_targets(self, block: nn.Module) -> dict[str, nn.Linear]:
-        """Find `q` and `v`."""
+        """Return the projections `q` and `v`."""
         assert isinstance(block, _Block), block
         return {"q": block.q_proj, "v": block.v_proj}
 
     def answer_logits(self, inputs: Inputs, answers: Tensor | None = None) -> Tensor:
-        """Return (N, 1, 5) logits, repeated over the positions of given answers."""
+        """Return the logits of the five words, (N, 1, 5), repeated over the positions of given answers."""
         logits: Tensor = self.network(inputs.tensors["pixel_values"])[:, None]
         return logits if answers is None else logits.expand(-1, answers.shape[1], -1)
 
@@ -120,24 +120,24 @@ class FakeTunableModel(TunableModel):
         )
 
     def word(self, token: int) -> str:
-        """Return one of the five."""
+        """Return one of the five words."""
         return WORDS[token]
 
     def answer_tokens(self, text: str) -> list[int]:
-        """Return a token a word; a word that it does not know is one of its own, by checksum."""
+        """Return one token per word; an unknown word becomes a known one, chosen by checksum."""
         words = text.lower().split()
         return [WORDS.index(w) if w in WORDS else zlib.crc32(w.encode()) % len(WORDS) for w in words]
 
 
 class FakeModel(Model):
-    """Answers one word, the strongest of the image's mean red, green and blue; its insides cannot be reached."""
+    """Answers one word: the colour, red, green or blue, with the largest mean in the image. It cannot be tuned."""
 
     def __init__(self, name: str = "fake-plain") -> None:
-        """Take a name."""
+        """Store the name."""
         self.name = name
 
     def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> ListedGeneration:
-        """Answer one word, and list the log-probabilities of all three; `no` for a question without an image."""
+        """Answer one colour and list the log-probabilities of all three; answer `no` to a question without image."""
         texts, likeliest = [], []
         for shown, _ in zip(images, questions, strict=True):
             own = [shown] if isinstance(shown, np.ndarray) else list(shown)
@@ -148,11 +148,12 @@ class FakeModel(Model):
         return ListedGeneration(texts=texts, chosen=[[of[0][0]] for of in likeliest], likeliest=likeliest)
 
     def fingerprint(self) -> str:
-        """Return a hash of what it can answer."""
+        """Return a hash of its words, for it has no weights."""
         return hashlib.sha256(" ".join(WORDS).encode()).hexdigest()
 
 
 def _shrink(image: Image) -> Image:
+    """Subsample an image to 16 x 16 pixels."""
     rows, columns = (np.arange(_SIDE) * size // _SIDE for size in image.shape[:2])
     small: Image = image[rows][:, columns]
     return small

@@ -1,4 +1,4 @@
-"""What a model answers: texts, and how certain it is of them."""
+"""The answers of a model, and how certain it is of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -26,7 +26,11 @@ class Generation(ABC):
     @property
     @abstractmethod
     def entropies(self) -> list[float]:
-        """The mean entropy of each answer's token distributions, in nats; NaN where a model does not tell."""
+        """The mean entropy of each answer's token distributions, in nats; NaN if it is not known."""
+
+    @abstractmethod
+    def select(self, rows: Sequence[int]) -> "Generation":
+        """Return the answers `rows`, in that order."""
 
     @property
     def confidences(self) -> list[float]:
@@ -36,12 +40,12 @@ class Generation(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class ListedGeneration(Generation):
-    """Answers of which only the log-probabilities of the likeliest tokens are known, as a server lists them.
+    """Answers with the log-probabilities of the likeliest tokens only, as model servers return them.
 
     Attributes:
         texts: see `Generation`.
         chosen: the log-probability of each token of each answer, in nats.
-        likeliest: for each of these tokens, the log-probabilities of the likeliest tokens at its place.
+        likeliest: for each of these tokens, the log-probabilities of the likeliest tokens at its position, in nats.
     """
 
     texts: list[str]
@@ -55,20 +59,28 @@ class ListedGeneration(Generation):
 
     @property
     def entropies(self) -> list[float]:
-        """A lower bound of the mean entropy, in nats: what is not listed counts as one more token."""
+        """A lower bound on the mean entropy, in nats; the tokens that are not listed count as one token."""
         return [
             sum(map(_listed_entropy, places)) / len(places) if places else float("nan") for places in self.likeliest
         ]
 
+    def select(self, rows: Sequence[int]) -> "ListedGeneration":
+        """Return the answers `rows`, in that order."""
+        return ListedGeneration(
+            texts=[self.texts[n] for n in rows],
+            chosen=[self.chosen[n] for n in rows],
+            likeliest=[self.likeliest[n] for n in rows],
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class LogitGeneration(Generation):
-    """Answers with the whole distributions that they came from.
+    """Answers with the full distribution of each token.
 
     Attributes:
         texts: see `Generation`.
-        tokens: (N, T), the end token included, padded on the right.
-        mask: (N, T), True on an answer's tokens.
+        tokens: (N, T), including the end token, padded on the right.
+        mask: (N, T), True on an answer's tokens, False on padding.
         logits: (N, T, V) in float32.
     """
 
@@ -94,7 +106,7 @@ class LogitGeneration(Generation):
         return confidence(self.logits, self.tokens, self.mask).tolist()
 
     def select(self, rows: Sequence[int]) -> "LogitGeneration":
-        """Return some of the answers, in the order of `rows`."""
+        """Return the answers `rows`, in that order."""
         chosen = list(rows)
         return LogitGeneration(
             texts=[self.texts[n] for n in chosen],
@@ -105,29 +117,30 @@ class LogitGeneration(Generation):
 
 
 def token_entropy(logits: Tensor) -> Tensor:
-    """Return the Shannon entropy in nats of the distributions (..., V), as (...)."""
+    """Return the Shannon entropy of the distributions given by logits (..., V), in nats, as (...)."""
     log_p = logits.log_softmax(-1)
     return -(log_p.exp() * log_p).sum(-1)
 
 
 def mean_entropy(logits: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean entropy of each sample's token distributions over its masked positions, in nats, as (N,)."""
+    """Return the mean entropy of logits (N, T, V) over the positions of a mask (N, T), in nats, as (N,)."""
     return masked_mean(token_entropy(logits), mask)
 
 
 def confidence(logits: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
-    """Return the geometric mean of the probabilities of given tokens (N, T), 0 to 1, as (N,)."""
+    """Return the geometric mean of the probabilities of tokens (N, T) under logits (N, T, V), 0 to 1, as (N,)."""
     log_p = logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
     return torch.exp(torch.where(mask, log_p, 0.0).sum(1) / mask.sum(1).clamp_min(1))
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean of values (N, T) over the positions of a mask (N, T), as (N,); 0 where it has none."""
+    """Return the mean of values (N, T) over the positions of a mask (N, T), as (N,); 0 for an empty mask."""
     weight = mask.to(values.dtype)
     return (values * weight).sum(1) / weight.sum(1).clamp_min(1)
 
 
 def _listed_entropy(logprobs: Sequence[float]) -> float:
+    """Return the entropy of a distribution given by its largest log-probabilities; the rest counts as one token."""
     probabilities = [exp(value) for value in logprobs]
     rest = max(1.0 - sum(probabilities), 0.0)
     return -sum(p * log(p) for p in (*probabilities, rest) if p > 0)

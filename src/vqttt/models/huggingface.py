@@ -1,4 +1,4 @@
-"""What all families that live in transformers share; most say no more than how their images are laid out."""
+"""The base class of all families in transformers; most of them only describe how their images are laid out."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,15 +22,15 @@ from vqttt.types import Image
 
 
 class HuggingFaceModel(TunableModel):
-    """What all families in transformers share; as it stands it serves those of one image of one size a prompt.
+    """A model that transformers loads. The defaults fit families with images of one size, (P, 3, H, W).
 
-    A family whose images are laid out otherwise overrides `view` and `with_view`, `packed`, and `row_owner`, and for
-    analyses `image_keys` and `token_grids`.
+    A family with another layout overrides `view`, `with_view`, `packed` and `row_owner`, and for analyses `image_keys`
+    and `token_grids`.
 
     Attributes:
-        nested: whether the processor wants a list of images for each sample.
-        mixes: whether the processor takes samples with and without images in one batch.
-        answer_type: the token type of an answer's tokens, where the family has token types.
+        nested: whether the processor takes one list of images per sample, rather than one list for the batch.
+        mixes: whether the processor accepts samples with and without images in one batch.
+        answer_type: the token type of an answer's tokens, if the family has token types.
     """
 
     network: Any
@@ -39,17 +39,21 @@ class HuggingFaceModel(TunableModel):
     answer_type = 0
 
     def __init__(self, name: str, network: Any, processor: Any) -> None:
-        """Wrap a loaded `network` and its `processor`."""
+        """Wrap a loaded network and its processor."""
         self.name, self.network, self.processor = name, network, processor
         processor.tokenizer.padding_side = "left"
         self.freeze()
 
     @staticmethod
     def load(source: str, **options: Any) -> tuple[Any, Any, dict[str, Any]]:
-        """Load network and processor from a folder or id, with `options` of transformers' `from_pretrained`.
+        """Load a network and its processor.
+
+        Args:
+            source: a checkpoint folder or Hugging Face id.
+            options: arguments of transformers' `from_pretrained`.
 
         Returns:
-            network, processor, and transformers' account of missing weights.
+            the network, the processor, and transformers' loading info, which lists missing weights.
         """
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -58,23 +62,23 @@ class HuggingFaceModel(TunableModel):
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             source, use_safetensors=True, output_loading_info=True, **options
         )
-        network, found = loaded
-        return network, processor, found
+        network, loading_info = loaded
+        return network, processor, loading_info
 
     def encode(self, images: Sequence[Shown], questions: Sequence[str]) -> Inputs:
-        """Encode N samples: an image, several or none, with a question each (see `TunableModel.encode`).
+        """Encode N samples, each with one image, several or none, and a question (see `TunableModel.encode`).
 
         Raises:
-            InputError: if samples with and without images are in one batch, and the processor does not take that.
+            InputError: if the batch mixes samples with and without images, and the processor does not accept that.
         """
-        # As Pillow images, for of a tiny array a processor may take the height for the channels.
+        # Pillow images, because a processor may mistake the height of a tiny array for its channels.
         shown = [
             [PILImage.fromarray(one) for one in ([image] if isinstance(image, np.ndarray) else image)]
             for image in images
         ]
         if not self.mixes and any(shown) and not all(shown):
             model_type = self.network.config.model_type
-            raise InputError(f"samples of {model_type} with and without images cannot be in one batch")
+            raise InputError(f"{model_type}: samples with and without images cannot be in one batch; separate them")
         batch = self.process(shown, questions)
         tensors = {key: value.to(self.device) for key, value in batch.items()}
         if "pixel_values" in tensors:
@@ -83,47 +87,52 @@ class HuggingFaceModel(TunableModel):
         return Inputs(tensors=tensors, count=len(questions), shown=() if set(counts) == {1} else counts)
 
     def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
-        """Run the stock processor over each sample's images and question; returns what the forward pass takes."""
+        """Run the stock processor; return the arguments of the forward pass.
+
+        Args:
+            shown: the images of each sample.
+            questions: one per sample.
+        """
         images: Any = shown if self.nested else [image for own in shown for image in own]
         batch: dict[str, Tensor] = self.processor(
             images=images if any(shown) else None,
-            text=[self.prompt(question, len(p)) for question, p in zip(questions, shown, strict=True)],
+            text=[self.prompt(question, len(own)) for question, own in zip(questions, shown, strict=True)],
             return_tensors="pt",
             padding=True,
         )
         return {key: value for key, value in batch.items() if key != "labels"}
 
     def prompt(self, question: str, images: int = 1) -> str:
-        """Put a question about some images into the model's chat template."""
+        """Return a question about `images` images in the model's chat template."""
         content = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": question}]
         chat = [{"role": "user", "content": content}]
         return str(self.processor.apply_chat_template(chat, add_generation_prompt=True))
 
     def pixels(self, inputs: Inputs) -> ImageContent:
-        """View the image content (see `TunableModel.pixels`); of a batch without an image, none."""
+        """Return the images (see `TunableModel.pixels`); none for a batch without images."""
         if "pixel_values" not in inputs.tensors:
             empty = torch.zeros(0, 3, 1, 1, device=self.device)
             return ImageContent(empty, torch.zeros(0, dtype=torch.long, device=self.device), None)
         return self.view(inputs)
 
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Show other images (see `TunableModel.with_pixels`)."""
+        """Replace the images (see `TunableModel.with_pixels`)."""
         return self.with_view(inputs, pixels) if "pixel_values" in inputs.tensors else inputs
 
     def view(self, inputs: Inputs) -> ImageContent:
-        """View `pixel_values` as images; by default it is (P, 3, H, W) already, without padding."""
+        """Return `pixel_values` as images. The default expects (P, 3, H, W) without padding."""
         return ImageContent(inputs.tensors["pixel_values"], inputs.owner, None)
 
     def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Undo `view` with other pixels."""
+        """Return the inputs with other images: the inverse of `view`."""
         return inputs.with_tensors(pixel_values=pixels)
 
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Name the tensors that have no row a sample; by default `pixel_values` has one an image."""
+        """Return the tensors without one row per sample; by default `pixel_values`, with one per image."""
         return {"pixel_values": self.pixels(inputs).owner} if "pixel_values" in inputs.tensors else {}
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
-        """Return the batch of some samples (see `TunableModel.select`); if none has an image, no `pixel_values`."""
+        """Return a batch of some samples (see `TunableModel.select`), without `pixel_values` if none has an image."""
         chosen = super().select(inputs, rows)
         bare = [key for key in self.packed(inputs) if not len(chosen.tensors[key])]
         return replace(chosen, tensors={key: value for key, value in chosen.tensors.items() if key not in bare})
@@ -134,11 +143,14 @@ class HuggingFaceModel(TunableModel):
         return find_blocks(self.network)
 
     def lora_targets(self, block: nn.Module) -> Mapping[str, nn.Linear | Part]:
-        """Find the query, key and value projections of a block."""
+        """Return the query, key and value projections of a block."""
         return find_targets(block)
 
     def answer_logits(self, inputs: Inputs, answers: Tensor | None = None) -> Tensor:
-        """Run one forward pass that projects only the answer's positions to the vocabulary."""
+        """Return the answer's logits by one forward pass (see `TunableModel.answer_logits`).
+
+        Only the answer's positions are projected to the vocabulary.
+        """
         tensors, keep = inputs.tensors, 1
         if answers is not None:
             tensors, keep = self._continued(tensors, answers[:, :-1]), answers.shape[1]
@@ -146,7 +158,7 @@ class HuggingFaceModel(TunableModel):
         return logits.float()
 
     def _continued(self, tensors: dict[str, Tensor], given: Tensor) -> dict[str, Tensor]:
-        """Append given tokens to the prompts, seeing what a prompt's last token sees."""
+        """Append given tokens (N, T) to the prompts; they attend to the same images as the prompt's last token."""
         appended = {"input_ids": given, "attention_mask": torch.ones_like(given)}
         for key in ("token_type_ids", "mm_token_type_ids"):
             appended[key] = torch.full_like(given, self.answer_type)
@@ -158,7 +170,7 @@ class HuggingFaceModel(TunableModel):
 
     @contextmanager
     def checkpointed(self) -> Iterator[None]:
-        """Checkpoint the layers of the language model (see `TunableModel.checkpointed`); dropout stays off."""
+        """Checkpoint the layers of the language model (see `TunableModel.checkpointed`). Dropout stays off."""
         vision = {id(part) for block in self.vision_blocks for part in block.modules()}
         layers: list[Any] = [
             module
@@ -167,7 +179,7 @@ class HuggingFaceModel(TunableModel):
         ]
         try:
             for layer in layers:
-                layer.gradient_checkpointing = layer.training = True  # the layer's own flag, not its parts'
+                layer.gradient_checkpointing = layer.training = True  # this flag only, not those of its modules
                 layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
             yield
         finally:
@@ -176,11 +188,11 @@ class HuggingFaceModel(TunableModel):
 
     @torch.no_grad()
     def generate(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
-        """Answer greedily through transformers' own `generate`."""
+        """Answer greedily with transformers' own `generate`."""
         return self._generate(self.network.generate, inputs, max_new_tokens)
 
     def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
-        """Answer greedily through transformers' own `generate`, less the decorators, which stop gradients."""
+        """Answer greedily with transformers' own `generate`, without its decorator, which turns gradients off."""
         traced = partial(inspect.unwrap(type(self.network).generate), self.network)
         return self._generate(traced, inputs, max_new_tokens)
 
@@ -205,34 +217,38 @@ class HuggingFaceModel(TunableModel):
         )
 
     def answer_tokens(self, text: str) -> list[int]:
-        """Return the tokenizer's, no special ones among them."""
+        """Return the tokens of a text, without special tokens."""
         tokens: list[int] = self.processor.tokenizer(text, add_special_tokens=False).input_ids
         return tokens
 
     def word(self, token: int) -> str:
-        """Return the tokenizer's text."""
+        """Return the text of a token."""
         return str(self.processor.tokenizer.decode([token])).strip()
 
     @property
     def decoder(self) -> Decoder:
-        """The language model, found by search."""
+        """The parts of the language model, found by name."""
         return find_decoder(self.network)
 
     def image_tokens(self, inputs: Inputs) -> ImageTokens:
-        """Say where the text finds the images (see `TunableModel.image_tokens`)."""
+        """Return which tokens are image tokens, and where (see `TunableModel.image_tokens`)."""
         keys = self.image_keys(inputs) if "pixel_values" in inputs.tensors else None
         if keys is None or not keys.any():
             raise InputError("there is no image to look at")
         return ImageTokens(keys=keys, grids=self.token_grids(inputs, keys.sum(1).tolist()))
 
     def image_keys(self, inputs: Inputs) -> Tensor:
-        """Mark what the text attends to that is an image's, (N, K); by default the prompt's image tokens."""
+        """Return the `ImageTokens.keys` of a batch, (N, K); by default the prompt's image tokens."""
         return inputs.tensors["input_ids"].eq(self.network.config.image_token_id)
 
     def token_grids(self, inputs: Inputs, counts: Sequence[int]) -> list[Tensor | None]:
-        """Return the `ImageTokens.grids` of a batch whose samples have so many image tokens.
+        """Return the `ImageTokens.grids` of a batch.
 
-        By default a sample's are shared out among its images evenly, and `token_grid` says how those of one lie.
+        By default each of a sample's images has as many tokens, which `token_grid` lays out.
+
+        Args:
+            inputs: the batch.
+            counts: number of image tokens of each sample.
         """
         pixels, owner, mask = self.pixels(inputs)
         real = torch.ones_like(owner, dtype=torch.bool) if mask is None else mask.flatten(1).any(1)
@@ -244,11 +260,11 @@ class HuggingFaceModel(TunableModel):
         return grids
 
     def token_grid(self, tokens: Tensor) -> Tensor | None:
-        """Return one image's run of tokens by rows and columns; by default they are a square or have no places."""
+        """Return one image's tokens (T,) in rows and columns; by default a square, or None if they do not fill one."""
         return square(tokens)
 
     def to_image(self, pixels: Tensor) -> Image:
-        """Undo the image processor's normalisation, clipped to what an image can show."""
+        """Undo the image processor's normalisation; values outside 0 to 255 are clipped."""
         mean, std = (values.to(pixels.device) for values in self._normalisation())
         image: Image = (
             ((pixels.float() * std + mean).clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
@@ -256,7 +272,7 @@ class HuggingFaceModel(TunableModel):
         return image
 
     def to_pixels(self, image: Image) -> Tensor:
-        """Apply the image processor's normalisation alone."""
+        """Apply the image processor's normalisation, without resizing."""
         mean, std = self._normalisation()
         return (torch.tensor(image).permute(2, 0, 1).float() / 255 - mean) / std
 

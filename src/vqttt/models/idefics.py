@@ -1,6 +1,6 @@
-"""IDEFICS (Laurençon et al. 2023), after Flamingo: the text looks at the images by cross-attention.
+"""IDEFICS (Laurençon et al. 2023), after Flamingo: the text attends to the images by cross-attention.
 
-`pixel_values` is (N, images, 3, S, S); a sample of fewer images than others is padded with images of zeros.
+`pixel_values` is (N, images, 3, S, S); a sample with fewer images than others is padded with images of zeros.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from vqttt.models.huggingface import HuggingFaceModel
 
 
 class Idefics(HuggingFaceModel):
-    """The IDEFICS seam; its processor has no chat template, but takes texts and images in turn."""
+    """IDEFICS; its processor has no chat template and takes lists of texts and images."""
 
     def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
-        """Ask as the instruct models were taught: `User:`, images, the question, `Assistant:`."""
+        """Run the stock processor on prompts in the format of the instruct models' training data."""
         prompts: list[list[Any]] = [
             ["User:", *images, question, "\nAssistant:"] if images else [f"User:{question}", "\nAssistant:"]
             for images, question in zip(shown, questions, strict=True)
@@ -27,7 +27,7 @@ class Idefics(HuggingFaceModel):
         return dict(self.processor(text=prompts, return_tensors="pt", padding=True))
 
     def view(self, inputs: Inputs) -> ImageContent:
-        """View the images, those of zeros as padding."""
+        """Return the images; those of zeros are padding."""
         pixels = inputs.tensors["pixel_values"]
         flat = pixels.flatten(0, 1)
         owner = torch.arange(inputs.count, device=pixels.device).repeat_interleave(pixels.shape[1])
@@ -35,24 +35,24 @@ class Idefics(HuggingFaceModel):
         return ImageContent(flat, owner, real[:, None, None, None].expand(-1, 1, *flat.shape[2:]))
 
     def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Show other images."""
+        """Replace the images."""
         return inputs.with_tensors(pixel_values=pixels.view_as(inputs.tensors["pixel_values"]))
 
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Every tensor has a row a sample."""
+        """Return nothing: every tensor has one row per sample."""
         return {}
 
     def image_keys(self, inputs: Inputs) -> Tensor:
-        """Mark the latents of each image, or its patches, that are not of an image of zeros."""
+        """Mark the latents of each real image, or its patches if there is no resampler."""
         real = (inputs.tensors["pixel_values"] != 0).flatten(2).any(2)
-        return real.repeat_interleave(self._tokens_an_image, 1)
+        return real.repeat_interleave(self._tokens_per_image, 1)
 
     def token_grid(self, tokens: Tensor) -> Tensor | None:
-        """Latents of the resampler have no places; without it there is a class token before the patches."""
+        """Return None for the resampler's latents; without resampler, the patches, which follow a class token."""
         return None if self.network.config.use_resampler else square(tokens[1:])
 
     @property
-    def _tokens_an_image(self) -> int:
+    def _tokens_per_image(self) -> int:
         config = self.network.config
         vision = config.vision_config
         patches: int = (vision.image_size // vision.patch_size) ** 2

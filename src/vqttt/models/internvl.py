@@ -1,4 +1,4 @@
-"""InternVL (Chen et al. 2024, in transformers' own form): all tiles of all images in one list, (tiles, 3, S, S)."""
+"""InternVL (Chen et al. 2024), in transformers' format: all tiles of all images in one list, (tiles, 3, S, S)."""
 
 import torch
 from torch import Tensor
@@ -8,10 +8,10 @@ from vqttt.models.huggingface import HuggingFaceModel
 
 
 class InternVL(HuggingFaceModel):
-    """The InternVL seam: tiles belong to the sample whose prompt has their tokens, as many for each."""
+    """InternVL; the number of image tokens in a sample's prompt tells how many tiles are the sample's."""
 
     def view(self, inputs: Inputs) -> ImageContent:
-        """View the tiles."""
+        """Return the tiles."""
         pixels = inputs.tensors["pixel_values"]
         return ImageContent(pixels, self._owner(inputs), None)
 

@@ -1,4 +1,4 @@
-"""How likely a model finds given answers: multiple choice without generating, and so without a format to get wrong."""
+"""The likelihood of given answers: multiple choice without generated text, so no answer can have the wrong format."""
 
 from collections.abc import Sequence
 
@@ -10,22 +10,25 @@ from vqttt.models.base import Inputs, TunableModel
 
 @torch.no_grad()
 def option_likelihoods(model: TunableModel, inputs: Inputs, options: Sequence[Sequence[str]]) -> list[list[float]]:
-    """Return the log-probability of each option as the answer's beginning, in nats, at most 0.
+    """Return the log-probability that the answer begins with each option, in nats, at most 0.
 
-    All tokens of an option count, the end of the answer does not, so that options of unequal length favour the shorter;
-    letters have none. Where every option is one token this costs one forward pass, otherwise one for each option of the
-    sample that has the most.
+    It is summed over the option's tokens, without the end token, so a short option has an advantage over a long one;
+    single letters are alike. Costs one forward pass if every option is one token, and otherwise as many as the longest
+    list of options has entries.
 
     Args:
-        model: any.
+        model: the model that is asked.
         inputs: N encoded samples.
-        options: texts, those of each sample in order; none for a sample that is to be left out.
+        options: the options of each sample, in order; an empty list skips the sample.
+
+    Returns:
+        one list per sample, with one number per option.
 
     Raises:
         ValueError: if there are not N lists of options, or an option has no token.
     """
     if len(options) != inputs.count:
-        raise ValueError(f"options are wanted for each of {inputs.count} samples, not {len(options)}")
+        raise ValueError(f"{len(options)} lists of options for {inputs.count} samples; there must be one per sample")
     tokens = [[model.answer_tokens(option) for option in of_sample] for of_sample in options]
     lengths = {len(one) for of_sample in tokens for one in of_sample}
     if 0 in lengths:
@@ -47,7 +50,7 @@ def option_likelihoods(model: TunableModel, inputs: Inputs, options: Sequence[Se
 
 
 def _padded(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Put rows of tokens into one tensor (N, T), padded on the right, with a mask of what is no padding."""
+    """Return rows of tokens as one tensor (N, T), padded on the right, and a mask that is False on padding."""
     longest = max(map(len, rows))
     given = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=device)
     lengths = torch.tensor([len(row) for row in rows], device=device)

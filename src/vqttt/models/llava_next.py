@@ -1,7 +1,7 @@
 """LLaVA-NeXT (Liu et al. 2024) and LLaVA-OneVision (Li et al. 2024): an overview and tiles of each image.
 
-`pixel_values` is (images, tiles, 3, S, S), padded with tiles of zeros; the tiles are cut from the image scaled to
-fit a grid, which leaves black margins about it.
+`pixel_values` is (images, tiles, 3, S, S), padded with tiles of zeros. The tiles are cut from the image after it was
+scaled to fit a grid of tiles, which leaves black margins around it.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from vqttt.models.huggingface import HuggingFaceModel
 
 
 class LlavaNext(HuggingFaceModel):
-    """The LLaVA-NeXT seam; every tile is an image, its margins and the tiles of zeros are padding."""
+    """LLaVA-NeXT; every tile counts as an image, and margins and tiles of zeros are padding."""
 
     def view(self, inputs: Inputs) -> ImageContent:
-        """View the tiles, (images * tiles, 3, S, S)."""
+        """Return the tiles, (images * tiles, 3, S, S)."""
         pixels = inputs.tensors["pixel_values"]
         tiles, side = pixels.shape[1], pixels.shape[-1]
         mask = torch.zeros(*pixels.shape[:2], 1, side, side, dtype=torch.bool, device=pixels.device)
@@ -32,15 +32,15 @@ class LlavaNext(HuggingFaceModel):
         return ImageContent(pixels.flatten(0, 1), inputs.owner.repeat_interleave(tiles), mask.flatten(0, 1))
 
     def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
-        """Show other tiles."""
+        """Replace the tiles."""
         return inputs.with_tensors(pixel_values=pixels.view_as(inputs.tensors["pixel_values"]))
 
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Tiles and sizes have a row an image."""
+        """Return tiles and sizes, which have one row per image."""
         return {key: inputs.owner for key in ("pixel_values", "image_sizes") if key in inputs.tensors}
 
     def row_owner(self, inputs: Inputs) -> Tensor:
-        """The vision tower is given the tiles that are not of zeros."""
+        """Return the owners of the tiles that are not padding; only these reach the vision tower."""
         if "pixel_values" not in inputs.tensors:
             return inputs.owner
         side = inputs.tensors["pixel_values"].shape[-1]
@@ -48,9 +48,11 @@ class LlavaNext(HuggingFaceModel):
         return inputs.owner.repeat_interleave(torch.tensor(counts, device=self.device))
 
     def token_grids(self, inputs: Inputs, counts: Sequence[int]) -> list[Tensor | None]:
-        """An overview, then the tiles as one image less its margins, with one token more at the end of each row.
+        """Return the grids of each overview and its tiles.
 
-        Where a large image's tiles were shrunk to fewer tokens, as in LLaVA-OneVision, only its overview has places.
+        The overview's tokens come first. The tiles' follow as one image, without margins, with an extra token at the
+        end of each row. LLaVA-OneVision shrinks the tiles of a large image to fewer tokens; then only the overview
+        has a grid.
         """
         tiles, side = inputs.tensors["pixel_values"].shape[1], self._patches
         starts, grids = [0] * inputs.count, list[Tensor | None]()
@@ -64,7 +66,7 @@ class LlavaNext(HuggingFaceModel):
         return [grid if n % tiles == 0 or whole[n // tiles] else None for n, grid in enumerate(grids)]
 
     def _tile_grids(self, size: Sequence[int], start: int) -> tuple[list[Tensor], int]:
-        """Number the tokens of an image's tiles from `start`; also returns how many there are, row ends included."""
+        """Return the grids of an image's tiles, whose tokens begin at `start`, and their number, row ends included."""
         rows, columns = (edge // self._side for edge in self._resolution(size))
         side = self._patches
         whole = torch.full((rows * side, columns * side), -1)
@@ -83,12 +85,12 @@ class LlavaNext(HuggingFaceModel):
         return self._side // int(self.network.config.vision_config.patch_size)
 
     def _resolution(self, size: Sequence[int]) -> tuple[int, int]:
-        """Return height and width of the grid of tiles that an image of some size is put on."""
+        """Return height and width, in pixels, of the grid of tiles for an image of `size`, (height, width)."""
         rows, columns = select_best_resolution(tuple(size), self.network.config.image_grid_pinpoints)
         return rows, columns
 
     def _grids(self, inputs: Inputs) -> list[Tensor | None]:
-        """Return of each image where on its grid of tiles it is, (rows, columns); None where it is not tiled."""
+        """Return a mask of each image on its grid of tiles, in pixels, (height, width); None if it is not tiled."""
         grids: list[Tensor | None] = []
         tiled = self._tiled(inputs)
         for n, size in enumerate(inputs.tensors["image_sizes"].tolist()):
@@ -106,7 +108,7 @@ class LlavaNext(HuggingFaceModel):
 
 
 def _unpadded(size: Sequence[int], rows: int, columns: int) -> tuple[slice, slice]:
-    """Return which rows and columns of patches are kept of an image (height, width), as transformers cuts them."""
+    """Return the rows and columns of patches that transformers keeps of an image of `size`, (height, width)."""
     height, width = size
     if width * rows > height * columns:
         cut = (rows - int(round(height * columns / width, 7))) // 2
@@ -116,12 +118,12 @@ def _unpadded(size: Sequence[int], rows: int, columns: int) -> tuple[slice, slic
 
 
 class LlavaOneVision(LlavaNext):
-    """The LLaVA-OneVision seam: an image is tiled only where it is its sample's only one."""
+    """LLaVA-OneVision; an image is tiled only if its sample has no other."""
 
     nested = True
 
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Numbers of images there are of those samples alone that show any."""
+        """Return also the numbers of images, which exist only for samples that have any."""
         packed = super().packed(inputs)
         return {**packed, "batch_num_images": torch.unique_consecutive(inputs.owner)} if packed else {}
 

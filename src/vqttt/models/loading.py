@@ -1,4 +1,4 @@
-"""How a checkpoint is loaded: number format, device, attention, quantisation, revision, and whether it will fit."""
+"""How to load a checkpoint: number format, device, attention, quantisation and revision; and whether it fits."""
 
 import json
 import struct
@@ -18,15 +18,15 @@ _SPREAD = ("auto", "balanced", "sequential")
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How to load a checkpoint; the adapters on top are in float32 whatever is chosen here.
+    """How to load a checkpoint. Adapters are in float32 whatever these options are.
 
     Attributes:
-        dtype: of the weights: `float32`, `bfloat16`, `float16`, or `auto`, as they are stored.
-        device: such as `cpu` or `cuda:1`; `auto`, `balanced` and `sequential` spread the layers over what there is
-            (by accelerate). Empty: the first GPU, or else the CPU.
-        attention: `eager`, `sdpa` or `flash_attention_2`; empty for transformers' choice.
-        bits: 8 or 4 to quantise the weights by bitsandbytes; 0 for not at all.
-        revision: of a Hugging Face id: a branch, tag or commit; empty for the newest.
+        dtype: number format of the weights: `float32`, `bfloat16`, `float16`, or `auto` for that of the checkpoint.
+        device: a device such as `cpu` or `cuda:1`; or `auto`, `balanced` or `sequential`, with which accelerate spreads
+            the layers over all devices. Empty: the first GPU, or the CPU if there is none.
+        attention: `eager`, `sdpa` or `flash_attention_2`; empty for transformers' default.
+        bits: 8 or 4 to quantise the weights with bitsandbytes; 0 to leave them as they are.
+        revision: branch, tag or commit of a Hugging Face id; empty for the default branch.
     """
 
     dtype: str = "auto"
@@ -36,75 +36,76 @@ class LoadOptions:
     revision: str = ""
 
     def __post_init__(self) -> None:
-        """Reject what is not known."""
+        """Reject unknown values."""
         for name, known in (("dtype", tuple(_DTYPES)), ("attention", _ATTENTION), ("bits", (0, 4, 8))):
             if getattr(self, name) not in known:
                 choices = ", ".join(str(one) for one in known if one != "")
                 raise InputError(f"{name} {getattr(self, name)!r} is not known; known: {choices}")
 
     def arguments(self) -> dict[str, Any]:
-        """Return them as arguments of transformers' `from_pretrained`.
+        """Return the arguments of transformers' `from_pretrained`.
 
         Raises:
-            MissingExtraError: if a package that they need is not installed.
+            MissingExtraError: if the options need a package that is not installed.
         """
-        given: dict[str, Any] = {"dtype": self.dtype}
+        arguments: dict[str, Any] = {"dtype": self.dtype}
         if self.attention == "flash_attention_2":
             _need("flash_attn", "attention flash_attention_2", "pip install flash-attn, or attention sdpa")
         if self.attention:
-            given["attn_implementation"] = self.attention
+            arguments["attn_implementation"] = self.attention
         if self.spread:
             _need("accelerate", f"device {self.device}", "pip install 'vqttt[large]'")
-            given["device_map"] = self.device
+            arguments["device_map"] = self.device
         if self.bits:
             _need("bitsandbytes", f"bits {self.bits}", "pip install 'vqttt[large]'")
             from transformers import BitsAndBytesConfig
 
-            four = self.bits == 4
-            given["quantization_config"] = BitsAndBytesConfig(load_in_4bit=four, load_in_8bit=not four)  # type: ignore[no-untyped-call]
-            given.setdefault("device_map", {"": self.target})
+            quantization: Any = BitsAndBytesConfig
+            arguments["quantization_config"] = quantization(load_in_4bit=self.bits == 4, load_in_8bit=self.bits == 8)
+            arguments.setdefault("device_map", {"": self.target})
         if self.revision:
-            given["revision"] = self.revision
-        return given
+            arguments["revision"] = self.revision
+        return arguments
 
     @property
     def spread(self) -> bool:
-        """Whether layers go to several devices."""
+        """Whether the layers may be on several devices."""
         return self.device in _SPREAD
 
     @property
     def target(self) -> str:
-        """The one device that all goes to."""
+        """The device of all layers, if they are not spread."""
         import torch
 
         return self.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _need(package: str, asked: str, remedy: str) -> None:
+def _need(package: str, option: str, remedy: str) -> None:
+    """Raise `MissingExtraError` unless a package is installed."""
     if find_spec(package) is None:
-        raise MissingExtraError(f"{asked} needs {package}: {remedy}")
+        raise MissingExtraError(f"{option} needs {package}: {remedy}")
 
 
 def check_memory(source: str, options: LoadOptions) -> None:
-    """See before anything is loaded that the weights fit.
+    """Check, before anything is loaded, that the weights fit into memory.
 
     Raises:
-        ModelError: if they do not; the message says how much they need, how much is free, and what to do.
+        ModelError: if they do not. The message gives the memory that is needed and free, and what to do.
     """
     if options.spread:
-        return  # what does not fit on one device goes to the next, and in the end to the disk
+        return  # layers that do not fit on one device go to the next, and finally to disk
     needed, free = weight_bytes(source, options), free_bytes(options.target)
     if needed is not None and free is not None and needed > free:
         raise ModelError(
-            f"{source} needs about {needed / 1e9:.1f} GB for its weights, and {free / 1e9:.1f} GB is free on "
-            f"{options.target}; ask for dtype bfloat16, for bits 8 or 4, or for device auto"
+            f"{source} needs about {needed / 1e9:.1f} GB for its weights, but only {free / 1e9:.1f} GB is free on "
+            f"{options.target}; try dtype bfloat16, bits 8 or 4, or device auto"
         )
 
 
 def weight_bytes(source: str, options: LoadOptions) -> int | None:
-    """Return how many bytes the weights of a folder or Hub id will take; None where that cannot be told.
+    """Return the memory in bytes that the weights of a folder or Hub id will take; None if it is not known.
 
-    They are counted from the headers of the safetensors files, without reading or downloading a weight.
+    Counted from the headers of the safetensors files; no weights are read or downloaded.
     """
     counts: dict[str, int] = {}
     if Path(source).is_dir():
@@ -118,33 +119,38 @@ def weight_bytes(source: str, options: LoadOptions) -> int | None:
         try:
             found = get_safetensors_metadata(source, revision=options.revision or None)
             counts = {str(stored): count for stored, count in found.parameter_count.items()}
-        except Exception:  # the same hub is asked for the weights next, and its answer then is the one to report
+        except Exception:  # loading the weights meets the same error next, and reports it
             return None
     if not counts:
         return None
     if options.bits:
         return sum(counts.values()) * options.bits // 8
-    wanted = _DTYPES[options.dtype]
-    return sum(count * _BYTES.get(wanted or stored, 2) for stored, count in counts.items())
+    dtype = _DTYPES[options.dtype]
+    return sum(count * _BYTES.get(dtype or stored, 2) for stored, count in counts.items())
 
 
 def _header(file: Path) -> dict[str, Any]:
+    """Return the header of a safetensors file: each tensor's type and shape; empty if the file is broken."""
     with file.open("rb") as stream:
         try:
             (length,) = struct.unpack("<Q", stream.read(8))
             header: dict[str, Any] = json.loads(stream.read(min(length, 100 << 20)))
         except (struct.error, ValueError):
-            return {}  # broken, as will be said where it is loaded
+            return {}  # loading the file reports that it is broken
     return header
 
 
 def free_bytes(device: str) -> int | None:
-    """Return how much memory is free on a device; None where the system does not tell."""
+    """Return the free memory of a device in bytes; None if the system does not report it.
+
+    Raises:
+        ModelError: if the device is a GPU and there is none.
+    """
     import torch
 
     if device.startswith("cuda"):
         if not torch.cuda.is_available():
-            raise ModelError(f"device {device} is not there: PyTorch sees no GPU; ask for device cpu")
+            raise ModelError(f"there is no device {device}: PyTorch finds no GPU; use device cpu")
         return int(torch.cuda.mem_get_info(device)[0])
     meminfo = Path("/proc/meminfo")
     if device != "cpu" or not meminfo.is_file():

@@ -1,4 +1,4 @@
-"""PaliGemma (Beyer et al. 2024) and PaliGemma 2: images of one size before a prompt that is read as a whole."""
+"""PaliGemma (Beyer et al. 2024) and PaliGemma 2: images of one size, then a prompt with full attention."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from vqttt.models.huggingface import HuggingFaceModel
 
 
 class PaliGemma(HuggingFaceModel):
-    """The PaliGemma seam; it has no chat template, a task's name begins its prompts."""
+    """PaliGemma; it has no chat template, and its prompts begin with the name of a task."""
 
     mixes = False
-    answer_type = 1  # prompts are looked at in both directions, answers in one
+    answer_type = 1  # attention is bidirectional in prompts (type 0) and causal in answers
 
     def prompt(self, question: str, images: int = 1) -> str:
-        """Ask in the form of visual question answering in English."""
+        """Return the prompt of visual question answering in English."""
         return f"{self.processor.image_token * images}answer en {question}"
 
     def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
-        """Run the stock processor; it knows no prompt without an image, so such a batch goes to its tokenizer."""
+        """Run the stock processor, or its tokenizer if there are no images, since it requires one in each prompt."""
         if any(shown):
             return super().process(shown, questions)
         tokenizer = self.processor.tokenizer

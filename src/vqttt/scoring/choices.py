@@ -37,7 +37,7 @@ def letter(text: str, choices: Sequence[str]) -> int | None:
 
 
 def scienceqa(text: str, choices: Sequence[str]) -> int | None:
-    """Take a lone letter, one before ". ", or that of the only "The answer is X" (Lu et al. 2022, as LLaVA scores it)."""
+    """Take a lone letter, one before ". ", or that of the only "The answer is X" (Lu et al. 2022; LLaVA's scoring)."""
     plain = text.strip()
     if len(plain) == 1 or plain[1:3] == ". " or plain[1:] == ".":
         return position(plain[:1], choices)

@@ -36,14 +36,15 @@ def open_credit(answer: str, sample: Sample) -> float:
 
 def candidates(answer: str) -> list[str]:
     """Return the key parts of a response, followed by the numbers in them."""
-    # The published code splits at ". " before a capital only after lowering the case, so it never splits but at lines.
+    # The published code also splits at ". " before a capital, but after lowering the case, so that only lines are
+    # split.
     lines = answer.strip().strip(".").lower().split("\n")
     keys = []
     for index, line in enumerate(lines):
         signs = (*_SIGNS, "=") if index == len(lines) - 1 else _SIGNS
         shortest = ""
         for tail in (line.rsplit(sign, 1)[1].strip() for sign in signs if sign in line):
-            if not shortest or len(tail) < len(shortest):  # as published: an empty tail is replaced by the next one
+            if not shortest or len(tail) < len(shortest):  # as published: an empty tail discards what was found
                 shortest = tail
         if shortest and shortest not in (":", ",", ".", "!", "?", ";", "'"):
             keys.append(shortest)

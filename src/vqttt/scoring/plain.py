@@ -73,7 +73,7 @@ def states(answer: str, reference: str) -> bool:
 
 
 def final_answer(text: str) -> str:
-    """Return what follows the last "answer is" or "Answer:" on its line, else the whole text; without Markdown marks."""
+    """Return what follows the last "answer is" or "Answer:" on its line, else the whole text; no Markdown marks."""
     plain = text.replace("**", "").replace("`", "").strip()
     found = _FINAL.findall(plain)
     return str(found[-1]).strip() if found else plain

@@ -23,7 +23,7 @@ def pope(answer: str) -> str | None:
 
 
 def yes_or_no(answer: str) -> str | None:
-    """Take the first word if it is yes or no, else the only one of the two in the answer, else `no` for "not" or "n't"."""
+    """Take the first word if it is yes or no, else the only one of the two that occurs, else `no` for "not", "n't"."""
     words: list[str] = re.findall(r"[a-z]+(?:['’]t)?", answer.lower())
     said = {word for word in words if word in ("yes", "no")}
     if words and words[0] in said:

@@ -10,10 +10,32 @@ from typing import Any
 from vqttt.errors import InputError
 from vqttt.images.degradations import SEVERITIES, check_kind, check_scale, check_severity
 from vqttt.images.restorers import check_restorer
-from vqttt.methods import MethodSpec, find_method
+from vqttt.methods import METHODS, MethodSpec, find_method
 from vqttt.models.loading import LoadOptions
 from vqttt.runs.records import CLEAN, NONE
 from vqttt.tasks import find_task
+
+
+def check_method(name: str, own: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check a method of a study.
+
+    Args:
+        name: of a registered method, or of one in `own`.
+        own: see `StudyConfig.method_settings`.
+
+    Raises:
+        InputError: if the method, or a setting of it, is not known or cannot be used.
+    """
+    settings = own.get(name, {})
+    if not isinstance(settings, Mapping):
+        raise InputError(f"the settings of the method {name!r} must be a table, not {settings!r}")
+    if settings and name == NONE:
+        raise InputError(f"the method {NONE!r} is the baseline and takes no settings; give yours another name")
+    if settings and not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise InputError(f"the method name {name!r} may only contain letters, digits and _ . -")
+    if settings and "base" not in settings and name not in METHODS:
+        raise InputError(f"the method {name!r} is not registered, so its settings need a base, such as base = 'vq-ttt'")
+    find_method(name, own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +79,7 @@ class StudyConfig:
         for restorer in self.restorers:
             check_restorer(restorer)
         for method in (*self.methods, *self.method_settings):
-            self._check_method(method)
+            check_method(method, self.method_settings)
         for task in self.tasks:
             find_task(task)
         if not self.seeds or min(self.seeds) < 0:
@@ -68,16 +90,6 @@ class StudyConfig:
         for name in ("limit", "batch", "max_new_tokens"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")
-
-    def _check_method(self, name: str) -> None:
-        settings = self.method_settings.get(name, {})
-        if not isinstance(settings, Mapping):
-            raise InputError(f"the settings of the method {name!r} must be a table, not {settings!r}")
-        if settings and name == NONE:
-            raise InputError(f"the method {NONE!r} is the baseline and takes no settings; give yours another name")
-        if settings and not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-            raise InputError(f"the method name {name!r} may only contain letters, digits and _ . -")
-        find_method(name, self.method_settings)
 
     @property
     def method_specs(self) -> dict[str, MethodSpec]:

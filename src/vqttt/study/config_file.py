@@ -20,9 +20,10 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from vqttt.errors import InputError, UnknownNameError, VQTTTError
-from vqttt.methods import find_method
+from vqttt.methods import METHODS
 from vqttt.models import LoadOptions
-from vqttt.study.config import PRESETS, StudyConfig
+from vqttt.runs.records import NONE
+from vqttt.study.config import PRESETS, StudyConfig, check_method
 
 _TABLES = ("load", "method_settings")
 """The fields of a study that are tables; all others are plain values or lists."""
@@ -48,7 +49,7 @@ def read_config(path: Path, preset: str = "quick") -> StudyConfig:
         if not isinstance(preset, str) or preset not in PRESETS:
             raise UnknownNameError("preset", str(preset), PRESETS)
     config = PRESETS[preset]
-    if isinstance(content.get("methods"), dict):
+    if content.get("methods") and isinstance(content["methods"], dict):
         config = _with_own_methods(config, content.pop("methods"), file)
     with file.at("load"):
         options = _table("load", content.pop("load", {}), "dtype = 'bfloat16'")
@@ -68,11 +69,11 @@ def from_described(described: Mapping[str, Any]) -> StudyConfig:
         InputError: if it has names or values that are not known here.
     """
     given = {name: value for name, value in described.items() if value is not None}
-    load = {name: _load_option(name, value) for name, value in given.pop("load", {}).items()}
-    method_settings = given.pop("method_settings", {})
-    fields = {name: _field(name, value) for name, value in given.items()}
-    settings = {"limit": None, **fields, "method_settings": method_settings, "load": LoadOptions(**load)}
-    return replace(PRESETS["quick"], **settings)
+    load = _table("load", given.pop("load", {}), "dtype = 'bfloat16'")
+    method_settings = _table("method_settings", given.pop("method_settings", {}), "base = 'vq-ttt'")
+    fields = {"limit": None} | {name: _field(name, value) for name, value in given.items()}
+    options = LoadOptions(**{name: _load_option(name, value) for name, value in load.items()})
+    return replace(PRESETS["quick"], **fields, method_settings=method_settings, load=options)
 
 
 def _with_own_methods(config: StudyConfig, tables: dict[str, Any], file: "_File") -> StudyConfig:
@@ -81,7 +82,7 @@ def _with_own_methods(config: StudyConfig, tables: dict[str, Any], file: "_File"
         with file.at("methods", name):
             _table(f"methods.{name}", settings, "base = 'vq-ttt'")
         with file.at("methods", name, *_wrong_setting(name, settings)):
-            find_method(name, tables)
+            check_method(name, tables)
     given = {name: settings for name, settings in tables.items() if settings}
     with file.at("methods"):
         return replace(config, methods=tuple(tables), method_settings=given)
@@ -90,8 +91,8 @@ def _with_own_methods(config: StudyConfig, tables: dict[str, Any], file: "_File"
 def _wrong_setting(name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the keys of the setting that makes a definition of a method invalid; none if no single one does."""
     problem = _problem(name, settings)
-    if not problem:
-        return ()
+    if not problem or _problem(name, {"base": NONE}) or ("base" not in settings and name not in METHODS):
+        return ()  # nothing is wrong, or the name is, or the base is missing
     base = {"base": settings["base"]} if "base" in settings else {}
     if base and _problem(name, base):
         return ("base",)
@@ -107,7 +108,7 @@ def _wrong_setting(name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
 def _problem(name: str, settings: Mapping[str, Any]) -> str:
     """Say what is wrong with a definition of a method; empty if nothing is."""
     try:
-        find_method(name, {name: settings})
+        check_method(name, {name: settings})
     except VQTTTError as error:
         return str(error)
     return ""

@@ -1,7 +1,7 @@
-"""Handwritten digits asked as questions: the 1,797 scans of 8 x 8 px that scikit-learn carries (UCI, Alpaydin 1998).
+"""Questions about handwritten digits: the 1,797 scans of 8 x 8 px in scikit-learn (UCI, Alpaydin 1998).
 
-Shown at 64 px, enlarged by cubic interpolation. Our own split, drawn once by seed: 600 to test, the rest to train;
-both hold digits by the same writers.
+Shown at 64 px, enlarged by cubic interpolation. The split is our own, drawn once from a fixed seed: 600 for testing,
+the rest for training; the same writers appear in both.
 """
 
 from functools import lru_cache, partial
@@ -19,7 +19,7 @@ _TEST = 600
 
 
 def samples(split: str = "test") -> list[Sample]:
-    """Return one question for each scan of a split (600 of `test`, 1,197 of `train`).
+    """Return one question for each scan of a split: 600 of `test`, 1,197 of `train`.
 
     Raises:
         MissingExtraError: if scikit-learn is not installed.
@@ -45,7 +45,7 @@ def _scans() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise MissingExtraError("task digits needs scikit-learn: pip install 'vqttt[tasks]'") from None
+        raise MissingExtraError("the task digits needs scikit-learn: pip install 'vqttt[tasks]'") from None
     data = load_digits()
     return data.images, data.target
 

@@ -1,7 +1,7 @@
-"""easy-VQA: questions about one coloured shape on a 64 px image (Zhou 2019, MIT; PyPI `easy-vqa`).
+"""easy-VQA: questions about one coloured shape in a 64 px image (Zhou 2019, MIT; PyPI `easy-vqa`).
 
-About three quarters of its questions are answered yes or no, so accuracy is also reported by category: `presence`
-("is there a red shape?"), `absence` ("is there not a red shape?"), `shape` and `color`.
+About three quarters of the answers are yes or no, so questions are sorted into categories: `presence` ("is there a red
+shape?"), `absence` ("is there not a red shape?"), `shape` and `color`.
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ def samples(split: str = "test") -> list[Sample]:
     try:
         import easy_vqa
     except ImportError:
-        raise MissingExtraError("task easy-vqa needs the package easy-vqa: pip install 'vqttt[tasks]'") from None
+        raise MissingExtraError("the task easy-vqa needs the package easy-vqa: pip install 'vqttt[tasks]'") from None
     if split == "test":
         (questions, answers, images), paths = easy_vqa.get_test_questions(), easy_vqa.get_test_image_paths()
     else:

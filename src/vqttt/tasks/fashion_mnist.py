@@ -1,4 +1,4 @@
-"""Fashion-MNIST asked as questions: 28 px photographs of clothing (Xiao et al. 2017, MIT; Debian package).
+"""Questions about Fashion-MNIST: photographs of clothing at 28 px (Xiao et al. 2017, MIT; Debian package).
 
 Shown at 112 px, enlarged by cubic interpolation.
 """
@@ -21,7 +21,7 @@ SIDE = 112
 
 
 def samples(split: str = "test") -> list[Sample]:
-    """Return one question for each photograph of a split (10,000 of `test`, 60,000 of `train`).
+    """Return one question for each photograph of a split: 10,000 of `test`, 60,000 of `train`.
 
     Raises:
         InputError: if the Debian package `dataset-fashion-mnist` is not installed.
@@ -44,7 +44,7 @@ def samples(split: str = "test") -> list[Sample]:
 def _read(split: str, name: str, offset: int) -> NDArray[np.uint8]:
     path = FOLDER / f"{'t10k' if split == 'test' else 'train'}-{name}"
     if not path.is_file():
-        raise InputError(f"task fashion-mnist needs {path}: apt-get install dataset-fashion-mnist")
+        raise InputError(f"the task fashion-mnist needs {path}: apt-get install dataset-fashion-mnist")
     return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=offset)
 
 

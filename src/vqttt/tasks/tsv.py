@@ -1,9 +1,11 @@
-"""VLMEvalKit's files: a table by tabs, a question a row, its image in base64.
+"""VLMEvalKit's files: a table separated by tabs, with one question per row and its image in base64.
 
-Columns: index, question, answer, and image or image_path; optionally A, B, ... (options), hint, category, and others.
-An `image` of at most 64 characters is the index of the row that has the image. `image_path` is relative to the file.
-A file named as VLMEvalKit names a benchmark's, such as `ChartQA_TEST.tsv`, is scored by that benchmark's rule; others
-by the letter where there are options, and as text where there are none.
+Columns: `index`, `question`, `answer`, and `image` or `image_path`; optionally `A`, `B`, ... (the options), `hint`,
+`category` and others. An `image` of at most 64 characters is the index of another row, whose image is used.
+`image_path` is relative to the file.
+
+A file with VLMEvalKit's name for a benchmark, such as `ChartQA_TEST.tsv`, is scored by that benchmark's rule. Other
+files are scored by letter where there are options, and as text where there are none.
 """
 
 import ast
@@ -14,30 +16,33 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from vqttt.errors import InputError
 from vqttt.images.files import load_image
 from vqttt.tasks.benchmarks.spec import BY_LETTER, BY_PHRASE, choices_in, lettered, text
+from vqttt.tasks.broken import broken
 from vqttt.types import LETTERS, Image, Sample
 
+# The beginning of a file's name, in lower case, to the rule of that benchmark.
 _RULES = {
     "ai2d": "letter", "chartqa": "chartqa", "gqa": "exact", "mmbench": "mmbench", "mme": "mme", "mmmu": "mmmu-choice",
     "mmstar": "mmstar", "ocrbench": "ocrbench", "pope": "pope", "realworldqa": "letter", "scienceqa": "scienceqa",
     "textvqa": "vqa",
 }  # fmt: skip
+# The rule for a question without options, where it differs.
 _OPEN = {"mmmu-choice": "mmmu-open", "letter": "exact", "mmbench": "exact", "mmstar": "exact", "scienceqa": "exact"}
 _REFERENCE = 64
-"""How long an `image` may be, at most, to be the index of another row."""
+"""The most characters of an `image` that is the index of another row."""
 
 
 def samples(path: Path) -> list[Sample]:
-    """Read the samples of a TSV file; its images stay on disk until they are loaded.
+    """Read the samples of a TSV file; images stay on disk until they are needed.
 
     A row that cannot be used becomes a sample whose `load` raises `InputError`, so that a study marks and counts it.
 
     Raises:
-        InputError: if the file cannot be read, has no rows, or lacks a column.
+        InputError: if the file cannot be read, has no rows, or a column is missing.
     """
     csv.field_size_limit(sys.maxsize)
     rows, places = list[dict[str, str]](), dict[str, tuple[int, int]]()
@@ -47,24 +52,24 @@ def samples(path: Path) -> list[Sample]:
                 rows.append(row)
                 if len(row.get("image", "")) > _REFERENCE:
                     places.setdefault(row["index"], place)
-                row["image"] = row.get("image", "")[: _REFERENCE + 1]  # not all the images at once
+                row["image"] = row.get("image", "")[: _REFERENCE + 1]  # do not hold all images in memory
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; a TSV file is wanted") from error
+        raise InputError(f"cannot read {path}: {error.strerror}; give a TSV file") from error
     if not rows:
-        raise InputError(f"{path} has no rows; one question a row is wanted")
+        raise InputError(f"{path} has no rows; give one question per row")
     seen = set[str]()
     read = []
     for number, row in enumerate(rows, start=2):
         sample = _sample(row, number, path, places)
         if sample.id in seen:
-            sample = _broken(row, number, path, f"the index {sample.id} stands on an earlier row as well")
+            sample = _broken(row, number, path, f"the index {sample.id} is already used on an earlier row")
         seen.add(sample.id)
         read.append(sample)
     return read
 
 
 def _rows(file: BinaryIO, path: Path) -> Iterator[tuple[dict[str, str], tuple[int, int]]]:
-    """Yield each row with where it lies in the file: its first byte, and how many there are."""
+    """Yield each row with its place in the file: the offset of its first byte, and its length in bytes."""
     header: list[str] | None = None
     place, record = 0, b""
     for line in file:
@@ -82,12 +87,12 @@ def _rows(file: BinaryIO, path: Path) -> Iterator[tuple[dict[str, str], tuple[in
             yield dict(zip(header, cells, strict=False)), (place, len(record))
         place, record = place + len(record), b""
     if record:
-        begun = record.decode("utf-8", "replace").splitlines()[0][:60]
-        raise InputError(f"{path}: the row that begins {begun!r} has a quoted cell that is never closed")
+        start = record.decode("utf-8", "replace").splitlines()[0][:60]
+        raise InputError(f"{path}: the row that starts with {start!r} has a quoted cell that is never closed")
 
 
 def _whole(record: bytes) -> bool:
-    """Say whether every cell that begins with a quote ends with one; elsewhere a quote is a character as any other."""
+    """Tell whether every cell that starts with a quote also ends with one; a quote elsewhere has no meaning."""
     at = 0
     while at < len(record):
         if record[at : at + 1] == b'"':
@@ -117,11 +122,11 @@ def _sample(row: dict[str, str], number: int, path: Path, places: dict[str, tupl
     elif image_path and not image_path.startswith("["):
         load = partial(load_image, path.parent / image_path)
     else:
-        return _broken(row, number, path, f"has no image that can be shown (image {image!r}, path {image_path!r})")
+        return _broken(row, number, path, f"no usable image (image {image!r}, image_path {image_path!r})")
     if options and len(answers[0]) == 1 and answers[0].upper() in LETTERS[len(options) :]:
-        return _broken(row, number, path, f"has the answer {answers[0]}, but only {len(options)} options")
+        return _broken(row, number, path, f"the answer is {answers[0]}, but there are only {len(options)} options")
     if not question or not any(answers):
-        return _broken(row, number, path, "has no question" if not question else "has no answer")
+        return _broken(row, number, path, "the question is empty" if not question else "the answer is empty")
     rule = next((rule for name, rule in _RULES.items() if path.stem.lower().startswith(name)), "letter")
     rule = rule if options else _OPEN.get(rule, rule)
     by_letter = f"{lettered(options)}\n{BY_LETTER}" if options else BY_PHRASE
@@ -139,7 +144,7 @@ def _sample(row: dict[str, str], number: int, path: Path, places: dict[str, tupl
 
 
 def _answers(cell: str) -> tuple[str, ...]:
-    """Read one answer, or the text of a Python list of them."""
+    """Read a cell with one answer, or with a Python list of answers."""
     try:
         found = ast.literal_eval(cell) if cell.startswith("[") else cell
     except (ValueError, SyntaxError):
@@ -156,13 +161,8 @@ def _image(path: Path, place: tuple[int, int]) -> Image:
         encoded = cells[[name.lstrip("\ufeff") for name in header].index("image")]
         return load_image(base64.b64decode(encoded, validate=True))
     except (binascii.Error, IndexError) as error:
-        raise InputError(f"{path.name}: the image is not in base64 ({error})") from error
+        raise InputError(f"{path.name}: an image is not valid base64 ({error})") from error
 
 
 def _broken(row: dict[str, str], number: int, path: Path, reason: str) -> Sample:
-    message = f"{path.name} row {number}: {reason}"
-    return Sample(id=f"row {number}", load=partial(_fail, message), question=row.get("question", ""), answers=("",))
-
-
-def _fail(message: str) -> NoReturn:
-    raise InputError(message)
+    return broken(f"row {number}", f"{path.name} row {number}: {reason}", row.get("question", ""))

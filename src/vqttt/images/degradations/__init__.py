@@ -57,7 +57,7 @@ from vqttt.registry import Registry
 from vqttt.runs.records import CLEAN
 from vqttt.types import Image
 
-__all__ = ["DEGRADATIONS", "SCALES", "SEVERITIES", "STYLES", "Degradation"]
+__all__ = ["CLEAN", "DEGRADATIONS", "SCALES", "SEVERITIES", "STYLES", "Degradation"]
 __all__ += ["check_kind", "check_scale", "check_severity", "degrade", "image_seed"]
 
 SEVERITIES = (1, 2, 3, 4, 5)

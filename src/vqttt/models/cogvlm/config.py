@@ -1,8 +1,8 @@
 # mypy: allow-untyped-calls
 """Configurations of CogVLM and CogVLM2, with the fields and defaults of the published checkpoints.
 
-Their `config.json` carries no `model_type` (it names remote code instead, which is never run here), and CogVLM2's says
-nothing of its grouped queries, so a published configuration is told by its architecture and vocabulary.
+A published `config.json` has no `model_type`: it names remote code instead, which is never run here. CogVLM2's does not
+mention its grouped queries either. So a published configuration is recognised by its architecture and vocabulary size.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ _LLAMA_3_VOCABULARY = 128_256
 
 
 class CogVLMVisionConfig(PreTrainedConfig):
-    """The EVA2-CLIP-E tower."""
+    """Configuration of the vision tower, EVA2-CLIP-E."""
 
     model_type = "cogvlm_vision"
     base_config_key = "vision_config"
@@ -33,11 +33,12 @@ class CogVLMVisionConfig(PreTrainedConfig):
 
 
 class CogVLMConfig(PreTrainedConfig):
-    """CogVLM (Wang et al. 2023, arXiv 2311.03079): Vicuna with visual experts; defaults are those of `cogvlm-chat-hf`.
+    """CogVLM (Wang et al. 2023, arXiv 2311.03079): Vicuna with visual experts; defaults as in `cogvlm-chat-hf`.
 
-    Fields that the published file leaves to its code, because they tell CogVLM2 from CogVLM: `num_multi_query_heads`
-    (key and value heads; as many as query heads where None), `rope_theta`, `vision_expert_bias` (whether image tokens'
-    fused projection has a bias), and `downsample` (the stride of a convolution over the patch grid; 1 for none).
+    Four fields are not in the published files, whose code hard-wires them. CogVLM and CogVLM2 differ in them:
+    `num_multi_query_heads` (number of key and value heads; None for as many as query heads), `rope_theta`,
+    `vision_expert_bias` (whether the fused projection of image tokens has a bias), and `downsample` (stride of a
+    convolution over the patch grid; 1 for no convolution).
     """
 
     model_type = "cogvlm"
@@ -66,7 +67,7 @@ class CogVLMConfig(PreTrainedConfig):
     pad_token_id: int | None = 0
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """Complete what depends on other fields."""
+        """Fill in the fields that depend on others."""
         if not isinstance(self.vision_config, CogVLMVisionConfig):
             self.vision_config = CogVLMVisionConfig(**(self.vision_config or self._vision_defaults()))
         if self.num_multi_query_heads is None:
@@ -79,14 +80,14 @@ class CogVLMConfig(PreTrainedConfig):
 
     @property
     def image_tokens(self) -> int:
-        """How many tokens an image takes: its patches, downsampled, between a begin and an end of image."""
+        """Number of tokens per image: its downsampled patches, a begin-of-image and an end-of-image token."""
         vision: Any = self.vision_config
         grid = int(vision.image_size // vision.patch_size // self.downsample)
         return grid**2 + 2
 
 
 class CogVLM2Config(CogVLMConfig):
-    """CogVLM2 (Hong et al. 2024, arXiv 2408.16500), on Llama 3; defaults are those of `cogvlm2-llama3-chat-19B`."""
+    """CogVLM2 (Hong et al. 2024, arXiv 2408.16500): Llama 3; defaults as in `cogvlm2-llama3-chat-19B`."""
 
     model_type = "cogvlm2"
 
@@ -107,14 +108,14 @@ class CogVLM2Config(CogVLMConfig):
 
 
 def family_of(published: dict[str, Any]) -> str | None:
-    """Say whether a configuration without a `model_type` is a published CogVLM's or CogVLM2's, else None."""
+    """Return `cogvlm` or `cogvlm2` for the configuration of a published checkpoint, and None for any other."""
     if _ARCHITECTURE not in (published.get("architectures") or []):
         return None
     return "cogvlm2" if published.get("vocab_size", 0) >= _LLAMA_3_VOCABULARY else "cogvlm"
 
 
 def read_config(published: dict[str, Any]) -> CogVLMConfig:
-    """Build the configuration from the content of a `config.json`, published or saved from here."""
+    """Build the configuration from the content of a `config.json`, published or saved by this package."""
     family = published.get("model_type") or family_of(published)
     kind = CogVLM2Config if family == "cogvlm2" else CogVLMConfig
     fields = {key: value for key, value in published.items() if key not in ("auto_map", "model_type")}

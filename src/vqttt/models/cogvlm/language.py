@@ -1,7 +1,7 @@
 # mypy: allow-untyped-calls
-"""CogVLM's language model: a Llama in which image tokens have projections and an MLP of their own.
+"""CogVLM's language model: a Llama in which image tokens have their own projections and MLP.
 
-Module names are those of the published checkpoints' tensors.
+Module names match the tensor names of the published checkpoints.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,19 @@ from transformers.models.llama.modeling_llama import eager_attention_forward
 from vqttt.models.cogvlm.config import CogVLMConfig
 
 LANGUAGE, VISION = 0, 1
-"""What `token_type_ids` are made of."""
+"""The values of `token_type_ids`."""
 
 
 def positions_of(kinds: Tensor, mask: Tensor | None, image_tokens: int) -> Tensor:
-    """Return rotary positions (N, L) for token kinds (N, L), where an image takes so many tokens.
+    """Return the rotary positions (N, L) of tokens of the given kinds (N, L).
 
-    All of an image's patches share one position, begin and end of image have their own (paper, section 2); padding,
-    where `mask` (N, L) is 0, takes none, so that the first real token is at 0.
+    All patches of an image share one position; the begin-of-image and end-of-image tokens have their own (paper,
+    section 2). Padding takes no position, so the first real token is at 0.
+
+    Args:
+        kinds: `LANGUAGE` or `VISION` for each token.
+        mask: (N, L), 0 on padding; None if there is no padding.
+        image_tokens: number of tokens per image.
     """
     real = torch.ones_like(kinds, dtype=torch.bool) if mask is None else mask.bool()
     rank = _rank(kinds, image_tokens)
@@ -34,34 +39,37 @@ def positions_of(kinds: Tensor, mask: Tensor | None, image_tokens: int) -> Tenso
 
 
 def expert_mask(kinds: Tensor, image_tokens: int) -> Tensor:
-    """Say which tokens (N, L) go to the visual expert: an image's, but for its end of image, as published."""
+    """Return which tokens (N, L) go to the visual expert: as published, all of an image's but its end-of-image token."""
     rank = _rank(kinds, image_tokens)
     return (rank >= 0) & (rank < image_tokens - 1)
 
 
 def _rank(kinds: Tensor, image_tokens: int) -> Tensor:
-    """Return the place of each token (N, L) in its image, -1 for text."""
+    """Return the index of each token (N, L) within its image, from 0; -1 for text."""
     image = kinds == VISION
     return torch.where(image, (image.cumsum(1) - 1) % image_tokens, -1)
 
 
 def by_expert(x: Tensor, image: Tensor | None, vision: nn.Module, language: nn.Module) -> Tensor:
-    """Send the tokens x (N, L, width) where `image` (N, L) to one module and the others, or all, to the other."""
+    """Apply `vision` to the tokens x (N, L, width) where `image` (N, L) is True, and `language` to the others.
+
+    `image` is None if all are text.
+    """
     if image is None:
         out: Tensor = language(x)
         return out
-    spoken = language(x[~image])
-    out = spoken.new_empty(*x.shape[:2], spoken.shape[-1])
-    out[~image] = spoken
+    text = language(x[~image])
+    out = text.new_empty(*x.shape[:2], text.shape[-1])
+    out[~image] = text
     out[image] = vision(x[image])
     return out
 
 
 class Rotary(nn.Module):
-    """Rotary embedding of half-split heads. Its frequencies are a tensor of the checkpoint, used as they are stored."""
+    """Rotary embedding over half-split heads; the frequencies are stored in the checkpoint and used as they are."""
 
     def __init__(self, width: int, theta: float) -> None:
-        """Build for heads of a `width`."""
+        """Build for heads of `width`."""
         super().__init__()
         self.width, self.theta = width, theta
         self.inv_freq: Tensor
@@ -72,7 +80,7 @@ class Rotary(nn.Module):
         return self.theta ** -(torch.arange(0, self.width, 2, dtype=torch.float32) / self.width)
 
     def forward(self, x: Tensor, positions: Tensor) -> Tensor:
-        """Rotate x (N, heads, L, width) to positions (N, L); angles are taken in float32."""
+        """Rotate x (N, heads, L, width) to positions (N, L); angles are computed in float32."""
         angles = positions[:, None, :, None].float() * self.inv_freq.float()
         cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
         left, right = x.chunk(2, dim=-1)
@@ -80,16 +88,16 @@ class Rotary(nn.Module):
 
 
 class VisualExpertAttention(nn.Module):
-    """Causal attention over all tokens, with projections of their own for image tokens (paper, section 2)."""
+    """Causal attention over all tokens, with separate projections for image tokens (paper, section 2)."""
 
     def __init__(self, config: CogVLMConfig, layer: int) -> None:
-        """Build the `layer`-th."""
+        """Build the attention of a layer, given by its number from 0."""
         super().__init__()
         heads, groups = config.num_attention_heads, config.num_multi_query_heads
         assert groups is not None
         self.config, self.layer, self.is_causal = config, layer, True
         self.head_dim = config.hidden_size // heads
-        self.num_key_value_groups = heads // groups  # a name that transformers' attention functions read
+        self.num_key_value_groups = heads // groups  # transformers' attention functions read this name
         self.widths = [heads * self.head_dim, groups * self.head_dim, groups * self.head_dim]
         bias = config.vision_expert_bias
         self.rotary_emb = Rotary(self.head_dim, config.rope_theta)
@@ -107,7 +115,7 @@ class VisualExpertAttention(nn.Module):
         cache: Cache | None,
         **options: Any,
     ) -> tuple[Tensor, Tensor | None]:
-        """Map x (N, L, width) to the same shape; also returns the weights, where the implementation has them."""
+        """Map x (N, L, width) to the same shape; also return the attention weights, if the implementation has them."""
         fused = by_expert(x, image, self.vision_expert_query_key_value, self.language_expert_query_key_value)
         q, k, v = (part.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for part in fused.split(self.widths, -1))
         q, k = self.rotary_emb(q, positions), self.rotary_emb(k, positions)
@@ -121,7 +129,7 @@ class VisualExpertAttention(nn.Module):
 
 
 class MLP(nn.Module):
-    """A gated linear unit, as Llama's."""
+    """A gated linear unit, as in Llama."""
 
     def __init__(self, config: CogVLMConfig) -> None:
         """Build the three projections."""
@@ -138,7 +146,7 @@ class MLP(nn.Module):
 
 
 class VisualExpertMLP(nn.Module):
-    """An MLP for text and one for image tokens (paper, section 2)."""
+    """One MLP for text and one for image tokens (paper, section 2)."""
 
     def __init__(self, config: CogVLMConfig) -> None:
         """Build both."""
@@ -152,10 +160,10 @@ class VisualExpertMLP(nn.Module):
 
 
 class DecoderLayer(GradientCheckpointingLayer):
-    """A layer with its norms before attention and MLP."""
+    """A layer with norms before its attention and its MLP."""
 
     def __init__(self, config: CogVLMConfig, layer: int) -> None:
-        """Build the `layer`-th."""
+        """Build a layer, given by its number from 0."""
         super().__init__()
         self.self_attn = VisualExpertAttention(config, layer)
         self.mlp = VisualExpertMLP(config)

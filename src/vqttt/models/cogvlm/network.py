@@ -1,5 +1,5 @@
 # mypy: allow-untyped-calls
-"""CogVLM as an ordinary `PreTrainedModel`: generation, cache, saving and loading are transformers' own."""
+"""CogVLM as an ordinary `PreTrainedModel`; generation, cache, saving and loading are those of transformers."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from vqttt.models.cogvlm.vision import EVA2CLIP, PatchEmbedding
 
 
 class CogVLMPreTrainedModel(PreTrainedModel):
-    """What base and head share."""
+    """The base class of the model with and without its head."""
 
     config_class = CogVLMConfig
     base_model_prefix = "model"
@@ -34,7 +34,7 @@ class CogVLMPreTrainedModel(PreTrainedModel):
     _no_split_modules = ["DecoderLayer", "VisionBlock"]  # noqa: RUF012
     _supports_sdpa = True
     _supports_attention_backend = True
-    _keys_to_ignore_on_load_missing = [r"rotary_emb\.inv_freq"]  # noqa: RUF012 (known without the checkpoint)
+    _keys_to_ignore_on_load_missing = [r"rotary_emb\.inv_freq"]  # noqa: RUF012 (computed if the checkpoint lacks it)
     _can_record_outputs = {"hidden_states": DecoderLayer, "attentions": VisualExpertAttention}  # noqa: RUF012
 
     @torch.no_grad()
@@ -42,13 +42,13 @@ class CogVLMPreTrainedModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, Rotary):
             initialization.copy_(module.inv_freq, module.frequencies())
-        bare = {PatchEmbedding: ("cls_embedding",), EVA2CLIP: ("boi", "eoi")}
-        for name in bare.get(type(module), ()):
+        parameters = {PatchEmbedding: ("cls_embedding",), EVA2CLIP: ("boi", "eoi")}
+        for name in parameters.get(type(module), ()):
             initialization.normal_(getattr(module, name), std=self.config.initializer_range)
 
 
 class CogVLMModel(CogVLMPreTrainedModel):
-    """Tower, adapter and language model, without the head."""
+    """Vision tower, adapter and language model, without the head."""
 
     def __init__(self, config: CogVLMConfig) -> None:
         """Build with random weights."""
@@ -60,19 +60,19 @@ class CogVLMModel(CogVLMPreTrainedModel):
         self.post_init()
 
     def embed(self, input_ids: Tensor, kinds: Tensor, pixel_values: Tensor | None) -> Tensor:
-        """Embed tokens (N, L), with images (P, 3, S, S) in the places of kind `VISION`, in order.
+        """Embed tokens (N, L), with the images (P, 3, S, S), in order, at the positions of kind `VISION`.
 
         Raises:
-            ValueError: if there are not as many places as the images need.
+            ValueError: if there are more or fewer such positions than the images need.
         """
         embedded: Tensor = self.embed_tokens(input_ids)
-        places = kinds == VISION
-        shown = embedded.new_empty(0, embedded.shape[-1])
+        positions = kinds == VISION
+        images = embedded.new_empty(0, embedded.shape[-1])
         if pixel_values is not None:
-            shown = self.vision(pixel_values).flatten(0, 1).to(embedded)
-        if len(shown) != places.sum():
-            raise ValueError(f"the images take {len(shown)} tokens, but {int(places.sum())} are marked as theirs")
-        return embedded.masked_scatter(places[..., None], shown) if len(shown) else embedded
+            images = self.vision(pixel_values).flatten(0, 1).to(embedded)
+        if len(images) != positions.sum():
+            raise ValueError(f"the images take {len(images)} tokens, but {int(positions.sum())} are marked as theirs")
+        return embedded.masked_scatter(positions[..., None], images) if len(images) else embedded
 
     @capture_outputs  # type: ignore[untyped-decorator]
     def forward(
@@ -90,22 +90,22 @@ class CogVLMModel(CogVLMPreTrainedModel):
         kinds = torch.full_like(input_ids, LANGUAGE) if token_type_ids is None else token_type_ids
         if position_ids is None:
             if cache is not None and cache.get_seq_length():
-                raise ValueError("with a filled cache, position_ids are needed: images' tokens share positions")
+                raise ValueError("with a filled cache, position_ids are needed, because tokens of an image share positions")
             position_ids = positions_of(kinds, attention_mask, self.config.image_tokens)
         if cache is None and (self.config.use_cache if use_cache is None else use_cache):
             cache = DynamicCache(config=self.config)
         x = self.embed(input_ids, kinds, pixel_values)
-        # Without positions: shared ones would be taken for a sequence packed of many.
+        # Without position_ids: transformers would take shared positions for several sequences packed into one.
         mask = create_causal_mask(config=self.config, inputs_embeds=x, attention_mask=attention_mask, cache=cache)
         expert = expert_mask(kinds, self.config.image_tokens)
-        image = expert if expert.any() else None  # asked once, not by each layer: a GPU has to wait for it
+        image = expert if expert.any() else None  # once for all layers, because a GPU must wait for it
         for layer in self.layers:
             x = layer(x, image, position_ids, mask, cache, **options)
         return BaseModelOutputWithPast(last_hidden_state=self.norm(x), cache=cache)
 
 
 class CogVLMForCausalLM(CogVLMPreTrainedModel, GenerationMixin):
-    """The whole of CogVLM or CogVLM2, by its configuration."""
+    """CogVLM or CogVLM2, depending on the configuration."""
 
     def __init__(self, config: CogVLMConfig) -> None:
         """Build with random weights."""
@@ -127,18 +127,18 @@ class CogVLMForCausalLM(CogVLMPreTrainedModel, GenerationMixin):
         logits_to_keep: int = 0,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """Predict the next token at every place.
+        """Predict the next token at every position.
 
         Args:
-            input_ids: (N, L); what stands at an image's places does not matter.
+            input_ids: (N, L); the ids at image positions are not used.
             pixel_values: all images, (P, 3, image_size, image_size), normalised.
-            token_type_ids: (N, L), 1 at the `config.image_tokens` places of each image, else 0.
-            attention_mask: (N, L, or more with a cache), 0 on padding.
-            position_ids: (N, L), worked out where there is no cache.
-            cache: keys and values of tokens before.
+            token_type_ids: (N, L), 1 at the `config.image_tokens` positions of each image, else 0.
+            attention_mask: (N, L), or longer with a cache; 0 on padding.
+            position_ids: (N, L); optional unless the cache is filled.
+            cache: keys and values of the tokens before.
             use_cache: whether to return a cache.
-            logits_to_keep: at how many places, from the end, to predict; 0 for all.
-            kwargs: whatever else transformers' attention functions take.
+            logits_to_keep: number of positions, from the end, to predict at; 0 for all.
+            kwargs: other arguments of transformers' attention functions.
         """
         outputs = self.model(
             input_ids=input_ids,
@@ -162,9 +162,9 @@ class CogVLMForCausalLM(CogVLMPreTrainedModel, GenerationMixin):
         input_ids: Tensor,
         token_type_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        **kwargs: Any,  # by this name transformers knows that forward's arguments are welcome
+        **kwargs: Any,  # transformers checks for this name before it passes on forward's arguments
     ) -> dict[str, Any]:
-        """Add the positions, which only the whole sequence tells, to what transformers prepares."""
+        """Add the positions, which depend on the whole sequence, to the inputs that transformers prepares."""
         kinds = torch.full_like(input_ids, LANGUAGE) if token_type_ids is None else token_type_ids
         kwargs["position_ids"] = positions_of(kinds, attention_mask, self.config.image_tokens)
         prepared: dict[str, Any] = super().prepare_inputs_for_generation(

@@ -1,4 +1,4 @@
-"""CogVLM and CogVLM2 behind the seam, and how their checkpoints are loaded: safetensors alone, no remote code."""
+"""CogVLM and CogVLM2 as a model family. Their checkpoints are loaded from safetensors only, without remote code."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,68 +17,72 @@ from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
 
 VICUNA = "lmsys/vicuna-7b-v1.5"
-"""Whose tokenizer CogVLM uses; its checkpoints come without one."""
+"""The model whose tokenizer CogVLM uses; its own checkpoints have none."""
 
 _HUB = ("revision", "cache_dir", "token", "local_files_only")
 
 
 class CogVLM(HuggingFaceModel):
-    """The seam of both: images of one size, through the EVA2-CLIP tower."""
+    """CogVLM and CogVLM2; images have one size."""
 
     nested = True
 
     @staticmethod
     def load(source: str, tokenizer: str | None = None, **options: Any) -> tuple[Any, CogVLMProcessor, dict[str, Any]]:
-        """Load a checkpoint folder or id, published or saved from here.
+        """Load a checkpoint, published or saved by this package.
 
         Args:
-            source: the checkpoint.
-            tokenizer: a folder or id to take the tokenizer from, instead of the checkpoint's own or, for a CogVLM
-                on the hub, Vicuna's.
-            options: of transformers' `from_pretrained`, such as `dtype` and `revision`.
+            source: a checkpoint folder or Hugging Face id.
+            tokenizer: a folder or id with the tokenizer. None for the checkpoint's own; a CogVLM on the Hub may use
+                Vicuna's.
+            options: arguments of transformers' `from_pretrained`, such as `dtype` and `revision`.
 
         Returns:
-            the network, its processor, and transformers' account of missing weights.
+            the network, its processor, and transformers' loading info, which lists missing weights.
 
         Raises:
             ModelError: if there is no tokenizer.
         """
         hub: dict[str, Any] = {key: options[key] for key in _HUB if key in options}
         config = read_config(PreTrainedConfig.get_config_dict(source, **hub)[0])
-        words = _tokenizer(source, tokenizer, config, hub)
+        words = _load_tokenizer(source, tokenizer, config, hub)
         loaded: Any = CogVLMForCausalLM.from_pretrained(
             source, config=config, use_safetensors=True, output_loading_info=True, **options
         )
-        network, found = loaded
-        return network, CogVLMProcessor(words, config), found
+        network, loading_info = loaded
+        return network, CogVLMProcessor(words, config), loading_info
 
     @property
     def vision_blocks(self) -> Sequence[nn.Module]:
-        """The tower's blocks."""
+        """The blocks of the vision tower."""
         network: Any = self.network
         return list(network.model.vision.transformer.layers)
 
     def image_keys(self, inputs: Inputs) -> Tensor:
-        """Mark the prompt's places of an image."""
+        """Mark the prompt's image tokens."""
         return inputs.tensors["token_type_ids"] == VISION
 
     def token_grid(self, tokens: Tensor) -> Tensor | None:
-        """The patches come between a begin and an end of image."""
+        """Return the patches, without the begin-of-image and end-of-image tokens around them."""
         return square(tokens[1:-1])
 
 
-def _tokenizer(source: str, given: str | None, config: CogVLMConfig, hub: dict[str, Any]) -> Any:
-    """Load the tokenizer that was given, or the checkpoint's own, or from the hub Vicuna's."""
+def _load_tokenizer(source: str, given: str | None, config: CogVLMConfig, hub: dict[str, Any]) -> Any:
+    """Load the given tokenizer, or the checkpoint's own, or for a CogVLM on the Hub Vicuna's.
+
+    Raises:
+        ModelError: if there is none.
+    """
     borrowed = config.model_type == "cogvlm" and not Path(source).exists()
     places = [given] if given else [source, *([VICUNA] if borrowed else [])]
     reasons = []
     for place in places:
         try:
-            # With a configuration, or transformers would look for one and stumble over the remote code it names.
+            # Without `config`, transformers would read the checkpoint's and fail on the remote code that it names.
             return AutoTokenizer.from_pretrained(place, config=config, **(hub if place == source else {}))
-        except Exception as error:  # whatever transformers and its many parts may raise over files that are not there
+        except Exception as error:  # transformers and its dependencies may raise anything over missing files
             reasons.append(f"{place} ({' '.join(str(error).split())[:100]})")
     raise ModelError(
-        f"no tokenizer at {' or '.join(reasons)}; put its files (CogVLM's are those of {VICUNA}, CogVLM2 has its own) "
-        f"into the folder {source}, or say which folder or id has them as `tokenizer`"
+        f"no tokenizer at {' or '.join(reasons)}; put its files (for CogVLM those of {VICUNA}; CogVLM2 has its own) "
+        f"into the folder {source}, or pass the folder or id that has them as `tokenizer`"
     )

@@ -1,7 +1,7 @@
 # mypy: allow-untyped-calls
-"""CogVLM's eyes: the EVA2-CLIP-E tower and the adapter that turns its patches into language-model tokens.
+"""CogVLM's vision: the EVA2-CLIP-E tower and the adapter that turns its patches into language-model tokens.
 
-Module names are those of the published checkpoints' tensors.
+Module names match the tensor names of the published checkpoints.
 """
 
 import torch
@@ -14,10 +14,10 @@ from vqttt.models.cogvlm.config import CogVLMConfig, CogVLMVisionConfig
 
 
 class PatchEmbedding(nn.Module):
-    """Patches, a class token before them, and a learned position for each."""
+    """Embedding of the patches and of a class token before them, with learned positions."""
 
     def __init__(self, config: CogVLMVisionConfig) -> None:
-        """Build for one size of image."""
+        """Build for images of the configured size."""
         super().__init__()
         self.proj = nn.Conv2d(config.in_channels, config.hidden_size, config.patch_size, config.patch_size)
         self.cls_embedding = nn.Parameter(torch.zeros(1, config.hidden_size))
@@ -32,10 +32,10 @@ class PatchEmbedding(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention among all tokens of an image; query, key and value in one linear, in this order."""
+    """Self-attention among the tokens of an image; one linear computes query, key and value, in this order."""
 
     def __init__(self, config: CogVLMVisionConfig) -> None:
-        """Build the fused projection and the output's."""
+        """Build the fused projection and the output projection."""
         super().__init__()
         self.heads = config.num_heads
         self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
@@ -51,7 +51,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two layers."""
+    """Two linear layers with an activation between them."""
 
     def __init__(self, config: CogVLMVisionConfig) -> None:
         """Build both."""
@@ -67,7 +67,7 @@ class MLP(nn.Module):
 
 
 class VisionBlock(GradientCheckpointingLayer):
-    """A block with its norms after attention and MLP, inside the residual branches."""
+    """A block with norms after its attention and its MLP, inside the residual branches."""
 
     def __init__(self, config: CogVLMVisionConfig) -> None:
         """Build attention, MLP and norms."""
@@ -100,10 +100,10 @@ class Transformer(nn.Module):
 
 
 class GLU(nn.Module):
-    """The adapter: to the language model's width, norm, GELU, then a gated linear unit."""
+    """The adapter: a projection to the language model's width, norm, GELU, and a gated linear unit."""
 
     def __init__(self, config: CogVLMConfig, width: int) -> None:
-        """Build for patches of a `width`."""
+        """Build for patches of `width`."""
         super().__init__()
         self.linear_proj = nn.Linear(width, config.hidden_size, bias=False)
         self.norm1 = nn.LayerNorm(config.hidden_size)
@@ -119,10 +119,10 @@ class GLU(nn.Module):
 
 
 class EVA2CLIP(nn.Module):
-    """Tower and adapter: images in, tokens of the language model out."""
+    """Vision tower and adapter: images in, tokens of the language model out."""
 
     def __init__(self, config: CogVLMConfig) -> None:
-        """Build all, with a convolution that shrinks the patch grid where the configuration has one."""
+        """Build tower and adapter, and the convolution over the patch grid if the configuration has one."""
         super().__init__()
         vision = config.vision_config
         assert isinstance(vision, CogVLMVisionConfig), vision
@@ -137,7 +137,7 @@ class EVA2CLIP(nn.Module):
         self.eoi = nn.Parameter(torch.zeros(1, 1, config.hidden_size))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Map images (P, 3, S, S) to (P, image tokens, width): begin of image, patches in rows, end of image."""
+        """Map images (P, 3, S, S) to (P, image tokens, width): begin of image, patches row by row, end of image."""
         patches = self.transformer(self.patch_embedding(pixels))[:, 1:]
         if self.conv is not None:
             patches = self.conv(patches.mT.unflatten(2, (self.grid, self.grid))).flatten(2).mT

@@ -1,13 +1,13 @@
-"""Published benchmarks: questions in their own words, with their own references, scored by their own rules.
+"""Published benchmarks, each with its own wording of the questions, its own references and its own scoring rule.
 
-Each is a file of its own; `docs/benchmarks.md` has the sources. A benchmark comes from the Hugging Face Hub, or from a
-folder or parquet file of the same table.
+There is one module per benchmark; `docs/benchmarks.md` lists the sources. Tables are read from the Hugging Face Hub, or
+from a folder or parquet file with the same columns.
 """
 
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 from vqttt.errors import InputError
 from vqttt.scoring import RULES
@@ -29,6 +29,7 @@ from vqttt.tasks.benchmarks import (
 )
 from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row
 from vqttt.tasks.benchmarks.tables import Table, open_table
+from vqttt.tasks.broken import failing
 from vqttt.types import Image, Sample
 
 __all__ = ["BENCHMARKS", "Benchmark", "samples"]
@@ -40,18 +41,22 @@ BENCHMARKS: dict[str, Benchmark] = {
         gqa,
     )
 }  # fmt: skip
-"""All of them by name."""
+"""All benchmarks, by name."""
 
 
 def samples(benchmark: Benchmark, where: str = "") -> list[Sample]:
     """Return a benchmark's samples in the order of its rows; images are decoded when they are loaded.
 
-    A row that cannot be asked, say for lack of an image or of a public answer, becomes a sample whose `load` raises
-    `InputError`, so that a study marks and counts it.
+    A row that cannot be used, for example because it has no image or no public answer, becomes a sample whose `load`
+    raises `InputError`, so that a study marks and counts it.
+
+    Args:
+        benchmark: which one.
+        where: a folder or parquet file; empty for the Hugging Face Hub.
 
     Raises:
         MissingExtraError: if the package `datasets` is not installed.
-        InputError: if the table cannot be had, is of another schema, or none of its rows can be asked.
+        InputError: if the table cannot be loaded or lacks columns, or none of its rows can be used.
     """
     needed = benchmark.columns if benchmark.joined[0] else (*benchmark.columns, benchmark.images[0])
     table = open_table(benchmark, where, needed=needed)
@@ -66,7 +71,7 @@ def samples(benchmark: Benchmark, where: str = "") -> list[Sample]:
         reasons[reason] += 1
         load: Callable[[], Image]
         if reason:
-            load = partial(_fail, f"{name}: {reason}")
+            load = failing(f"{name}: {reason}")
         elif apart:
             load = partial(apart.table.image, "image", apart.row_of[str(row[benchmark.joined[1]])])
         else:
@@ -74,19 +79,19 @@ def samples(benchmark: Benchmark, where: str = "") -> list[Sample]:
         read.append(_sample(name, question, load))
     if not reasons[""]:
         why = reasons.most_common(1)[0][0] or "it has no rows"
-        raise InputError(f"no row of {where or benchmark.hub} can be asked: {why}")
+        raise InputError(f"no row of {where or benchmark.hub} can be used: {why}")
     return read
 
 
 class _Apart(NamedTuple):
-    """Images in a table of their own, and the row of each by its id."""
+    """A separate table of images, and the row of each image by its id."""
 
     table: Table
     row_of: dict[str, int]
 
 
 def _apart(benchmark: Benchmark, where: str, table: Table) -> _Apart | None:
-    """Open the table of images, where they are apart."""
+    """Open the separate table of images, if the benchmark has one."""
     config = benchmark.joined[0]
     if not config or benchmark.images[0] in table.columns:
         return None
@@ -95,15 +100,15 @@ def _apart(benchmark: Benchmark, where: str, table: Table) -> _Apart | None:
 
 
 def _question(benchmark: Benchmark, row: Row) -> tuple[Question, str]:
-    """Read a row; also say why it cannot be asked, or nothing."""
+    """Read a row; also return the reason why it cannot be used, or an empty text."""
     try:
         question = benchmark.read(row)
         answered = any(answer.strip() for answer in question.answers)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         empty = Question(question="", answers=(), prompt="", rule="")
-        return empty, f"it is no row of {benchmark.name} ({type(error).__name__}: {error})"
+        return empty, f"it is not a row of {benchmark.name} ({type(error).__name__}: {error})"
     if question.rule not in RULES:
-        return question, f"{benchmark.name} has no rule for it ({question.rule})"
+        return question, f"there is no scoring rule {question.rule!r}"
     if not answered:
         return question, "it has no public answer"
     return question, "" if question.question.strip() else "it has no question"
@@ -117,7 +122,7 @@ def _missing(apart: _Apart, benchmark: Benchmark, row: Row) -> str:
 def _miscounted(images: int) -> str:
     if images == 1:
         return ""
-    return f"it has {images} images, and a question may have one" if images else "it has no image"
+    return f"it has {images} images; a question must have exactly one" if images else "it has no image"
 
 
 def _sample(name: str, question: Question, load: Callable[[], Image]) -> Sample:
@@ -132,7 +137,3 @@ def _sample(name: str, question: Question, load: Callable[[], Image]) -> Sample:
         prompt=question.prompt,
         rule=question.rule if question.rule in RULES else "",
     )
-
-
-def _fail(message: str) -> NoReturn:
-    raise InputError(message)

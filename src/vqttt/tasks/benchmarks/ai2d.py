@@ -1,4 +1,4 @@
-"""AI2D (Kembhavi et al. 2016): diagrams of school science, test, 3,088 questions with four options."""
+"""AI2D (Kembhavi et al. 2016): diagrams from school science, test split, 3,088 questions with four options."""
 
 from vqttt.tasks.benchmarks.spec import BY_LETTER, Benchmark, Question, Row, lettered
 from vqttt.types import LETTERS
@@ -18,7 +18,7 @@ def _read(row: Row) -> Question:
 
 BENCHMARK = Benchmark(
     name="ai2d",
-    summary="diagrams of school science, test, 3,088 questions (AI2D)",
+    summary="diagrams from school science, test, 3,088 questions (AI2D)",
     hub="lmms-lab-encoder/ai2d",
     split="test",
     columns=("question", "options", "answer"),

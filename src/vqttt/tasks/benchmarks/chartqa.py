@@ -1,4 +1,4 @@
-"""ChartQA (Masry et al. 2022): charts, test, 1,250 questions written by people and 1,250 made from summaries."""
+"""ChartQA (Masry et al. 2022): charts, test split, 1,250 questions by people and 1,250 generated from summaries."""
 
 from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row, one_of
 

@@ -1,4 +1,7 @@
-"""GQA (Hudson and Manning 2019): composed questions about scenes, balanced `testdev`, 12,578; images stand apart."""
+"""GQA (Hudson and Manning 2019): compositional questions about scenes, balanced `testdev`, 12,578 questions.
+
+Its images are in a table of their own.
+"""
 
 from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, text
 
@@ -18,7 +21,7 @@ def _read(row: Row) -> Question:
 
 BENCHMARK = Benchmark(
     name="gqa",
-    summary="composed questions about scenes, balanced testdev, 12,578 questions (GQA)",
+    summary="compositional questions about scenes, balanced testdev, 12,578 questions (GQA)",
     hub="lmms-lab-encoder/GQA",
     config="testdev_balanced_instructions",
     split="testdev",

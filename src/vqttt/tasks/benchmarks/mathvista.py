@@ -1,4 +1,4 @@
-"""MathVista (Lu et al. 2024): mathematics in images, `testmini`, 1,000 questions; asked by its own column `query`."""
+"""MathVista (Lu et al. 2024): mathematics in images, `testmini`, 1,000 questions; prompts from its column `query`."""
 
 from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row, text
 

@@ -1,4 +1,4 @@
-"""MMBench (Liu et al. 2023): twenty abilities, English `dev`, 4,329 rows; questions recur with options rotated."""
+"""MMBench (Liu et al. 2023): twenty abilities, English `dev`, 4,329 rows; questions repeat with rotated options."""
 
 from vqttt.tasks.benchmarks.spec import BY_LETTER, Benchmark, Question, Row, choices_in, lettered, text
 

@@ -1,6 +1,6 @@
-"""MME (Fu et al. 2023): fourteen abilities, two yes-or-no questions an image, 2,374 questions.
+"""MME (Fu et al. 2023): fourteen abilities, two yes-or-no questions per image, 2,374 questions.
 
-The second question of an image has the id of the first with "#2".
+The id of an image's second question is that of the first followed by "#2".
 """
 
 from vqttt.scoring.aggregates import COGNITION, PERCEPTION
@@ -24,7 +24,7 @@ def _read(row: Row) -> Question:
 
 BENCHMARK = Benchmark(
     name="mme",
-    summary="fourteen abilities by pairs of yes-or-no questions, 2,374 questions (MME)",
+    summary="fourteen abilities in pairs of yes-or-no questions, 2,374 questions (MME)",
     hub="lmms-lab-encoder/MME",
     split="test",
     columns=("question_id", "question", "answer", "category"),

@@ -1,6 +1,6 @@
-"""MMMU (Yue et al. 2024): college examinations in thirty subjects, `validation`, 900 questions.
+"""MMMU (Yue et al. 2024): college exams in thirty subjects, `validation`, 900 questions.
 
-A question with several images is marked, not asked: a sample has one image.
+A sample has exactly one image, so a question with several is marked as failed.
 """
 
 import ast
@@ -28,7 +28,7 @@ def _read(row: Row) -> Question:
 
 
 def _list(cell: str) -> tuple[str, ...]:
-    """Read a cell that is the text of a Python list, or one value."""
+    """Read a cell with a Python list, or with a single value."""
     try:
         found = ast.literal_eval(cell)
     except (ValueError, SyntaxError):
@@ -38,7 +38,7 @@ def _list(cell: str) -> tuple[str, ...]:
 
 BENCHMARK = Benchmark(
     name="mmmu",
-    summary="college examinations in thirty subjects, validation, 900 questions (MMMU)",
+    summary="college exams in thirty subjects, validation, 900 questions (MMMU)",
     hub="lmms-lab-encoder/MMMU",
     split="validation",
     files="data/validation-*",

@@ -1,4 +1,4 @@
-"""MMStar (Chen et al. 2024): questions that need their image, `val`, 1,500; options stand within the question."""
+"""MMStar (Chen et al. 2024): questions that need their image, `val`, 1,500; options are part of the question."""
 
 import re
 
@@ -21,7 +21,7 @@ def _read(row: Row) -> Question:
 
 
 def options_in(question: str) -> tuple[str, ...]:
-    """Find the options of "... Options: A: one, B: two, ..."; four without words where they are not written so."""
+    """Find the options in "... Options: A: one, B: two, ..."; four empty ones if the question is written otherwise."""
     _, _, tail = question.rpartition("Options:")
     found = [option.strip() for _, option in _OPTIONS.findall(tail)]
     letters = "".join(letter for letter, _ in _OPTIONS.findall(tail))

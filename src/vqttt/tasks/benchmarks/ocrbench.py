@@ -1,4 +1,4 @@
-"""OCRBench (Liu et al. 2023): reading of all kinds, 1,000 questions; handwritten expressions have their own rule."""
+"""OCRBench (Liu et al. 2023): reading of all kinds, 1,000 questions; handwritten formulas have their own rule."""
 
 from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row
 

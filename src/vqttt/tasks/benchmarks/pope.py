@@ -1,7 +1,7 @@
-"""POPE (Li et al. 2023): is a thing in the image? 9,000 questions in three splits.
+"""POPE (Li et al. 2023): is an object in the image? 9,000 questions in three splits.
 
-What is asked for and not there was chosen by chance (`random`), as frequent (`popular`), or as often seen with what is
-there (`adversarial`).
+Absent objects were chosen at random (`random`), because they are frequent (`popular`), or because they often occur
+together with those in the image (`adversarial`).
 """
 
 from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, one_of
@@ -21,7 +21,7 @@ def _read(row: Row) -> Question:
 
 BENCHMARK = Benchmark(
     name="pope",
-    summary="is a thing in the image, 9,000 questions in three splits (POPE)",
+    summary="is an object in the image, 9,000 questions in three splits (POPE)",
     hub="lmms-lab-encoder/POPE",
     split="test",
     columns=("question_id", "question", "answer", "category"),

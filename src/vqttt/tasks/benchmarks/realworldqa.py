@@ -1,4 +1,4 @@
-"""RealWorldQA (xAI 2024): space and traffic in photographs, 765 questions, each of which says how to be answered."""
+"""RealWorldQA (xAI 2024): space and traffic in photographs, 765 questions, each with instructions for the answer."""
 
 import re
 

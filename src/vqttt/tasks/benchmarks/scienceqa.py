@@ -1,4 +1,4 @@
-"""ScienceQA (Lu et al. 2022): school science, the 2,017 questions of `test` that have an image; hints as context."""
+"""ScienceQA (Lu et al. 2022): school science, the 2,017 questions of `test` with an image; hints serve as context."""
 
 from vqttt.tasks.benchmarks.spec import BY_LETTER, Benchmark, Question, Row, lettered, text
 from vqttt.types import LETTERS

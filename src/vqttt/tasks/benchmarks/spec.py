@@ -1,4 +1,4 @@
-"""What a benchmark has to say of itself: where it is, which columns it has, and how a row becomes a question."""
+"""What defines a benchmark: where its table is, which columns it has, and how a row becomes a question."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from typing import Any, TypeAlias
 from vqttt.types import LETTERS
 
 Row: TypeAlias = Mapping[str, Any]
-"""One row of a data set, without its images."""
+"""One row of a dataset, without its images."""
 
 BY_LETTER = "Answer with the option's letter from the given choices directly."
 BY_PHRASE = "Answer the question using a single word or phrase."
-"""How short answers are asked for by LLaVA-1.5 (Liu et al. 2023), and since then by most evaluations."""
+"""LLaVA-1.5's prompts for short answers (Liu et al. 2023), which most evaluations have used since."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What a row becomes; the fields are those of `Sample`, but for the image.
+    """A row as a question; the other fields are as in `Sample`.
 
     Attributes:
-        key: what tells the row from others; empty, where the table has no ids, for the number of the row. A key that
-            recurs gets "#2", "#3", ... in the order of rows.
+        key: the row's id in the table; if empty, the row's number is used. Repeated keys get "#2", "#3", ... in the
+            order of rows.
     """
 
     key: str = ""
@@ -35,20 +35,20 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """A benchmark.
+    """A published benchmark.
 
     Attributes:
         name: as in `--task`.
         summary: one line for `vqttt list tasks`.
-        hub: the id of its data set on the Hugging Face Hub.
-        config: the configuration there; empty for the default.
-        split: the split that is asked, one with public answers.
-        files: the files of that split on the Hub, where taking all splits would be many times as large.
-        columns: the columns that are read, besides the image's.
-        read: turns a row into a question; what it raises on a row marks that row.
-        images: the columns with images; the first is shown.
-        joined: the configuration that holds the images, if they are apart, and the column that names them; images
-            there have a column `id`.
+        hub: the id of its dataset on the Hugging Face Hub.
+        config: the dataset's configuration; empty for the default.
+        split: the split to use, one with public answers.
+        files: the files of that split on the Hub; set where downloading all splits would be much larger.
+        columns: the columns that are needed, apart from the image.
+        read: turns a row into a question; if it raises, that row is marked.
+        images: the columns with images; the first one is shown.
+        joined: if images are in a separate table with a column `id`: the configuration of that table, and the column
+            with the image's id.
     """
 
     name: str
@@ -64,12 +64,12 @@ class Benchmark:
 
 
 def lettered(options: tuple[str, ...], form: str = "{}. {}") -> str:
-    """List options, each with its letter, a line each."""
+    """List options, one per line, each with its letter."""
     return "\n".join(form.format(letter, option) for letter, option in zip(LETTERS, options, strict=False))
 
 
 def choices_in(row: Row, letters: str = "ABCDE") -> tuple[str, ...]:
-    """Return the options that stand in columns A, B, ..., up to the first that is empty."""
+    """Return the options in the columns A, B, ..., up to the first empty one."""
     found: list[str] = []
     for letter in letters:
         option = row.get(letter)
@@ -80,10 +80,10 @@ def choices_in(row: Row, letters: str = "ABCDE") -> tuple[str, ...]:
 
 
 def one_of(value: str, known: Collection[str]) -> str:
-    """Return a value that must be one of those known; a table of another benchmark may have the same columns.
+    """Return a value that must be a known one. This detects another benchmark's table with the same columns.
 
     Raises:
-        ValueError: if it is not.
+        ValueError: if it is not known.
     """
     if value not in known:
         raise ValueError(f"{value!r} is not among {', '.join(known)}")
@@ -91,6 +91,6 @@ def one_of(value: str, known: Collection[str]) -> str:
 
 
 def text(value: Any) -> str:
-    """Return a cell of a table as text: empty for what pandas and people write where there is nothing."""
+    """Return a cell of a table as text; the usual marks for a missing value become an empty text."""
     plain = "" if value is None else str(value).strip()
     return "" if plain.lower() in ("nan", "none", "null") else plain

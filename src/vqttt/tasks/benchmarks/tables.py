@@ -1,6 +1,6 @@
-"""Opening a benchmark's table with the library `datasets`, from the Hub or from disk.
+"""Opening a benchmark's table with the library `datasets`, from the Hugging Face Hub or from disk.
 
-The table is memory-mapped by Arrow and images stay encoded until they are shown, so memory does not grow.
+Arrow maps the table into memory, and images stay encoded until they are needed, so memory use stays small.
 """
 
 import re
@@ -18,10 +18,10 @@ from vqttt.types import Image
 
 
 class Table:
-    """Rows of a data set, and the images that belong to them."""
+    """The rows of a dataset, and their images."""
 
     def __init__(self, data: Any, images: Sequence[str], folder: Path | None) -> None:
-        """Wrap a `datasets.Dataset`; images that are paths are relative to `folder`."""
+        """Wrap a `datasets.Dataset`; paths of images are relative to `folder`."""
         self.columns: list[str] = data.column_names
         self.folder = folder
         self._images = [name for name in images if name in self.columns]
@@ -35,12 +35,12 @@ class Table:
                 yield dict(zip(batch, values, strict=True))
 
     def image_counts(self) -> list[int]:
-        """Say how many images each row has in the columns of images; only what Arrow notes of them is read."""
+        """Return the number of images in each row, without reading the images: Arrow stores which cells are empty."""
         counts = np.zeros(len(self._data), np.int64)
         table, chosen = self._data.data, self._data._indices
         for name in self._images:
             there = _valid(table.column(name))
-            # A selection that was saved with the table holds the rows that it consists of.
+            # A table may have been saved with a selection: the numbers of the rows that belong to it.
             counts += there if chosen is None else there[chosen.column(0).to_numpy()]
         return [int(count) for count in counts]
 
@@ -48,7 +48,7 @@ class Table:
         """Decode one image.
 
         Raises:
-            InputError: if there is none, or it cannot be decoded.
+            InputError: if the cell is empty, or its image cannot be decoded.
         """
         found = self._columns[column][row][column]
         if isinstance(found, dict):
@@ -64,20 +64,20 @@ def open_table(benchmark: Benchmark, where: str, config: str = "", needed: Seque
     """Open a benchmark's table.
 
     Args:
-        benchmark: which.
-        where: a folder or parquet file; empty for the Hub.
-        config: another configuration than the benchmark's own.
-        needed: the columns that must be there; those of the benchmark by default.
+        benchmark: which one.
+        where: a folder or parquet file; empty for the Hugging Face Hub.
+        config: the configuration to open; by default the benchmark's own.
+        needed: the columns that must exist; by default those of the benchmark.
 
     Raises:
         MissingExtraError: if `datasets` is not installed.
-        InputError: if the table cannot be had, or is of another schema.
+        InputError: if the table cannot be loaded, or lacks columns.
     """
     try:
         import datasets
     except ImportError:
         raise MissingExtraError(
-            f"task {benchmark.name} needs the package datasets: pip install 'vqttt[benchmarks]'"
+            f"the task {benchmark.name} needs the package datasets: pip install 'vqttt[benchmarks]'"
         ) from None
     config = config or benchmark.config
     data = _from_disk(datasets, benchmark, Path(where), config) if where else _from_hub(datasets, benchmark, config)
@@ -86,14 +86,14 @@ def open_table(benchmark: Benchmark, where: str, config: str = "", needed: Seque
     missing = [name for name in wanted if name not in table.columns]
     if missing:
         raise InputError(
-            f"{where or benchmark.hub} is no {benchmark.name}: it lacks the columns {', '.join(missing)} and has "
+            f"{where or benchmark.hub} is not {benchmark.name}: it lacks the columns {', '.join(missing)} and has "
             f"{', '.join(table.columns)}; {benchmark.name} is {benchmark.hub} on the Hub, split {benchmark.split}"
         )
     return table
 
 
 def _valid(column: Any) -> NDArray[np.bool_]:
-    """Tell where a column of images has one: bytes or a path."""
+    """Tell which cells of a column of images are not empty: those with bytes or a path."""
     import pyarrow
     from pyarrow import compute
 
@@ -107,10 +107,10 @@ def _from_hub(datasets: Any, benchmark: Benchmark, config: str) -> Any:
     files = {"data_files": {benchmark.split: benchmark.files}} if benchmark.files else {}
     try:
         return datasets.load_dataset(benchmark.hub, config or None, split=benchmark.split, **files)
-    except Exception as error:  # each layer below has its own errors for being offline
+    except Exception as error:  # being offline raises a different error in each layer below
         raise InputError(
-            f"cannot load {benchmark.hub} from the Hugging Face Hub ({in_a_line(error)[:200]}); where there is no "
-            f"network, fetch it elsewhere and name its folder or parquet file: --task {benchmark.name}:PATH"
+            f"cannot load {benchmark.hub} from the Hugging Face Hub ({in_a_line(error)[:200]}); without a "
+            f"network, download it elsewhere and give its folder or parquet file: --task {benchmark.name}:PATH"
         ) from error
 
 
@@ -118,18 +118,18 @@ def _from_disk(datasets: Any, benchmark: Benchmark, path: Path, config: str) -> 
     saved, files = _find(path, config, benchmark.split)
     if saved is None and not files:
         raise InputError(
-            f"{path} holds no {benchmark.name}: wanted is a folder that datasets' save_to_disk wrote, a folder with "
-            f"parquet files of the split {benchmark.split}, or one such file"
+            f"{path} does not contain {benchmark.name}; give a folder written by save_to_disk of datasets, a folder "
+            f"with parquet files of the split {benchmark.split}, or one such file"
         )
     bars = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:
         if saved is None:
-            # Unlike load_dataset, this does not tell the Hub of every load.
+            # Unlike load_dataset, this does not contact the Hub.
             return datasets.Dataset.from_parquet(list(map(str, files)))
         data = datasets.load_from_disk(str(saved))
-    except Exception as error:  # whatever Arrow makes of a damaged file
-        raise InputError(f"cannot read {path} as a table ({in_a_line(error)[:200]}); fetch it again") from error
+    except Exception as error:  # Arrow raises errors of any type on damaged files
+        raise InputError(f"cannot read {path} as a table ({in_a_line(error)[:200]}); download it again") from error
     finally:
         if bars:
             datasets.enable_progress_bars()
@@ -141,7 +141,7 @@ def _from_disk(datasets: Any, benchmark: Benchmark, path: Path, config: str) -> 
 
 
 def _find(path: Path, config: str, split: str) -> tuple[Path | None, list[Path]]:
-    """Find a saved data set, or parquet files: those of the split, or all if none is named after any split."""
+    """Find a saved dataset, or parquet files: those named after the split, else those not named after any split."""
     if path.is_file():
         return None, [path] if path.suffix == ".parquet" else []
     inside = path / config if config and (path / config).is_dir() else path
@@ -161,7 +161,7 @@ def _folder(where: str) -> Path | None:
 
 
 def _encoded(data: Any, images: Sequence[str]) -> Any:
-    """Keep images as the bytes that they are, in columns that know to be images."""
+    """Turn off decoding in columns that `datasets` knows to be images."""
     import datasets
 
     for name in images:

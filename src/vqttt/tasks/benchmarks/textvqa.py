@@ -1,4 +1,4 @@
-"""TextVQA (Singh et al. 2019): reading in photographs, `validation`, 5,000 questions, ten answers each; no OCR."""
+"""TextVQA (Singh et al. 2019): reading in photographs, `validation`, 5,000 questions with ten answers; no OCR hints."""
 
 from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row
 

@@ -1,4 +1,4 @@
-"""VQAv2 (Goyal et al. 2017): photographs of COCO, `validation`, 214,354 questions with ten answers each."""
+"""VQAv2 (Goyal et al. 2017): photographs from COCO, `validation`, 214,354 questions with ten answers each."""
 
 from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row
 
@@ -17,7 +17,7 @@ def _read(row: Row) -> Question:
 
 BENCHMARK = Benchmark(
     name="vqav2",
-    summary="photographs of COCO, validation, 214,354 questions (VQAv2)",
+    summary="photographs from COCO, validation, 214,354 questions (VQAv2)",
     hub="lmms-lab-encoder/VQAv2",
     split="validation",
     files="data/validation-*",

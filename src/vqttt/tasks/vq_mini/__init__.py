@@ -1,7 +1,7 @@
-"""VQ-Mini: seeded scenes with questions in eight categories of rising cognitive demand.
+"""VQ-Mini: generated scenes with questions in eight categories of increasing difficulty.
 
-Existence, attribute, counting, spatial relation, reading, chart reading, comparison, arithmetic on what was read.
-Train and test scenes come from disjoint seeds. Our own; nothing is downloaded.
+Existence, attributes, counting, spatial relations, reading, chart reading, comparison, and arithmetic on numbers that
+were read. The scenes of each split come from seeds of their own. This is our own task; nothing is downloaded.
 """
 
 from functools import partial
@@ -17,23 +17,22 @@ SPLITS = ("train", "test", "dev")
 
 
 def samples(split: str = "test", count: int = 2000) -> list[Sample]:
-    """Return `count` questions, one a scene, cycling through the categories.
+    """Return `count` questions, one per scene, cycling through the categories.
 
     Args:
-        split: `test`; `dev`, on which this project chose its settings; or `train`. Scenes of different splits come
-            from disjoint seeds.
-        count: how many; a larger count begins with the same questions.
+        split: `test`; `dev`, on which this project chose its settings; or `train`. No two splits share a seed.
+        count: number of questions; a larger count starts with the same ones.
     """
     return [_sample(split, index) for index in range(count)]
 
 
 def scene_rng(split: str, index: int) -> np.random.Generator:
-    """Return the generator that scene number `index` of a split is drawn from."""
+    """Return the random generator of scene number `index` of a split."""
     return np.random.default_rng([SPLITS.index(split), index])
 
 
 def scene_and_question(split: str, index: int) -> tuple[Scene, Question]:
-    """Return scene number `index` of a split and the question asked of it, of category `index` modulo 8."""
+    """Return scene number `index` of a split and its question, whose category is number `index` modulo 8."""
     rng = scene_rng(split, index)
     category = CATEGORIES[index % len(CATEGORIES)]
     while True:

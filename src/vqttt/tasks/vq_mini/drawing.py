@@ -1,6 +1,6 @@
-"""Scenes to images: anti-aliased shapes, text and bars on textured and graded backgrounds, 224 x 224 px.
+"""From scenes to images of 224 x 224 px: anti-aliased shapes, text and bars on textured backgrounds with a gradient.
 
-`draw` also returns what lies under every pixel. Training uses it for an auxiliary loss; nothing else does.
+`draw` also labels every pixel with what is drawn there. Only training uses these labels, for an auxiliary loss.
 """
 
 from functools import lru_cache
@@ -28,8 +28,8 @@ def draw(scene: Scene) -> tuple[Image, NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw `scene`.
 
     Returns:
-        The image (224, 224, 3) and, of shape (224, 224) each, the indices into `CONTENTS` and into `COLOR_LABELS` of
-        what lies under every pixel.
+        The image of shape (224, 224, 3), and two label maps of shape (224, 224): what is drawn at each pixel, as an
+        index into `CONTENTS`, and its colour, as an index into `COLOR_LABELS`.
     """
     rng = np.random.default_rng(scene.seed)
     canvas = _background(rng, scene.kind)
@@ -51,7 +51,7 @@ def draw(scene: Scene) -> tuple[Image, NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _background(rng: np.random.Generator, kind: str) -> NDArray[np.float32]:
-    """Draw a light or dark wash: a colour gradient plus one texture of low contrast."""
+    """Draw a light or dark background: a colour gradient with a texture of low contrast."""
     light = rng.random() < (0.75 if kind == "chart" else 0.6)
     level = rng.uniform(190, 245) if light else rng.uniform(15, 70)
     start, end = ((level + rng.uniform(-12, 12, 3)).astype(np.float32) for _ in range(2))
@@ -135,7 +135,7 @@ def _outline(name: str) -> NDArray[np.float64]:
 
 
 def _text_mask(item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Write text centred on the item, at most as wide as the item's box; every column knows its character."""
+    """Draw text centred on the item, shrunk if the image is too narrow; each column is labelled with its character."""
     font = _font(item.font, round(item.height))
     width = font.getlength(item.name)
     if width > SIDE - 2 * _MARGIN:
@@ -156,7 +156,7 @@ def _text_mask(item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 @lru_cache(maxsize=512)
 def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
-    """Load one of the fonts that matplotlib carries, found without importing matplotlib."""
+    """Load one of matplotlib's fonts, without importing matplotlib."""
     spec = find_spec("matplotlib")
     assert spec is not None and spec.origin is not None, "matplotlib is a dependency of vqttt"
     return ImageFont.truetype(str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf"), size)

@@ -1,4 +1,4 @@
-"""What can be asked of a scene, by category; every question has one right answer that the scene decides."""
+"""The questions about a scene, by category; each has exactly one right answer, which follows from the scene."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import numpy as np
 from vqttt.tasks.vq_mini.scenes import COLORS, SHAPES, Item, Scene
 
 CATEGORIES = ("existence", "attribute", "counting", "spatial", "reading", "chart", "comparison", "arithmetic")
-MARGIN = 22.0  # pixels by which "left of", "above" or "furthest" must hold
+MARGIN = 22.0  # pixels by which "left of", "above" and "furthest" must be true
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question, its answer, and the template (`type`) that it was made from."""
+    """A question, its answer, and the template (`type`) from which it was made."""
 
     text: str
     answer: str
@@ -26,17 +26,17 @@ _MAKERS: dict[str, tuple[str, str, Maker]] = {}  # type -> category, kind of sce
 
 
 def question_types(kind: str, category: str | None = None) -> list[str]:
-    """Name the question types that a scene of `kind` can be asked, of one category or of all."""
+    """Return the question types for scenes of `kind`, in one category or in all."""
     return [name for name, (cat, of, _) in _MAKERS.items() if of == kind and category in (None, cat)]
 
 
 def kinds_for(category: str) -> list[str]:
-    """Name the kinds of scene that carry questions of `category`."""
+    """Return the kinds of scene that have questions of `category`."""
     return sorted({kind for cat, kind, _ in _MAKERS.values() if cat == category})
 
 
 def ask(scene: Scene, question_type: str, rng: np.random.Generator) -> Question | None:
-    """Ask a question of the given type, or return None where the scene has no unambiguous one."""
+    """Make a question of the given type, or return None if the scene allows no unambiguous one."""
     category, _, maker = _MAKERS[question_type]
     made = maker(scene, rng)
     return made and Question(text=made[0], answer=made[1], category=category, type=question_type)
@@ -60,7 +60,7 @@ def _yes(truth: bool) -> str:
 
 @_maker("existence", "shapes")
 def exists(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Ask for a colour and a shape together; half of the time for a pair that is not there, one part of which is."""
+    """Ask for a colour with a shape; half of the time the pair is absent, though one of the two is present."""
     present = {(item.color, item.name) for item in scene.items}
     if rng.random() < 0.5:
         color, name = sorted(present)[rng.integers(len(present))]
@@ -75,7 +75,7 @@ def exists(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
 
 @_maker("attribute", "shapes")
 def color_of(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Ask for the colour of the only thing of its shape."""
+    """Ask for the colour of an object whose shape is unique."""
     names = [item.name for item in scene.items]
     item = _pick([item for item in scene.items if names.count(item.name) == 1], rng)
     return (f"what color is the {item.name}?", item.color) if item else None
@@ -83,7 +83,7 @@ def color_of(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
 
 @_maker("attribute", "shapes")
 def shape_of(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Ask for the shape of the only thing of its colour."""
+    """Ask for the shape of an object whose colour is unique."""
     colors = [item.color for item in scene.items]
     item = _pick([item for item in scene.items if colors.count(item.color) == 1], rng)
     return (f"what shape is the {item.color} object?", item.name) if item else None
@@ -91,13 +91,13 @@ def shape_of(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
 
 @_maker("counting", "shapes")
 def count_all(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Count everything."""
+    """Count all objects."""
     return "how many objects are there?", str(len(scene.items))
 
 
 @_maker("counting", "shapes")
 def count_color(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Count the things of a colour that is there."""
+    """Count the objects of a colour that occurs."""
     colors = [item.color for item in scene.items]
     color = sorted(set(colors))[rng.integers(len(set(colors)))]
     return f"how many {color} objects are there?", str(colors.count(color))
@@ -105,7 +105,7 @@ def count_color(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | Non
 
 @_maker("counting", "shapes")
 def count_shape(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Count the things of a shape that is there."""
+    """Count the objects of a shape that occurs."""
     names = [item.name for item in scene.items]
     name = sorted(set(names))[rng.integers(len(set(names)))]
     plural = "crosses" if name == "cross" else f"{name}s"
@@ -114,7 +114,7 @@ def count_shape(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | Non
 
 @_maker("spatial", "shapes")
 def relation(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Ask whether one thing lies left of, right of, above or below another."""
+    """Ask whether one object is left of, right of, above or below another."""
     pairs = [(item.color, item.name) for item in scene.items]
     unique = [item for item in scene.items if pairs.count((item.color, item.name)) == 1]
     words = {"to the left of": (-1, 0), "to the right of": (1, 0), "above": (0, -1), "below": (0, 1)}
@@ -143,14 +143,14 @@ def _furthest(scene: Scene, rng: np.random.Generator) -> tuple[str, Item] | None
 
 @_maker("spatial", "shapes")
 def color_at(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Ask for the colour of what lies furthest in one direction."""
+    """Ask for the colour of the object furthest in one direction."""
     found = _furthest(scene, rng)
     return found and (f"what color is the object {found[0]}?", found[1].color)
 
 
 @_maker("spatial", "shapes")
 def shape_at(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Ask for the shape of what lies furthest in one direction."""
+    """Ask for the shape of the object furthest in one direction."""
     found = _furthest(scene, rng)
     return found and (f"what shape is the object {found[0]}?", found[1].name)
 
@@ -168,7 +168,7 @@ def word(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
 
 @_maker("reading", "text")
 def number(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Read the only number, or the number of a colour."""
+    """Read the only number, or the one of a given colour."""
     numbers = _numbers(scene)
     item = _pick(numbers, rng)
     if item is None:
@@ -226,7 +226,7 @@ def addition(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
 
 @_maker("arithmetic", "text")
 def subtraction(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
-    """Subtract the smaller of two digits from the larger, named by colour."""
+    """Subtract the smaller of two digits from the larger; they are named by colour."""
     numbers = sorted(_numbers(scene), key=lambda item: -item.value)
     if len(numbers) != 2 or numbers[0].value > 9:
         return None

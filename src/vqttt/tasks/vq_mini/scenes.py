@@ -1,7 +1,7 @@
-"""Seeded descriptions of VQ-Mini's scenes: what is in an image, before anything is drawn.
+"""Random descriptions of VQ-Mini's scenes: what is in an image, before anything is drawn.
 
-Three kinds of scene carry the eight categories of question: `shapes` (existence, attribute, counting, spatial),
-`text` (reading, comparison, arithmetic) and `chart` (chart, comparison). Everything here is our own choice.
+Three kinds of scene cover the eight categories of questions: `shapes` (existence, attribute, counting, spatial), `text`
+(reading, comparison, arithmetic) and `chart` (chart, comparison). Everything here is our own choice.
 """
 
 from dataclasses import dataclass
@@ -31,17 +31,17 @@ BAR_VALUES = range(1, 9)
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One thing in a scene.
+    """One object in a scene.
 
     Attributes:
-        name: a shape's name, the text as it is written, or `bar`.
+        name: the name of a shape, the text that is written, or `bar`.
         color: a key of `COLORS`.
-        x, y: centre in pixels (for a bar: of its rectangle).
-        width, height: extent in pixels; a shape has both equal to its diameter.
+        x, y: centre in pixels.
+        width, height: size in pixels; for a shape, both are its diameter.
         angle: rotation in degrees.
-        stroke: line width in pixels of an outlined shape; 0 for a filled one.
-        font: one of `FONTS`, for text.
-        value: what a bar stands for; the number that is written; 0 otherwise.
+        stroke: line width of an outlined shape, in pixels; 0 for a filled one.
+        font: one of `FONTS` for text; otherwise empty.
+        value: the value of a bar, or the number that is written; otherwise 0.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """An image's content; `seed` decides its background and the small variations of its drawing."""
+    """The contents of an image; `seed` decides the background and small variations of the drawing."""
 
     kind: str
     items: tuple[Item, ...]
@@ -73,7 +73,7 @@ def make_scene(kind: str, rng: np.random.Generator) -> Scene:
 
 
 def _shapes(rng: np.random.Generator) -> Scene:
-    # A few names and colours a scene, so that things repeat and counting means more than "1".
+    # Only a few shapes and colours per scene, so that they repeat and counts are not all 1.
     names = rng.choice(SHAPES, size=rng.integers(2, 4), replace=False)
     colors = rng.choice(list(COLORS), size=rng.integers(2, 4), replace=False)
     boxes: list[tuple[float, float, float]] = []
@@ -110,7 +110,7 @@ def _free_disc(taken: list[tuple[float, float, float]], rng: np.random.Generator
 
 
 def _text(rng: np.random.Generator) -> Scene:
-    """Draw one of: a word, a word with a number, one number, or two numbers (of one or of two digits)."""
+    """Draw a word, a word with a number, one number, or two numbers (of one or two digits)."""
     layout = rng.choice(["word", "word+number", "number", "digits", "numbers"], p=[0.2, 0.15, 0.1, 0.35, 0.2])
     texts = [str(rng.choice(WORDS)).upper()] if layout.startswith("word") else []
     if layout in ("word+number", "number", "numbers"):
@@ -164,7 +164,7 @@ def _chart(rng: np.random.Generator) -> Scene:
 
 
 def _between(ends: tuple[float, float], margin: float, rng: np.random.Generator) -> float:
-    """Draw a centre that keeps `margin` to both ends, or the middle where there is no room."""
+    """Draw a centre at least `margin` from both ends; if there is no room, take the middle."""
     low, high = ends
     if high - low <= 2 * margin:
         return (low + high) / 2

@@ -1,0 +1,76 @@
+"""Tables as text, for a terminal, Markdown and LaTeX."""
+
+from io import StringIO
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from tests.support.runs import HOSTILE, write_run
+from vqttt.results import tables
+from vqttt.results.report import Contents, for_terminal
+from vqttt.results.tables import gain, percent, points
+from vqttt.results.tables.columns import COLUMNS, tabulate
+from vqttt.runs.loading import load_records
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+    return Contents(load_records(write_run(tmp_path_factory.mktemp("run"))))
+
+
+def test_numbers_as_text() -> None:
+    assert [points(value) for value in (0.123, -0.0049, -0.0001, 0.0)] == ["+12.3", "−0.5", "0.0", "0.0"]
+    assert gain(0.1, 0.05, 0.15) == "+10.0 [+5.0, +15.0]" and gain(0.0, 0.0, 0.0) == "0.0"
+    assert [percent(0.5), percent(None), percent(float("nan")), gain(None, None, None)] == ["50.0", "–", "–", "–"]
+
+
+def test_columns_have_names_of_their_own() -> None:
+    names = [column.name for column in COLUMNS]
+    assert len(set(names)) == len(names)
+
+
+def test_tabulate_leaves_out_what_tells_rows_not_apart() -> None:
+    frame = pl.DataFrame({"model": ["m"] * 2, "task": ["all", "digits"], "method": "a", "n": [1200, 1200]})
+    table = tabulate("Title", frame, ("model", "task", "method", "missing"), ("n",), "Note.")
+    assert (table.header, table.rows, table.keys) == (("task", "method", "samples"), [("digits", "a", "1,200")], 2)
+    several = pl.concat([frame, frame.with_columns(model=pl.lit("other"), task=pl.lit("shapes"))])
+    table = tabulate("Title", several, ("model", "task", "method"), ("n", "model"), "Note.")
+    assert table.header == ("model", "task", "method", "samples", "model") and len(table.rows) == 4
+    assert tabulate("Title", frame.clear(), ("task",), ("n",), "Note.").rows == []
+
+
+def test_verdicts_mark_untuned_accuracies(contents: Contents) -> None:
+    effect = contents.frames.effect.with_columns(verdict=pl.lit("hurts"))
+    table = tables.accuracy_table(contents.frames.cells, effect)
+    degraded = [row for row in table.rows if row[1] != "clean"]
+    assert all(("↓" in "".join(row)) == (row[2] == "none") for row in degraded) and "↓ lower" in table.note
+    seeds = pl.concat([effect, effect.with_columns(verdict=pl.lit("helps"))])
+    assert "↓" not in tables.accuracy_table(contents.frames.cells, seeds).note
+
+
+def test_overview_in_every_form(contents: Contents) -> None:
+    table = tables.overview_table(contents.frames.overview)
+    assert table.markdown().splitlines()[2] == (
+        "| task | method | samples | clean | gain, clean | degraded | gain, degraded | corrected | broken | time |"
+    )
+    assert r"\toprule" in table.latex() and "vq-ttt-episodic & 80 &" in table.latex()
+    assert "−" not in table.latex()
+    brief = tables.overview_table(contents.frames.overview, brief=True)
+    assert brief.header == ("task", "method", "clean", "gain, clean", "degraded", "gain, degraded", "time")
+
+
+def test_hostile_text_is_escaped(contents: Contents) -> None:
+    errors = tables.errors_table(contents.records)
+    assert r"$<$script$>$alert('x')$<$/script$>$ \& " in errors.latex() and r"\$\_\%" in errors.latex()
+    assert r"\<script\>" in errors.markdown() and r"\|$\_" in errors.markdown()
+    assert any(HOSTILE in cell for row in errors.rows for cell in row)
+
+
+def test_everything_fits_a_terminal_of_80_columns(contents: Contents) -> None:
+    console = Console(width=80, file=StringIO(), record=True)
+    for part in for_terminal(contents):
+        console.print(part)
+    shown = console.export_text()
+    assert "vq-ttt-episodic" in shown and "gaussian noise" in shown and "…" not in shown
+    assert "embedded: untuned accuracy is " in shown and "conditions compared with clean images: " in shown
