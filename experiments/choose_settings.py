@@ -1,139 +1,110 @@
-"""How VQ-TTT's settings were chosen: `python -m experiments.choose_settings`, on data that no report uses.
+"""How settings were chosen: `python -m experiments.choose_settings`, on data that no report uses.
 
-Development data: VQ-Mini's `dev` split, and training splits of easy-VQA and digits (on which the model is better than
-it should be, but which degrade like any other), under every other degradation. Every setting sees the same images and
-the same untuned answers.
+Development data: VQ-Mini's `dev` split, and the training splits of easy-VQA and digits, under every other degradation.
+The model was trained on the latter two, so its clean accuracy is too high there, but they degrade like any others.
+Settings are compared on the same images and untuned answers. You can stop a run and resume it by the same command.
 """
 
 import argparse
-import json
-import sys
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 
+from experiments.markers import table
 from experiments.method.plan import DEVELOPED_ON
-from vqttt.methods import CONFIGS, VQTTT
-from vqttt.models import load_model
-from vqttt.runs.records import CLEAN
-from vqttt.study.batch import Batch, ImageCache
-from vqttt.tasks import digits, easy_vqa, vq_mini
-from vqttt.tuning.adapters import AdapterConfig
-from vqttt.types import Condition, Sample
+from vqttt.runs.loading import load_records
+from vqttt.runs.records import CLEAN, NONE
+from vqttt.study import StudyConfig, run
+from vqttt.tasks import TASKS, digits, easy_vqa, vq_mini
+from vqttt.types import Sample
 
-OURS, GRADIENT, EPISODIC = (CONFIGS[name] for name in ("vq-ttt-bank", "vq-ttt-static", "vq-ttt-episodic"))
-ALONE = CONFIGS["kernel-only"]
-FEATURES = CONFIGS["vq-ttt-features"]
-CONDITIONAL = CONFIGS["vq-ttt-conditional"]
-SETTINGS = {
-    "bank": ALONE,
-    "bank, caution .5": replace(ALONE, caution=0.5),
-    "bank, caution 1": replace(ALONE, caution=1.0),
-    "bank, explore .2": replace(ALONE, explore=0.2),
-    "bank, no guard": replace(ALONE, guard=False),
-    "bank, gate .1": replace(ALONE, gate=0.1),
-    "bank, LoRA 1e-3": OURS,
-    "bank, LoRA 3e-3": replace(OURS, lora_rate=3e-3),
-    "bank, blurs .03, LoRA 1e-3": replace(OURS, kernel_rate=0.03, adapters=AdapterConfig()),
-    "bank, features": replace(FEATURES, steps=0, adapters=ALONE.adapters),
-    "bank, features, LoRA 1e-3": FEATURES,
-    "bank, features x 3": replace(FEATURES, objective="entropy+0.3*feature-statistics"),
-    "gradient, blurs .06, LoRA 3e-3": GRADIENT,
-    "gradient, pyramid .03": replace(GRADIENT, kernel_rate=0.03, adapters=AdapterConfig(kernel="pyramid", lora_rank=0)),
-    "gradient, conditional .01, LoRA 1e-3": CONDITIONAL,
-    "gradient, conditional .01, naturalness": replace(CONDITIONAL, objective="entropy+0.1*naturalness"),
-    "episodic, blurs .2, LoRA 6e-3": EPISODIC,
-    "episodic, blurs .1, LoRA 3e-3": replace(EPISODIC, kernel_rate=0.1, lora_rate=3e-3),
+SETTINGS: dict[str, dict[str, Any]] = {
+    "select": {"base": "kernel-only"},
+    "select-caution-0.5": {"base": "kernel-only", "caution": 0.5},
+    "select-caution-1": {"base": "kernel-only", "caution": 1.0},
+    "select-explore-0.2": {"base": "kernel-only", "explore": 0.2},
+    "select-no-guard": {"base": "kernel-only", "guard": False},
+    "select-gate-0.1": {"base": "kernel-only", "gate": 0.1},
+    "select-lora-0.001": {"base": "vq-select"},
+    "select-lora-0.003": {"base": "vq-select", "lora_rate": 3e-3},
+    "select-blurs-0.03-lora-0.001": {
+        "base": "vq-select",
+        "kernel_rate": 0.03,
+        "adapters": {"kernel": "interpolation"},
+    },
+    "select-features": {"base": "vq-select-features", "steps": 0, "adapters": {"lora_rank": 0}},
+    "select-features-lora-0.001": {"base": "vq-select-features"},
+    "select-features-x3-lora-0.001": {"base": "vq-select-features", "objective": "entropy+0.3*feature-statistics"},
+    "gradient-blurs-0.06-lora-0.003": {"base": "vq-ttt"},
+    "gradient-pyramid-0.03": {
+        "base": "vq-ttt",
+        "kernel_rate": 0.03,
+        "adapters": {"kernel": "pyramid", "lora_rank": 0},
+    },
+    "gradient-conditional-0.01-lora-0.001": {"base": "vq-ttt-conditional"},
+    "gradient-conditional-naturalness": {"base": "vq-ttt-conditional", "objective": "entropy+0.1*naturalness"},
+    "episodic-blurs-0.2-lora-0.006": {"base": "vq-ttt-episodic"},
+    "episodic-blurs-0.1-lora-0.003": {"base": "vq-ttt-episodic", "kernel_rate": 0.1, "lora_rate": 3e-3},
 }
-"""What was tried, by the learning rates of its kernel and its LoRA."""
+"""What was tried, as methods of a study; the numbers after a kernel and after LoRA are learning rates."""
+
+SPLITS: dict[str, Callable[[int], list[Sample]]] = {
+    "vq-mini": lambda count: vq_mini.samples("dev", count),
+    "easy-vqa": lambda count: _some(easy_vqa.samples("train"), count),
+    "digits": lambda count: _some(digits.samples("train"), count),
+}
+"""The development data: a number of samples of each task."""
 
 
-def development(count: int) -> dict[str, list[Sample]]:
-    """Return `count` samples of each development task."""
-
-    def spread(samples: list[Sample]) -> list[Sample]:
-        return [samples[i] for i in sorted(np.random.default_rng(1).permutation(len(samples))[:count])]
-
-    return {
-        "vq-mini": vq_mini.samples("dev", count),
-        "easy-vqa": spread(easy_vqa.samples("train")),
-        "digits": spread(digits.samples("train")),
-    }
+def _some(samples: list[Sample], count: int) -> list[Sample]:
+    return [samples[i] for i in sorted(np.random.default_rng(1).permutation(len(samples))[:count])]
 
 
-def batches(samples: list[Sample], condition: Condition, model: object, size: int) -> list[Batch]:
-    """Degrade, encode and answer untuned."""
-    images = ImageCache()
-    return [
-        Batch.prepare(samples[start : start + size], images, condition, model, seed=100, max_new_tokens=16)
-        for start in range(0, len(samples), size)
-    ]
-
-
-def measure(
-    names: list[str], tasks: list[str], severities: list[int], count: int, size: int
-) -> Iterator[dict[str, object]]:
-    """Yield a row for every task, condition and setting: untuned accuracy, tuned accuracy, seconds a sample."""
-    model = load_model("embedded")
-    for task in tasks:
-        samples = development(count)[task]
-        grid = [(CLEAN, 0), *((kind, severity) for kind in DEVELOPED_ON for severity in severities)]
-        for kind, severity in grid:
-            prepared = batches(samples, Condition(degradation=kind, severity=severity), model, size)
-            for name in names:
-                method = VQTTT(model, SETTINGS[name])
-                began = time.perf_counter()
-                records = [record for batch in prepared for record in batch.answered_by(method)]
-                yield {
-                    "task": task,
-                    "degradation": kind,
-                    "severity": severity,
-                    "setting": name,
-                    "before": np.mean([record.base_score for record in records]).item(),
-                    "after": np.mean([record.score for record in records]).item(),
-                    "tuned": np.mean([record.steps > 0 for record in records]).item(),
-                    "rolled_back": np.mean([record.rolled_back for record in records]).item(),
-                    "seconds": (time.perf_counter() - began) / len(records),
-                }
+def gains_table(records: pl.DataFrame) -> str:
+    """Tabulate by setting the mean gain in points under each degradation, how often it tuned, and its time."""
+    kinds = records["degradation"].unique(maintain_order=True).to_list()
+    body = []
+    for (setting,), mine in records.filter(pl.col("method") != NONE).group_by("method", maintain_order=True):
+        by_kind = mine.group_by("degradation").agg(100 * (pl.col("score") - pl.col("base_score")).mean())
+        gains = dict(by_kind.iter_rows())
+        degraded = np.mean([gains[kind] for kind in kinds if kind != CLEAN])
+        shares = [(mine["steps"] > 0).mean(), mine["rolled_back"].mean()]
+        cells = [f"{gains[kind]:+.1f}" for kind in kinds] + [f"{degraded:+.1f}"]
+        cells += [f"{share:.2f}" for share in shares] + [f"{1000 * mine['seconds'].mean():.0f}"]
+        body.append([str(setting), *cells])
+    return table(["setting", *kinds, "mean of degraded", "tuned", "rolled back", "ms"], body)
 
 
 def main() -> None:
-    """Measure, write the rows, print a table of mean gains in points."""
+    """Run the study, or what is missing of it, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--setting", action="append", choices=SETTINGS)
-    parser.add_argument("--severity", type=int, action="append")
-    parser.add_argument("--task", action="append", choices=["vq-mini", "easy-vqa", "digits"])
-    parser.add_argument("--count", type=int, default=240)
-    parser.add_argument("--batch", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path("runs/choose_settings.json"))
+    parser.add_argument("--severity", type=int, action="append", help="may be repeated [4]")
+    parser.add_argument("--task", action="append", choices=SPLITS, help="may be repeated [vq-mini]")
+    parser.add_argument("--count", type=int, default=240, help="questions per task [240]")
+    parser.add_argument("--batch", type=int, default=20, help="questions answered, and tuned on, together [20]")
+    parser.add_argument("--out", type=Path, help="run folder [runs/choose-settings-...]")
     arguments = parser.parse_args()
-    names = arguments.setting or list(SETTINGS)
-    rows = []
-    for row in measure(
-        names, arguments.task or ["vq-mini"], arguments.severity or [4], arguments.count, arguments.batch
-    ):
-        rows.append(row)
-        print(f"\r{len(rows)} cells", end="", file=sys.stderr, flush=True)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    settings = {name: asdict(SETTINGS[name]) for name in names}
-    arguments.out.write_text(json.dumps({"settings": settings, "rows": rows}, indent=1))
-    kinds = list(dict.fromkeys(row["degradation"] for row in rows))
-    print("\n| setting | " + " | ".join(kinds) + " | mean of degraded | tuned | rolled back | ms |")
-    print("|---" * (len(kinds) + 5) + "|")
-    for name in names:
-        mine = [row for row in rows if row["setting"] == name]
-        gains = {
-            kind: 100 * np.mean([r["after"] - r["before"] for r in mine if r["degradation"] == kind]) for kind in kinds
-        }
-        degraded = np.mean([gain for kind, gain in gains.items() if kind != CLEAN])
-        shares = [f"{np.mean([row[key] for row in mine]):.2f}" for key in ("tuned", "rolled_back")]
-        cells = [f"{gain:+.1f}" for gain in (*gains.values(), degraded)]
-        print(
-            f"| {name} | " + " | ".join([*cells, *shares, f"{1000 * np.mean([r['seconds'] for r in mine]):.0f}"]) + " |"
-        )
+    names = {task: f"{task}-dev-{arguments.count}" for task in arguments.task or ["vq-mini"]}
+    for task, name in names.items():
+        TASKS.add(name, partial(SPLITS[task], arguments.count), f"development samples of {task}")
+    settings = {name: SETTINGS[name] for name in arguments.setting or SETTINGS}
+    config = StudyConfig(
+        tasks=tuple(names.values()),
+        degradations=(CLEAN, *DEVELOPED_ON),
+        severities=tuple(arguments.severity or [4]),
+        methods=(NONE, *settings),
+        method_settings=settings,
+        seeds=(100,),
+        batch=arguments.batch,
+    )
+    out = arguments.out or Path("runs") / f"choose-settings-{config.digest}"
+    folder = run(config, out, progress=lambda done, total, label: print(f"\r{done}/{total} answers", end=""))
+    print("\n" + gains_table(load_records(Path(folder))))
 
 
 if __name__ == "__main__":

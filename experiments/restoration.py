@@ -1,6 +1,6 @@
-"""Does every restorer restore? PSNR before and after, on photographs: `python -m experiments.restoration`.
+"""How much does each restorer restore? PSNR before and after, on photographs: `python -m experiments.restoration`.
 
-Writes docs/restoration.md, which says on what restorers were tuned. MAXIM's weights have to be installed.
+Writes docs/restoration.md, which also states on which images the restorers were tuned. Needs the weights of MAXIM.
 """
 
 import argparse
@@ -45,14 +45,14 @@ MAXIM = {
     "maxim-dehazing-outdoor": ("haze", "fog"),
     "maxim-enhancement": ("low_light",),
 }
-"""What each restorer is for."""
+"""The degradations that each restorer is made for."""
 
 MAXIM_SEVERITIES, MAXIM_PHOTOS = (1, 3, 5), PHOTOS[:3]
-"""Fewer, for an image takes seconds."""
+"""Fewer for MAXIM, since an image takes seconds."""
 
 
 def photographs() -> dict[str, np.ndarray]:
-    """Load them, gray ones as RGB, each with a short side of 224 pixels."""
+    """Load the photographs, gray ones as RGB, each with a short side of 224 pixels."""
     from skimage import data
 
     loaded = {name: getattr(data, name)() for name in PHOTOS}
@@ -63,7 +63,7 @@ def photographs() -> dict[str, np.ndarray]:
 
 
 def trials(photos: dict[str, np.ndarray], restorer: str, kind: str, severities: tuple[int, ...]) -> pl.DataFrame:
-    """Degrade, restore and measure: one row for each photograph and severity."""
+    """Degrade, restore and measure; returns one row for each photograph and severity."""
     rows = []
     for severity in severities:
         for name, photo in photos.items():
@@ -80,7 +80,7 @@ def trials(photos: dict[str, np.ndarray], restorer: str, kind: str, severities: 
 
 
 def line(restorer: str, kind: str, rows: pl.DataFrame) -> str:
-    """Sum up trials in a line of the table."""
+    """Summarise trials in one row of the table."""
     gains = rows.group_by("severity", maintain_order=True).agg(pl.col("gain").mean())
     by_severity = dict(gains.iter_rows())
     cells = [restorer, kind, str(len(rows)), f"{rows['before'].mean():.1f}", f"{rows['after'].mean():.1f}"]
@@ -91,7 +91,7 @@ def line(restorer: str, kind: str, rows: pl.DataFrame) -> str:
 
 
 def lines_for(table: dict[str, tuple[str, ...]], photos: dict[str, np.ndarray], severities: tuple[int, ...]) -> str:
-    """Measure restorers on what they are for."""
+    """Measure restorers on the degradations that they are made for."""
     lines = []
     for restorer, kinds in table.items():
         for kind in kinds:
@@ -101,7 +101,7 @@ def lines_for(table: dict[str, tuple[str, ...]], photos: dict[str, np.ndarray], 
 
 
 def on_clean(photos: dict[str, np.ndarray], restorers: list[str]) -> Iterator[str]:
-    """Say how much of an undegraded image each restorer leaves: PSNR, and how many images stay to the last bit."""
+    """Yield a row for each restorer on undegraded images: how many stay identical, and the PSNR of the others."""
     for restorer in restorers:
         rows = trials(photos, restorer, CLEAN, (0,))
         same = (rows["after"] >= MAX_PSNR).sum()
@@ -111,7 +111,7 @@ def on_clean(photos: dict[str, np.ndarray], restorers: list[str]) -> Iterator[st
 
 
 def enlarged(photos: dict[str, np.ndarray]) -> str:
-    """Shrink images by half; compare what the restorer makes of them, and plain interpolation, with the original."""
+    """Halve images, enlarge them again by `lanczos` and by plain interpolation, and compare with the originals."""
     gains = []
     for photo in photos.values():
         even = np.ascontiguousarray(photo[: photo.shape[0] // 2 * 2, : photo.shape[1] // 2 * 2])
@@ -124,7 +124,7 @@ def enlarged(photos: dict[str, np.ndarray]) -> str:
 
 
 def sheet(photo: np.ndarray) -> None:
-    """Draw one row for each degradation that has a matching restorer: degraded, `matched`, `auto`, at severity 3."""
+    """Draw a row for each degradation with a matching restorer, at severity 3: degraded, `matched`, `auto`."""
     rows = {CLEAN: [photo]}
     for kind in MATCHING:
         degraded = degrade(photo, kind, 3, 0)
@@ -133,7 +133,7 @@ def sheet(photo: np.ndarray) -> None:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print each row, and write the page."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     photos = photographs()
     classical = lines_for(CLASSICAL, photos, SEVERITIES)
@@ -142,7 +142,7 @@ def main() -> None:
     try:
         maxim = lines_for(MAXIM, few, MAXIM_SEVERITIES)
     except MissingExtraError as error:
-        raise SystemExit(f"{error}; all six are needed") from error
+        raise SystemExit(f"{error}; all six variants are needed") from error
     clean = "\n".join(on_clean(photos, [*CLASSICAL, "auto"]))
     sheet(photos["coffee"])
     parts = {"classical": classical, "auto": auto, "maxim": maxim, "clean": clean, "enlarged": enlarged(photos)}
@@ -152,43 +152,44 @@ def main() -> None:
 HEAD = """| restorer | degradation | n | before | after | gain | 1 | 2 | 3 | 4 | 5 | better | SSIM | ms |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
-ENLARGED = """{n} photographs shrunk by half: PSNR of the enlarged image to the original is {nearest:.1f} dB by
-doubling pixels, {linear:.1f} dB by linear interpolation, **{ours:.1f} dB** by `lanczos`."""
+ENLARGED = """For {n} photographs that were halved in size and enlarged again, the PSNR to the original is
+{nearest:.1f} dB with doubled pixels, {linear:.1f} dB with linear interpolation and **{ours:.1f} dB** with `lanczos`."""
 
-PAGE = """# What restorers restore
+PAGE = """# How much restorers restore
 
-PSNR in dB, against the undegraded image, of a degraded image before and after a restorer that sees it alone: eight
-photographs that scikit-image carries (coffee, camera, retina, immunohistochemistry, hubble_deep_field, coins, brick,
-gravel) with a short side of 224 pixels, severities 1 to 5, seed 0. `n` counts images, `gain` is the mean, followed
-by the gain at each severity; `better` is the share of images that came closer to the original, and SSIM the mean
-change of structural similarity. Milliseconds are an image's median on one thread of a busy
-machine.
+PSNR in dB of degraded images, compared with the undegraded ones, before and after restoration; a restorer gets only the
+degraded image. The images are eight photographs from scikit-image (coffee, camera, retina, immunohistochemistry,
+hubble_deep_field, coins, brick, gravel) with a short side of 224 pixels, at severities 1 to 5, with seed 0.
 
-Constants were chosen on other photographs (chelsea, rocket, astronaut, and matplotlib's grace_hopper). Two of them, in
-`dehaze` and `gamma`, and some limits of `auto` were looked at on these eight as well: there the figures may be a little
-too good.
+`n` is the number of images; `gain` is the mean gain, followed by the gain at each severity; `better` is the share of
+images that came closer to the original; SSIM is the mean change in structural similarity; `ms` is the median time per
+image in milliseconds, on one thread of a busy machine.
 
-A gain in PSNR is not a gain in right answers: whether a model answers better is what `vqttt study --restorer` measures.
+The restorers' constants were chosen on other photographs (chelsea, rocket, astronaut, and matplotlib's grace_hopper).
+Two of them, in `dehaze` and `gamma`, and some limits of `auto` were chosen with these eight in view as well, so their
+figures may be slightly too good.
+
+A gain in PSNR does not mean more correct answers. `vqttt study --restorer` measures whether a model answers better.
 
 ![Before and after, matched and auto](gallery/restorers.webp)
 
-## Each on what it is for
+## Classical restorers on the degradations they are made for
 
 {head}
 {classical}
 
 ## MAXIM
 
-Three photographs (coffee, camera, retina), severities 1, 3 and 5. Each network learned from images of one data set,
-and what differs from it may not be mended: `maxim-denoising` learned from the noise of telephones.
+Three photographs (coffee, camera, retina), severities 1, 3 and 5. Each network was trained on one dataset and may not
+help with images that differ from it: `maxim-denoising`, for example, was trained on the noise of phone cameras.
 
 {head}
 {maxim}
 
-## Matched, and auto on everything
+## `auto` on all degradations, and `matched`
 
-`matched` knows the degradation; `auto` knows nothing. Where nothing helps it should leave the image alone, but it
-takes some kinds (glass and zoom blur, rain, lens dirt) for others, and does harm.
+`matched` is told the degradation; `auto` is not. `auto` should leave an image as it is where nothing helps, but it
+mistakes some degradations (glass and zoom blur, rain, lens dirt) for others, and then does harm.
 
 {head}
 {auto}
@@ -199,13 +200,13 @@ takes some kinds (glass and zoom blur, rain, lens dirt) for others, and does har
 
 ## Undegraded images
 
-How many of the eight come out to the last bit as they went in; of the others, mean and lowest PSNR to the original.
+The number of the eight images that stay identical, and the mean and lowest PSNR of the others.
 
 | restorer | unchanged | mean dB | lowest |
 | --- | ---: | ---: | ---: |
 {clean}
 
-Made by `python -m experiments.restoration`.
+Generated by `python -m experiments.restoration`.
 """
 
 

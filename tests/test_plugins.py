@@ -235,8 +235,9 @@ gate = 0.0
 def test_a_task_a_method_and_an_objective_of_another_package(outside, tmp_path):
     install, run = outside
     install(
-        "[vqttt.tasks]", "reds = answering:red", "broken = answering:broken", "[vqttt.methods]", "blue = answering:Blue",
-        "number = answering:ANSWER", "[vqttt.objectives]", "boldness = answering:boldness",
+        "[vqttt.tasks]", "reds = answering:red", "broken = answering:broken",
+        "[vqttt.methods]", "blue = answering:Blue", "number = answering:ANSWER",
+        "[vqttt.objectives]", "boldness = answering:boldness",
     )  # fmt: skip
     (tmp_path / "site" / "answering.py").write_text(ANSWERING + "\nANSWER = 42\n")
     for kind, name, summary in (

@@ -184,7 +184,7 @@ def example(model: TunableModel, rows: Sequence[Row], best: Row) -> str:
         batch = model.encode(images[start : start + BATCH], [s.question for s, _ in places[start : start + BATCH]])
         method.answer(batch, model.generate(batch, TOKENS))
     sample = places[n][0]
-    layers = None if best["layer"] == len(model.decoder.looks) else [best["layer"]]
+    layers = None if best["layer"] == len(model.decoder.attention) else [best["layer"]]
     more: dict[str, Any] = {"question": sample.question, "layers": layers, "generic": best["generic"]}
     first, token = examine(model, "clean", sample.load(), **more)
     views: list[View] = [first]

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from experiments.method.plan import CORRECTIONS, Study
-from experiments.method.rows import Row
+from experiments.method.rows import Row, read
 from experiments.method.tasks import row_name, stream_of
 from vqttt.results.statistics import ece
 from vqttt.runs.loading import load_records
@@ -26,8 +26,7 @@ def gather(study: Study, run: Path) -> Iterator[Row]:
 
 def merge(file: Path, rows: Iterable[Row]) -> None:
     """Put rows into a file of rows, a new one in the place of an old one."""
-    old = [json.loads(line) for line in file.open()] if file.is_file() else []
-    merged = {_identity(row): row for row in (*old, *rows)}
+    merged = {_identity(row): row for row in (*read(file), *rows)}
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(json.dumps(row) + "\n" for row in merged.values()))
 

@@ -30,9 +30,13 @@ Row = dict[str, Any]
 
 
 def load(phase: str) -> list[Row]:
-    """Return a phase's rows, or none where it was not run."""
-    file = RESULTS / f"{phase}.jsonl"
-    return [json.loads(line) for line in file.open()] if file.is_file() else []
+    """Return the committed rows of a phase."""
+    return read(RESULTS / f"{phase}.jsonl")
+
+
+def read(file: Path) -> list[Row]:
+    """Read a file of rows; return none if there is no such file."""
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
 def bits(text: str) -> np.ndarray:

@@ -24,7 +24,7 @@ RANGES = [(0, 2000), (0, 500), *((seed * count, count) for count in (40, 25) for
 """First scene and number of scenes of each task without a stream."""
 
 STREAMS = ("mixed", "changing", "one-answer", "frozen")
-_LENGTHS = {"mixed": 2000, "changing": 5000, "one-answer": 500, "frozen": 2000}
+LENGTHS = {"mixed": 2000, "changing": 5000, "one-answer": 500, "frozen": 2000}
 _FROZEN_START = 3000  # the scenes of `frozen` are not those of `mixed`
 
 
@@ -58,7 +58,7 @@ def stream(name: str) -> list[Sample]:
 
     The category of a sample is its condition: degradation and severity, such as `fog-3`.
     """
-    count = _LENGTHS[name]
+    count = LENGTHS[name]
     if name == "one-answer":
         samples = [sample for sample in scenes(0, 16 * count) if sample.answers == ("yes",)][:count]
     else:
@@ -73,7 +73,7 @@ def conditions(name: str) -> Iterator[tuple[str, int]]:
     `changing` has another condition every 500 images; `one-answer` has strong noise.
     """
     rng = np.random.default_rng([7, 0, len(name)])
-    for index in range(_LENGTHS[name]):
+    for index in range(LENGTHS[name]):
         if name == "changing":
             turn = index // 500
             yield (CLEAN, 0) if turn % 3 == 2 else (TWELVE[turn], 3 + turn % 3)
@@ -99,4 +99,4 @@ def register() -> None:
         task: Task = partial(scenes, start, count)
         TASKS.add(scenes_name(start, count), task, f"{count} of VQ-Mini's test scenes from number {start} on")
     for name in STREAMS:
-        TASKS.add(stream_name(name), partial(stream, name), f"{_LENGTHS[name]} images whose quality changes: {name}")
+        TASKS.add(stream_name(name), partial(stream, name), f"{LENGTHS[name]} images whose quality changes: {name}")

@@ -1,4 +1,4 @@
-"""The study's ground truth: the box of the thing that is asked for holds that thing."""
+"""The experiment's ground truth: the box of the thing that a question is about contains that thing."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from vqttt.tasks import vq_mini
 from vqttt.tasks.vq_mini.drawing import COLOR_LABELS, draw
 
 
-def test_the_box_holds_what_is_asked_for() -> None:
+def test_the_box_contains_what_is_asked_about() -> None:
     types = set()
     for index in range(160):
         scene, question = vq_mini.scene_and_question("dev", index)

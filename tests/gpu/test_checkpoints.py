@@ -1,7 +1,7 @@
 """Published checkpoints on a GPU: `python -m pytest tests/gpu`.
 
-By default the first id of every family that fits the GPU; `VQTTT_MODELS="id-or-folder ..."` names others, and then runs
-on whatever device there is.
+By default they test the first id of every family that fits on the GPU. `VQTTT_MODELS="id-or-folder ..."` names other
+models, which may also run on a CPU.
 """
 
 import os
@@ -25,37 +25,39 @@ MEMORY = torch.cuda.get_device_properties(0).total_memory / 1e9 if torch.cuda.is
 CHOSEN = NAMED or [family.ids[0] for family in PUBLISHED.values() if family.tuned < 0.95 * MEMORY]
 pytestmark = pytest.mark.skipif(not CHOSEN, reason="needs a GPU, or VQTTT_MODELS")
 
-PICTURE = degrade(vq_mini.samples("dev", 1)[0].load(), "fog", 4, 0, "relative")
+IMAGE = degrade(vq_mini.samples("dev", 1)[0].load(), "fog", 4, 0, "relative")
 QUESTION = "what color is the largest shape?"
 
 
 @pytest.fixture(scope="module", params=CHOSEN or ["none"])
 def model(request: pytest.FixtureRequest) -> HuggingFaceModel:
     options = LoadOptions(dtype="bfloat16") if torch.cuda.is_available() else LoadOptions()
-    return load_model(request.param, options)
+    loaded = load_model(request.param, options)
+    assert isinstance(loaded, HuggingFaceModel), loaded
+    return loaded
 
 
 def test_identity_equals_plain_transformers(model: HuggingFaceModel) -> None:
-    inputs = model.encode([PICTURE], [QUESTION])
+    inputs = model.encode([IMAGE], [QUESTION])
     plain = model.network.generate(**inputs.tensors, max_new_tokens=8, do_sample=False)
-    with torch.no_grad(), Adapters(model, AdapterConfig(), sets=1).applied(inputs) as seen:
-        assert torch.equal(model.network.generate(**seen.tensors, max_new_tokens=8, do_sample=False), plain)
+    with torch.no_grad(), Adapters(model, AdapterConfig(), sets=1).applied(inputs) as adapted:
+        assert torch.equal(model.network.generate(**adapted.tensors, max_new_tokens=8, do_sample=False), plain)
     shown = model.to_image(model.pixels(inputs).pixels[0])
     assert PILImage.fromarray(shown).size[0] > 0
 
 
 def test_one_step_lowers_the_objective(model: HuggingFaceModel) -> None:
-    inputs = model.encode([PICTURE], [QUESTION])
+    inputs = model.encode([IMAGE], [QUESTION])
     base = model.generate(inputs, 8)
     tuner = Tuner(model, TuningConfig(kernel_rate=1e-3), sets=1, seed=0)
     assert tuner.step(inputs, base).item() > tuner.losses(inputs, base).item()
     assert all(parameter.grad is None for parameter in model.network.parameters())
 
 
-@pytest.mark.parametrize("method", ["vq-ttt", "vq-ttt-episodic"])
+@pytest.mark.parametrize("method", ["vq-ttt", "vq-select-restore", "vq-ttt-episodic"])
 def test_methods_answer(model: HuggingFaceModel, method: str) -> None:
     weights = model.fingerprint()
-    (answer,) = METHODS[method](model).answer_alone(model.encode([PICTURE], [QUESTION]))
+    (answer,) = METHODS[method].build(model).answer_alone(model.encode([IMAGE], [QUESTION]))
     assert answer.answer
     assert answer.entropy_after <= answer.entropy_before
     assert model.fingerprint() == weights
@@ -66,5 +68,5 @@ def test_a_step_takes_no_more_memory_than_estimated(model: HuggingFaceModel) -> 
     if family is None or not torch.cuda.is_available():
         pytest.skip("estimated for the first id of a family, on a GPU")
     torch.cuda.reset_peak_memory_stats()
-    METHODS["vq-ttt-episodic"](model).answer_alone(model.encode([PICTURE], [QUESTION]))
+    METHODS["vq-ttt-episodic"].build(model).answer_alone(model.encode([IMAGE], [QUESTION]))
     assert torch.cuda.max_memory_allocated() / 1e9 < 1.2 * family.tuned + 1

@@ -1,4 +1,4 @@
-"""Every registered degradation and style keeps the same promises."""
+"""The conformance tests of every registered degradation and style."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +23,10 @@ DETERMINISTIC = [kind for kind, entry in KINDS.items() if "Nothing is drawn from
 NOT_WORSE = {
     "glass_blur": (2, 4),  # a wider reach, but fewer rounds
     "zoom_blur": (3,),  # zooms further, but in larger steps
-    "frost": (4,),  # as much ice before less of the scene
-    "saturate": (3, 4, 5),  # 1 and 2 take colour away, 3 to 5 add it
+    "frost": (4,),  # as much ice in front of less of the scene
+    "saturate": (3, 4, 5),  # 1 and 2 weaken colours, 3 to 5 exaggerate them
 }
-"""Severities of ImageNet-C that its own parameters make no worse by PSNR than the one before."""
+"""Severities whose PSNR, with ImageNet-C's own parameters, is no lower than that of the one before."""
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -62,7 +62,7 @@ def test_flat_and_extreme_images(kind):
 
 @every_kind
 @pytest.mark.parametrize("shape", [(16, 9_000), (9_000, 3)])
-def test_long_strips_need_no_monstrous_memory(kind, shape):
+def test_long_strips_fit_into_memory(kind, shape):
     assert degrade(scene(*shape), kind, 3, 0).shape == (*shape, 3)
 
 
@@ -129,7 +129,7 @@ def test_higher_severity_leaves_less_of_the_image(kind, side, scale):
     image = natural(side, side)
     seeds = 1 if kind in DETERMINISTIC else 24
     fidelity = [mean_psnr(kind, severity, image, scale, seeds) for severity in SEVERITIES]
-    chance = 0.0 if kind in DETERMINISTIC else 0.1  # dB; what 24 draws leave open
+    chance = 0.0 if kind in DETERMINISTIC else 0.1  # dB; the uncertainty of 24 draws
     falls = [milder > harsher - chance for milder, harsher in pairwise(fidelity)]
     rising = {severity for severity, fall in zip(SEVERITIES[1:], falls, strict=True) if not fall}
     assert rising <= set(NOT_WORSE.get(kind, ())), fidelity
@@ -146,7 +146,7 @@ def test_scales_agree_at_the_reference_size(kind):
 
 
 @pytest.mark.parametrize("kind", ["motion_blur", "snow", "fog", "gaussian_blur"])
-def test_relative_scale_harms_a_thumbnail_as_it_harms_the_image(kind):
+def test_relative_scale_degrades_a_thumbnail_as_strongly_as_the_image(kind):
     small, large = (mean_psnr(kind, 4, scene(side, side), "relative", 8) for side in (112, 448))
     assert abs(small - large) < 1.5
     if kind in ("motion_blur", "gaussian_blur"):
@@ -180,7 +180,7 @@ def test_names_and_summaries():
         ("gausian_noise", 3, 0, "relative", UnknownNameError, "did you mean gaussian_noise"),
         ("cleen", 0, 0, "relative", UnknownNameError, "did you mean clean"),
         ("fog+clean", 3, 0, "relative", InputError, "'fog.clean' is no chain"),
-        ("fog+", 3, 0, "relative", InputError, "is no chain; join names"),
+        ("fog+", 3, 0, "relative", InputError, "is no chain; join degradations or styles with"),
         ("fog", 3, 0, "relatve", UnknownNameError, "unknown scale 'relatve'; did you mean relative"),
         ("fog", 0, 0, "relative", InputError, "severity 0 of fog .* 1 to 5"),
         ("fog", 6, 0, "relative", InputError, "severity 6"),
@@ -230,13 +230,13 @@ def test_goldens(regenerate_goldens):
     for name, now in current.items():
         then = golden[name]
         line = f"{name}: mean {then['mean']} -> {now['mean']}, std {then['std']} -> {now['std']}"
-        # Another build of OpenCV or libjpeg may round a few pixels otherwise; more than that is a change of ours.
+        # Another build of OpenCV or libjpeg may round a few pixels differently; larger differences come from our code.
         moved = np.abs(np.subtract(now["blocks"], then["blocks"])).max()
         if max(abs(now["mean"] - then["mean"]), abs(now["std"] - then["std"])) > 0.05 or moved > 0.5:
             wrong.append(line)
         elif now["sha256"] != then["sha256"]:
             print(f"pixels differ, statistics agree: {line}")  # noqa: T201
-    assert not wrong, "\n".join(["run pytest with --regenerate-goldens if this is meant:", *wrong])
+    assert not wrong, "\n".join(["run pytest with --regenerate-goldens if this is intended:", *wrong])
 
 
 def test_contact_sheet():

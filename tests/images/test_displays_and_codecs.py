@@ -1,4 +1,4 @@
-"""Photographed screens, scans, things in the way, codecs and whole pipelines are what their names say."""
+"""Photographed screens, scans, occlusions, codecs and whole pipelines do what their names say."""
 
 import numpy as np
 import pytest
@@ -36,9 +36,9 @@ def test_moire_has_coloured_bands_of_the_stated_distance_where_the_image_is_flat
 
 def test_moire_leaves_the_image_where_it_is():
     image = scene(224, 224)
-    seen = np.mean([apply(moire, image, 3, seed) for seed in range(24)], axis=0)
-    shifted = max(psnr(np.roll(seen, step, axis), image) for step in (-2, 2) for axis in (0, 1))
-    assert psnr(seen, image) > max(shifted + 2, 22)
+    shown = np.mean([apply(moire, image, 3, seed) for seed in range(24)], axis=0)
+    shifted = max(psnr(np.roll(shown, step, axis), image) for step in (-2, 2) for axis in (0, 1))
+    assert psnr(shown, image) > max(shifted + 2, 22)
 
 
 def test_scan_shows_paper_in_the_corners_and_keeps_no_black():
@@ -52,7 +52,7 @@ def test_scan_shows_paper_in_the_corners_and_keeps_no_black():
 def test_scan_has_columns_dust_and_print_from_the_back():
     page = apply(scan, flat(255), 5)[20:-20, 20:-20].mean(axis=2)
     along, across = page.mean(axis=0), page.mean(axis=1)
-    assert np.diff(along).std() > 3 * page.std() / np.sqrt(len(page))  # more than independent pixels would leave
+    assert np.diff(along).std() > 3 * page.std() / np.sqrt(len(page))  # more than independent pixels would have
     spectrum = np.abs(np.fft.rfft(across - across.mean(), 240))
     assert spectrum[18:23].max() > 4 * np.median(spectrum)  # lines 12 pixels apart
     assert (page < page.mean() - 80).mean() > 0.002
@@ -116,11 +116,11 @@ def test_video_blocks_loses_whole_macroblocks(severity, share):
     for seed in range(4):
         error = np.abs(apply(video_blocks, image, severity, seed) - image).mean(axis=2)
         error = error.reshape(14, 16, 14, 16).mean(axis=(1, 3))
-        # What lay elsewhere differs more than coarse quantisation makes it, of which all others suffer the same.
+        # Displaced blocks differ more than coarse quantisation alone, which affects all other blocks alike.
         assert (error > 1.2 * np.quantile(error, 0.3)).mean() == pytest.approx(share, abs=0.01 + 0.15 * share)
 
 
-def test_webp_is_smooth_at_its_worst_and_refuses_what_does_not_fit():
+def test_webp_is_smooth_at_its_worst_and_refuses_images_that_are_too_long():
     image = np.clip(natural(128, 128) + np.random.default_rng(0).normal(0, 12, (128, 128, 3)), 0, 255).astype(np.uint8)
     detail = [np.abs(np.diff(apply(webp, image, severity), axis=0)).mean() for severity in range(1, 6)]
     assert (
@@ -163,7 +163,7 @@ def test_chain_describes_itself():
 
 
 @pytest.mark.parametrize("severities", [(1, 2, 3, 4), (1, 2, 3, 4, 6), (-1, 2, 3, 4, 5), (0, 1, 1, 1, 1)])
-def test_chain_refuses_severities_that_make_no_sense(severities):
+def test_chain_refuses_invalid_severities(severities):
     with pytest.raises(InputError, match=r"five, each from 0 to 5|at least one above 0"):
         chain("Blur.", (recorder("blur", []), severities))
 

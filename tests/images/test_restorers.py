@@ -1,4 +1,4 @@
-"""Every classical restorer keeps the same promises, and restores."""
+"""The conformance tests of every classical restorer, and how much each restores."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ RESTORERS = [
     unsharp_mask, wiener,
 ]  # fmt: skip
 HELPS = [
-    # restorer, degradation, severity, dB that it must win on a photograph
+    # restorer, degradation, severity, gain in dB that it must reach on a photograph
     (non_local_means, "gaussian_noise", 1, 5),
     (non_local_means, "gaussian_noise", 5, 9),
     (non_local_means, "shot_noise", 3, 8),
@@ -48,7 +48,7 @@ HELPS = [
     (gamma, "brightness", 3, 5),
     (gamma, "low_light", 3, 6),
 ]
-REMEDIES = [
+AUTO_CHOICES = [
     ("gaussian_noise", 2, non_local_means),
     ("impulse_noise", 3, median),
     ("gaussian_blur", 2, wiener),
@@ -76,7 +76,7 @@ def photo(name: str = "coffee", side: int = 224) -> np.ndarray:
 
 
 def damaged(side: int) -> np.ndarray:
-    """An image in which every restorer finds something to do."""
+    """Make an image in which every restorer finds something to do."""
     return degrade(natural(side, side), "motion_blur+impulse_noise", 3, 1)
 
 
@@ -114,7 +114,7 @@ def test_views_and_repetitions_and_threads_agree(restorer, kind):
 
 
 @every_restorer
-def test_noise_without_any_image_is_survived(restorer):
+def test_pure_noise_is_accepted(restorer):
     rng = np.random.default_rng(0)
     for image in (
         rng.integers(0, 256, (40, 50, 3)),
@@ -139,7 +139,7 @@ def test_lanczos_interpolates_better_than_lines():
 
 
 @every_restorer
-def test_little_harm_to_a_good_photograph(restorer):
+def test_a_good_photograph_is_hardly_changed(restorer):
     restored = restorer(photo())
     if restorer is lanczos:
         restored = cv2.resize(restored, (224, 224), interpolation=cv2.INTER_AREA)
@@ -161,10 +161,10 @@ def test_auto_leaves_drawings_as_they_are():
         np.testing.assert_array_equal(auto(image), image)
 
 
-@pytest.mark.parametrize(("kind", "severity", "remedy"), REMEDIES)
-def test_auto_takes_the_remedy_that_fits(kind, severity, remedy):
+@pytest.mark.parametrize(("kind", "severity", "restorer"), AUTO_CHOICES)
+def test_auto_applies_the_restorer_that_fits(kind, severity, restorer):
     degraded = degrade(photo(), kind, severity, 5)
-    np.testing.assert_array_equal(auto(degraded), remedy(degraded))
+    np.testing.assert_array_equal(auto(degraded), restorer(degraded))
 
 
 @pytest.mark.parametrize(("kind", "power", "sigmas"), [
@@ -192,7 +192,7 @@ def test_find_blur_measures_the_blur(kind, severity, found, size):
     assert blur.kind == found and blur.size == pytest.approx(size, rel=0.15)
 
 
-def test_find_blur_finds_the_way_of_a_motion():
+def test_find_blur_finds_the_direction_of_a_motion():
     from vqttt.images.ops import smear
 
     for degrees in (-150, -35, 20, 40, 160):
@@ -214,4 +214,4 @@ def test_a_photograph_takes_a_fraction_of_a_second(restorer):
     image = damaged(224)
     began = time.perf_counter()
     restorer(image)
-    assert time.perf_counter() - began < 3  # a tenth of that on an idle machine
+    assert time.perf_counter() - began < 3  # ten times as long as on an idle machine

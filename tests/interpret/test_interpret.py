@@ -1,4 +1,4 @@
-"""What every family exposes to analyses: nothing may go missing, and every token is where it is said to be."""
+"""What every family exposes to analyses: all its parts, and image tokens in the right places."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -19,7 +19,7 @@ from vqttt.models.huggingface import HuggingFaceModel
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-# What docs/analyses.md says of each family: whether its image tokens have places, and whether they are in the prompt.
+# As docs/analyses.md says: whether a family's image tokens have places in the image, and whether the prompt has them.
 PLACES_IN_PROMPT = {
     "llava", "llava/siglip", "llava/dinov2", "llava/sam", "paligemma", "gemma3", "llava_next", "llava_next/mistral",
     "llava_onevision", "internvl", "idefics3", "smolvlm", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "cogvlm", "cogvlm2",
@@ -27,7 +27,7 @@ PLACES_IN_PROMPT = {
 PLACES_CROSSED = {"mllama"}
 NO_PLACES = {"idefics", "idefics2"}
 CROSSED = {"mllama", "idefics"}
-LOOKS = {"idefics": [0, 1], "mllama": [1]}
+ATTENDING = {"idefics": [0, 1], "mllama": [1]}
 
 
 @pytest.fixture(params=list(BUILDERS))
@@ -39,12 +39,12 @@ def test_every_family_is_in_the_table() -> None:
     assert set(BUILDERS) == PLACES_IN_PROMPT | PLACES_CROSSED | NO_PLACES
 
 
-def test_the_page_says_the_same() -> None:
+def test_the_page_agrees() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "analyses.md").read_text()
     rows = {cells[0].strip("`"): cells[1:] for cells in (line.strip("| ").split(" | ") for line in page.splitlines())}
     for name in BUILDERS:
-        looks, places, lens, words = rows[name]
-        assert (looks == "cross-attention") == (name in CROSSED) == (words == "no")
+        attends, places, lens, words = rows[name]
+        assert (attends == "cross-attention") == (name in CROSSED) == (words == "no")
         assert places == ("no: latents" if name in NO_PLACES else "yes") and lens == "yes"
 
 
@@ -52,14 +52,14 @@ def test_every_family_exposes_what_the_table_says(name: str) -> None:
     model = small(name)
     inputs = model.encode(unequal(), ASKED)
     tokens = model.image_tokens(inputs)
-    looked, lens = attention(model, inputs), logit_lens(model, inputs)
-    layers = LOOKS.get(name, [0, 1])
-    assert [layer for layer, _ in model.decoder.looks] == layers
-    assert [weights.shape for weights in looked] == [(len(layers), int(keys.sum())) for keys in tokens.keys]
-    for weights in looked:
+    by_sample, lens = attention(model, inputs), logit_lens(model, inputs)
+    layers = ATTENDING.get(name, [0, 1])
+    assert [layer for layer, _ in model.decoder.attention] == layers
+    assert [weights.shape for weights in by_sample] == [(len(layers), int(keys.sum())) for keys in tokens.keys]
+    for weights in by_sample:
         assert torch.isfinite(weights).all() and (weights >= 0).all()
         assert (weights.sum(1) <= 1 + 1e-5).all() and (weights.sum(1) > 0).all()
-        if name in CROSSED:  # there is nothing else to look at
+        if name in CROSSED:  # there is nothing else to attend to
             torch.testing.assert_close(weights.sum(1), torch.ones(len(layers)), atol=1e-5, rtol=0)
     assert len(tokens.grids) == len(model.pixels(inputs).pixels)
     assert any(grid is not None for grid in tokens.grids) == (name not in NO_PLACES)
@@ -72,7 +72,7 @@ def test_every_family_exposes_what_the_table_says(name: str) -> None:
         assert [len(words) for words in image_words(model, inputs, 0)] == tokens.keys.sum(1).tolist()
 
 
-def test_relative_attention_is_a_ratio_by_token(name: str) -> None:
+def test_relative_attention_is_a_ratio_per_token(name: str) -> None:
     model = small(name)
     inputs = model.encode(unequal(), ASKED)
     generic = with_question(model, inputs, unequal(), "how many objects are there in it?")
@@ -105,18 +105,18 @@ def test_eager_attention_ends_with_its_block(name: str) -> None:
     assert hooks == [len(module._forward_hooks) for module in model.network.modules()]
 
 
-def test_a_batch_is_looked_at_as_one_at_a_time(name: str) -> None:
+def test_a_batch_is_analysed_as_one_at_a_time(name: str) -> None:
     model = small(name)
     together = attention(model, model.encode(unequal(), ASKED))
     for n, weights in enumerate(together):
         alone = attention(model, model.encode(unequal()[n : n + 1], ASKED[n : n + 1]))[0]
-        if name == "mllama":  # tiles of padding, in a batch, are marked and not looked at
+        if name == "mllama":  # in a batch, padding tiles are marked but get no attention
             assert alone.sum() == pytest.approx(float(weights.sum()))
         torch.testing.assert_close(alone, weights, atol=1e-4, rtol=0)
 
 
 def content_of_tokens(model: HuggingFaceModel, inputs: Inputs) -> list[torch.Tensor]:
-    """What the text is given of each sample's image tokens, (T, width)."""
+    """The hidden states of each sample's image tokens as the text gets them, (T, width)."""
     found: list[torch.Tensor] = []
 
     def keep(module: Any, arguments: tuple[Any, ...], given: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def content_of_tokens(model: HuggingFaceModel, inputs: Inputs) -> list[torch.Ten
             found.append(given["key_value_states"] if states is None else states)
 
     decoder = model.decoder
-    module = decoder.looks[0][1] if decoder.crossed else decoder.layers[0]
+    module = decoder.attention[0][1] if decoder.crossed else decoder.layers[0]
     handle = module.register_forward_pre_hook(keep, with_kwargs=True)
     with torch.no_grad():
         model.answer_logits(inputs)
@@ -136,13 +136,13 @@ def content_of_tokens(model: HuggingFaceModel, inputs: Inputs) -> list[torch.Ten
     return [states[row] for states, row in zip(found[0].view(*keys.shape, -1), keys, strict=True)]
 
 
-def test_a_token_is_where_its_grid_says(name: str) -> None:
-    """Change a part of an image: of all its sample's tokens, that with this place changes most."""
+def test_a_token_covers_the_part_that_its_grid_says(name: str) -> None:
+    """If a part of an image changes, the token that covers it changes more than the sample's others."""
     model = family_class(small(name).network.config.model_type)(
         name, deepcopy(small(name).network), small(name).processor
     )
     with torch.no_grad():
-        for block in model.vision_blocks:  # what parts say to one another, to a whisper
+        for block in model.vision_blocks:  # so that parts hardly influence one another
             for parameter in block.parameters():
                 parameter.mul_(0.05)
     inputs = model.encode(unequal(), ASKED)
@@ -163,7 +163,7 @@ def test_a_token_is_where_its_grid_says(name: str) -> None:
     assert np.mean(right or [1]) > 0.9, (sum(right), len(right))
 
 
-def test_every_token_of_a_image_has_one_place(name: str) -> None:
+def test_every_token_of_an_image_has_one_place(name: str) -> None:
     model = small(name)
     inputs = model.encode(unequal(), ASKED)
     tokens, owner = model.image_tokens(inputs), model.pixels(inputs).owner
@@ -174,7 +174,7 @@ def test_every_token_of_a_image_has_one_place(name: str) -> None:
         assert name in NO_PLACES or len(placed) > 0.6 * count
 
 
-def test_a_black_image_has_its_places_too(name: str) -> None:
+def test_a_black_image_has_places_too(name: str) -> None:
     model = small(name)
     inputs = model.encode([np.zeros((64, 40, 3), np.uint8), unequal()[1]], ASKED[:2])
     tokens, owner = model.image_tokens(inputs), model.pixels(inputs).owner.tolist()
@@ -192,5 +192,5 @@ def test_image_tokens_of_several_images(name: str) -> None:
     assert len(tokens.grids) == len(model.pixels(inputs).pixels)
     assert [weights.shape[1] for weights in attention(model, inputs)] == tokens.keys.sum(1).tolist()
     bare = model.encode([[]], ASKED[:1])
-    with pytest.raises(InputError, match="no image to look at"):
+    with pytest.raises(InputError, match="no image to analyse"):
         attention(model, bare)

@@ -1,4 +1,4 @@
-"""Attention and lens against slow computation by hand, and what they show of a tuned network."""
+"""Attention and lens against slow computation by hand, and on a tuned model."""
 
 import math
 from functools import partial
@@ -85,7 +85,7 @@ def test_where_an_answer_appears() -> None:
     assert lens.appears(torch.tensor([1])).tolist() == [0]
 
 
-def test_logits_that_are_squeezed_after_the_head() -> None:
+def test_the_lens_applies_the_softcap() -> None:
     torch.manual_seed(3)
     _, processor = flat.paligemma()
     config = PaliGemmaConfig(
@@ -101,14 +101,14 @@ def test_logits_that_are_squeezed_after_the_head() -> None:
     network = PaliGemmaForConditionalGeneration(config)
     network.get_output_embeddings().weight.data.mul_(20)
     network.generation_config = generation_config(processor.tokenizer)
-    model = PaliGemma("squeezed", network, processor)
+    model = PaliGemma("softcapped", network, processor)
     inputs = model.encode(unequal(), ASKED)
     lens = logit_lens(model, inputs)
     assert 0.3 < lens.logits.abs().max() <= 0.5
     assert torch.equal(lens.logits[-1], model.answer_logits(inputs)[:, 0])
 
 
-def test_what_is_not_exposed_is_said_in_a_line() -> None:
+def test_parts_that_are_not_exposed_are_an_error() -> None:
     model = FakeTunableModel()
     inputs = model.encode(sample_images(1), QUESTIONS[:1])
     with pytest.raises(InputError, match="fake does not expose its language model"):
@@ -117,7 +117,7 @@ def test_what_is_not_exposed_is_said_in_a_line() -> None:
         attention(model, inputs)
     llava = small("llava")
     inputs = llava.encode(unequal(), ASKED)
-    with pytest.raises(InputError, match="layer 3 of llava does not look at images; these do: 1, 2"):
+    with pytest.raises(InputError, match="layer 3 of llava does not attend to images; these do: 1, 2"):
         relative_attention(llava, inputs, inputs, [2])
     with pytest.raises(InputError, match="has layers 1 to 2, not 3"):
         image_words(llava, inputs, 2)
@@ -129,58 +129,62 @@ def test_what_is_not_exposed_is_said_in_a_line() -> None:
         llava.network.model.language_model = kept
 
 
-@pytest.mark.parametrize("method", ["vq-ttt", "vq-ttt-bank", "vq-ttt-static", "vq-ttt-episodic", "lora-only", "none"])
-def test_what_is_seen_gives_the_methods_answer(method: str) -> None:
-    """Tuned along a few images, a method's own answer to the last comes from what it says the network sees."""
+METHODS_OF_ONE_PASS = ["vq-ttt", "vq-select", "vq-select-restore", "vq-ttt-episodic", "lora-only", "none"]
+
+
+@pytest.mark.parametrize("method", METHODS_OF_ONE_PASS)
+def test_an_explanation_gives_the_methods_answer(method: str) -> None:
+    """Under the attempt that explains a tuned method's last answer, the model gives this answer."""
     model = tiny_llava()
-    made = METHODS[method](model, max_new_tokens=3)
+    built = METHODS[method].build(model, max_new_tokens=3)
     plain = model.answer_logits(model.encode(sample_images(1), QUESTIONS[:1]))
     for image, question in zip(sample_images(4), QUESTIONS, strict=True):
         inputs = model.encode([image], [question])
         base = model.generate(inputs, 3)
-        answer = made.answer(inputs, base)[0]
-        with made.seen(inputs, base) as seen:
-            again = model.generate(seen, 3)
+        answer = built.answer(inputs, base)[0]
+        with built.explain(inputs, base).adapted() as adapted:
+            again = model.generate(adapted, 3)
         assert again.texts[0] == answer.answer
     assert torch.equal(model.answer_logits(model.encode(sample_images(1), QUESTIONS[:1])), plain), (
-        "adapters outlived it"
+        "adapters outlived the block"
     )
 
 
-def test_what_the_gate_or_the_guard_leaves_is_seen_as_it_was() -> None:
+def test_an_answer_that_gate_or_guard_keep_is_explained_by_the_untuned_model() -> None:
     model = tiny_llava()
     inputs = model.encode(sample_images(1), QUESTIONS[:1])
     base = model.generate(inputs, 3)
     for config in (VQTTTConfig(gate=1e9), VQTTTConfig(guard_ratio=0.0)):
         method = VQTTT(model, config, max_new_tokens=3)
         method.answer(inputs, base)
-        with method.seen(inputs, base) as seen:
-            assert seen is inputs
-            assert torch.equal(model.generate(seen, 3).logits, base.logits)
-    with pytest.raises(InputError, match="does not answer by one look"):
-        METHODS["tta"](model).seen(inputs, base)
+        with method.explain(inputs, base).adapted() as adapted:
+            assert adapted is inputs
+            assert torch.equal(model.generate(adapted, 3).logits, base.logits)
+    vote = METHODS["tta"].build(model).explain(inputs, base)
+    with pytest.raises(InputError, match="come from several forward passes"), vote.adapted():
+        pass
 
 
-def test_lora_changes_where_the_tuned_network_looks() -> None:
+def test_lora_changes_what_the_tuned_model_attends_to() -> None:
     model = tiny_llava()
     method = VQTTT(model, VQTTTConfig(gate=0.0, guard=False, lora_rate=0.3, kernel_rate=0.3), max_new_tokens=3)
     inputs = model.encode(sample_images(1), QUESTIONS[:1])
     base = model.generate(inputs, 3)
     method.answer(inputs, base)
     plain = attention(model, inputs)[0]
-    with method.seen(inputs, base) as seen:
-        tuned = attention(model, seen)[0]
-        generic = with_question(model, seen, sample_images(1), QUESTIONS[1])
+    with method.explain(inputs, base).adapted() as adapted:
+        tuned = attention(model, adapted)[0]
+        generic = with_question(model, adapted, sample_images(1), QUESTIONS[1])
     assert (tuned - plain).abs().max() > 1e-3
-    assert torch.equal(model.pixels(generic).pixels, model.pixels(seen).pixels)
+    assert torch.equal(model.pixels(generic).pixels, model.pixels(adapted).pixels)
     assert torch.equal(attention(model, inputs)[0], plain)
 
 
 @pytest.mark.parametrize("name", ["llava", "llava_next", "internvl", "idefics2", "qwen2_5_vl", "mllama", "cogvlm"])
-def test_figures_of_all_kinds_of_images(name: str, tmp_path: Path) -> None:
+def test_figures_of_all_image_layouts(name: str, tmp_path: Path) -> None:
     model = small(name)
     dark = np.ascontiguousarray(unequal()[1] // 2)
-    method = METHODS["vq-ttt-static"](model, max_new_tokens=2)
+    method = METHODS["vq-ttt"].build(model, max_new_tokens=2)
     rows = compare(model, ASKED[1], unequal()[1], ("dark", dark), ("tuned", dark, method), generic=ASKED[2])
     assert [row.name for row in rows] == ["clean", "dark", "tuned"]
     for suffix in ("svg", "pdf") if name == "llava" else ("png",):
@@ -208,10 +212,10 @@ def test_maps_and_mosaics() -> None:
 
 def test_examining_one_image() -> None:
     model = tiny_llava()
-    look = partial(examine, model, "clean", sample_images(1)[0], QUESTIONS[0], generic=QUESTIONS[1])
-    row, token = look()
+    analyse = partial(examine, model, "clean", sample_images(1)[0], QUESTIONS[0], generic=QUESTIONS[1])
+    row, token = analyse()
     assert row.words[-1][0] == (model.word(token), pytest.approx(row.probability[-1]))
-    one, _ = look(layers=[0])
+    one, _ = analyse(layers=[0])
     assert row.relative is not None and one.relative is not None
     assert row.relative.size == model.image_tokens(model.encode(sample_images(1), QUESTIONS[:1])).keys.sum()
     assert not np.allclose(one.relative, row.relative)

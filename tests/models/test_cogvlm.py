@@ -1,4 +1,4 @@
-"""CogVLM: its arithmetic against a slow derivation, generation, prompts, gradients."""
+"""CogVLM: its arithmetic against a slow implementation by hand, generation, prompts and gradients."""
 
 from copy import deepcopy
 
@@ -25,7 +25,7 @@ def model(request: pytest.FixtureRequest) -> CogVLM:
 
 @pytest.fixture(params=BOTH)
 def exact(request: pytest.FixtureRequest) -> CogVLM:
-    """In float64, every weight drawn anew: norms, biases and class token too, which start as ones and zeros."""
+    """In float64, with all weights random, also norms, biases and class token, which start as ones or zeros."""
     kept = small(request.param)
     network = deepcopy(kept.network).double()
     generator = torch.Generator().manual_seed(7)
@@ -67,21 +67,21 @@ def test_tower_and_adapter(exact: CogVLM) -> None:
     for n in range(2):
         image = pixels[n].numpy()
         close(vision.patch_embedding(pixels)[n], by_hand.patches(image, weights, name, 8))
-        close(vision(pixels)[n], by_hand.look(image, weights, config.to_dict()))
+        close(vision(pixels)[n], by_hand.image_tokens(image, weights, config.to_dict()))
     x = drawn(5, 32)
     close(vision.linear_proj(x), by_hand.adapter(x.numpy(), weights, "model.vision.linear_proj"))
 
 
 def test_visual_expert(exact: CogVLM) -> None:
-    """The rotary rule and who goes to the expert are given here; `test_whole_forward` checks the model's own."""
+    """Positions and expert tokens are given here; `test_whole_forward` checks how the model determines them."""
     layer, weights, config = exact.network.model.layers[1], weights_of(exact), exact.network.config.to_dict()
-    expert, at = by_hand.rule(2, 6, 4)
+    expert, at = by_hand.expert_and_positions(2, 6, 4)
     assert at == [0, 1, 2, 3, 3, 3, 3, 4, 5, 6, 7, 8]
     x, image, positions = drawn(1, 12, 32), torch.tensor([expert]), torch.tensor([at])
     mask = torch.ones(12, 12, dtype=torch.bool).tril()[None, None]
     ours, _ = layer.self_attn(x, image, positions, mask, None)
     name = "model.layers.1"
-    # Angles are float32's.
+    # Angles are computed in float32.
     close(ours[0], by_hand.expert_attention(x[0].numpy(), weights, f"{name}.self_attn", config, expert, at), 2e-5)
     close(layer.mlp(x, image)[0], by_hand.expert_mlp(x[0].numpy(), weights, f"{name}.mlp", expert))
 
@@ -91,11 +91,11 @@ def test_whole_forward(exact: CogVLM) -> None:
     inputs = exact.encode([*sample_images(2), []], QUESTIONS[:3])
     logits = exact.network(**inputs.tensors).logits
     masks, kinds = inputs.tensors["attention_mask"], inputs.tensors["token_type_ids"]
-    assert masks.sum(1).unique().numel() == 3, "prompts of one length would test no padding"
+    assert masks.sum(1).unique().numel() == 3, "prompts of equal length would not test padding"
     for n in range(3):
         ids = inputs.tensors["input_ids"][n][masks[n].bool() & (kinds[n] == 0)].tolist()
         image = inputs.tensors["pixel_values"][n].double().numpy() if n < 2 else None
-        theirs = by_hand.read(ids, image, weights_of(exact), exact.network.config.to_dict())
+        theirs = by_hand.prompt_logits(ids, image, weights_of(exact), exact.network.config.to_dict())
         close(logits[n][masks[n].bool()], theirs, 2e-4)
 
 
@@ -123,7 +123,7 @@ def test_left_padded_batch_equals_one_at_a_time(model: CogVLM) -> None:
         torch.testing.assert_close(single.logits[0, :length], batch.logits[n, :length], atol=1e-4, rtol=0)
 
 
-def test_images_and_their_places_must_agree(model: CogVLM) -> None:
+def test_images_and_image_positions_must_agree(model: CogVLM) -> None:
     inputs = model.encode(sample_images(2), QUESTIONS[:2])
     with pytest.raises(ValueError, match=rf"take {model.network.config.image_tokens} tokens, but .* are marked"):
         model.network(**{**inputs.tensors, "pixel_values": inputs.tensors["pixel_values"][:1]})
@@ -152,13 +152,13 @@ def test_prompts_are_the_published_ones() -> None:
         assert ids == [config.bos_token_id, *[config.pad_token_id] * 18, *words]
         assert kinds == [0, *[1] * 18, *[0] * len(words)]
         assert set(mask) == {1}
-        with pytest.raises(InputError, match="more or fewer"):
+        with pytest.raises(InputError, match="more or fewer image markers"):
             processor(images=None, text=[prompt])
-    with pytest.raises(InputError, match="known are base, chat, vqa"):
+    with pytest.raises(InputError, match="known: base, chat, vqa"):
         CogVLMProcessor(tokenizer, config, "haiku")
-    with pytest.raises(InputError, match="alternately"):
+    with pytest.raises(InputError, match="must alternate"):
         processor.apply_chat_template(chat[:2])
-    with pytest.raises(InputError, match="come with the first question"):
+    with pytest.raises(InputError, match="only with the first question"):
         processor.apply_chat_template([chat[2], chat[1], chat[0]])
 
 
@@ -190,12 +190,12 @@ def test_identity_adapters_change_no_bit(model: CogVLM) -> None:
     plain = model.answer_logits(inputs)
     assert (plain[0] - plain[1]).abs().max() > 1e-2
     adapters = Adapters(model, AdapterConfig(lora_targets=("q", "k", "v")), sets=2)
-    with adapters.applied(inputs) as seen:
-        assert torch.equal(model.answer_logits(seen), plain)
+    with adapters.applied(inputs) as adapted:
+        assert torch.equal(model.answer_logits(adapted), plain)
     assert {part.module for part in adapters.lora} == {b.attention.query_key_value for b in model.vision_blocks[:2]}
 
 
-def test_attention_may_be_looked_at(model: CogVLM) -> None:
+def test_attention_weights_are_returned(model: CogVLM) -> None:
     inputs = model.encode(sample_images(2), QUESTIONS[:2])
     network = deepcopy(model.network)
     network.set_attn_implementation("eager")
@@ -211,7 +211,7 @@ def test_checkpointing_changes_no_gradient(model: CogVLM) -> None:
     inputs = model.encode(sample_images(2), QUESTIONS[:2])
     network, grads, calls = deepcopy(model.network), [], []
     network.model.layers[1].mlp.register_forward_pre_hook(lambda *_: calls.append(1))
-    for times in (1, 2):  # how often a checkpointed layer runs
+    for times in (1, 2):  # a checkpointed layer runs twice
         if times == 2:
             network.activation_checkpointing_enable()
             network.train()

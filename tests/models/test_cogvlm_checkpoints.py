@@ -1,4 +1,4 @@
-"""CogVLM's checkpoints: names of tensors and fields as published, saved and loaded without the code that they name."""
+"""CogVLM's checkpoints: published names of tensors and fields, saving, and loading without the code that they name."""
 
 import json
 import shutil
@@ -68,7 +68,7 @@ COGVLM_NAMES = {
     *(f"model.layers.{n}.{name}" for n in range(32) for name in LAYER),
     *(f"model.vision.transformer.layers.{n}.{name}" for n in range(63) for name in VISION_BLOCK),
 }
-"""By `modeling_cogvlm.py` and `visual.py` of THUDM/cogvlm-chat-hf, whose modules these are."""
+"""The modules of `modeling_cogvlm.py` and `visual.py` in THUDM/cogvlm-chat-hf."""
 COGVLM2_NAMES = COGVLM_NAMES | {
     "model.vision.conv.weight",
     "model.vision.conv.bias",
@@ -76,7 +76,7 @@ COGVLM2_NAMES = COGVLM_NAMES | {
 }
 """All 1,221 of `model.safetensors.index.json` of THUDM/cogvlm2-llama3-chat-19B."""
 COGVLM2_BYTES = 39_006_214_656
-"""That index's `total_size`, two bytes a number."""
+"""The `total_size` in that index, two bytes per number."""
 COGVLM2_PUBLISHED = {
     "architectures": ["CogVLMForCausalLM"],
     "auto_map": {
@@ -109,7 +109,7 @@ COGVLM2_PUBLISHED = {
     "hidden_act": "silu",
     "use_cache": True,
 }
-"""Its `config.json`, all but the first and last tokens."""
+"""Its `config.json` without the first and last tokens."""
 
 
 @pytest.mark.parametrize(("config", "names"), [(CogVLMConfig, COGVLM_NAMES), (CogVLM2Config, COGVLM2_NAMES)], ids=BOTH)
@@ -145,7 +145,7 @@ def folder_of(model: CogVLM, path: Path) -> Path:
 
 @pytest.mark.parametrize("name", BOTH)
 def test_published_layout_loads_without_its_code(name: str, tmp_path: Path) -> None:
-    """A folder whose configuration says no more than the published ones, and names remote code, which is not there."""
+    """A folder with a configuration as short as the published ones, which names remote code that is missing."""
     more = {} if name == "cogvlm" else {"num_attention_heads": 16, "num_multi_query_heads": 8, "vocab_size": 128_256}
     kind = CogVLMConfig if name == "cogvlm" else CogVLM2Config
     network, processor = cogvlm(kind, **more)
@@ -167,7 +167,7 @@ def test_published_layout_loads_without_its_code(name: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", BOTH)
 def test_frequencies_are_used_as_they_are_stored(name: str, tmp_path: Path) -> None:
-    """The published ones are bfloat16's; a checkpoint may do without."""
+    """The published ones are rounded to bfloat16; a checkpoint may lack them."""
     model = small(name)
     folder = folder_of(model, tmp_path)
     kept = {key: tensor.clone() for key, tensor in model.network.state_dict().items()}
@@ -188,7 +188,7 @@ def test_a_checkpoint_without_tokenizer(tmp_path: Path) -> None:
     words.mkdir()
     for path in folder.glob("*token*"):
         shutil.move(path, words)
-    with pytest.raises(ModelError, match=r"no tokenizer at .*vicuna-7b-v1\.5.* or say which folder or id"):
+    with pytest.raises(ModelError, match=r"no tokenizer at .*vicuna-7b-v1\.5.* or pass the folder or id"):
         load_model(str(folder))
     network, processor, _ = CogVLM.load(str(folder), tokenizer=str(words))
     inputs = model.encode(sample_images(1), QUESTIONS[:1])

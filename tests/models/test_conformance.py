@@ -1,4 +1,4 @@
-"""The same battery for every family: what the seam promises, on small random weights in the family's real classes."""
+"""What every model family must do, on small random weights in the family's real classes."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -11,18 +11,18 @@ from PIL import Image as PILImage
 from tests.support.small_families import BUILDERS, small
 from tests.support.small_models import QUESTIONS, sample_images
 from vqttt.errors import InputError
-from vqttt.methods import METHODS, VQTTT, VQTTTConfig
+from vqttt.methods import METHODS, Episodic, EpisodicConfig
 from vqttt.models import load_model
 from vqttt.models.base import Inputs
 from vqttt.models.huggingface import HuggingFaceModel
 from vqttt.tuning.adapters import AdapterConfig, Adapters
-from vqttt.tuning.feature_statistics import watched
+from vqttt.tuning.feature_statistics import collect_statistics
 from vqttt.tuning.peft_export import export_peft
 from vqttt.tuning.search import Search
 from vqttt.tuning.tuner import Tuner, TuningConfig
 from vqttt.types import Image
 
-# Of transformers and peft, over their own parts.
+# Warnings of transformers and peft about their own code.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
@@ -39,19 +39,19 @@ def unequal() -> list[Image]:
 
 
 def disturbed(model: HuggingFaceModel, sets: int, **config: object) -> Adapters:
-    """Adapters far from the identity, each set in its own direction."""
+    """Adapters far from the identity; every set has different values."""
     adapters = Adapters(model, AdapterConfig(**config), sets=sets)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for tensor in adapters.parameters:
             tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.3)
-        for lora in adapters.lora:  # one block's attention says little in a model as small as these
+        for lora in adapters.lora:  # one block's attention has little effect in such a small model
             lora.up.mul_(10)
     return adapters
 
 
 def plain_inputs(model: HuggingFaceModel, images: list[list[Image]], questions: list[str]) -> dict[str, torch.Tensor]:
-    """What the stock processor makes of a batch."""
+    """Encode a batch with the stock processor alone."""
     shown = [[PILImage.fromarray(image) for image in sample] for sample in images]
     if model.network.config.model_type == "idefics":
         text = [["User:", *s, q, "\nAssistant:"] for s, q in zip(shown, questions, strict=True)]
@@ -63,12 +63,12 @@ def plain_inputs(model: HuggingFaceModel, images: list[list[Image]], questions: 
 
 @torch.no_grad()
 def logits_under(adapters: Adapters, inputs: Inputs) -> torch.Tensor:
-    with adapters.applied(inputs) as seen:
-        return adapters.model.answer_logits(seen)
+    with adapters.applied(inputs) as adapted:
+        return adapters.model.answer_logits(adapted)
 
 
 def alone(adapters: Adapters, n: int) -> Adapters:
-    """One of several sets by itself."""
+    """One of several sets, as the only one."""
     one = Adapters(adapters.model, adapters.config, sets=1)
     one.restore([tensor[n : n + 1] for tensor in adapters.snapshot()])
     return one
@@ -95,13 +95,13 @@ def test_identity_equals_plain_transformers(name: str, dtype: str) -> None:
     for sets in (1, 3):
         adapters = Adapters(model, AdapterConfig(), sets=sets)
         assert torch.equal(logits_under(adapters, inputs), logits)
-        with adapters.applied(inputs) as seen:
-            generated = model.generate(seen, 4)
-            traced = model.generate_with_gradient(seen, 4)
+        with adapters.applied(inputs) as adapted:
+            generated = model.generate(adapted, 4)
+            traced = model.generate_with_gradient(adapted, 4)
         assert torch.equal(generated.logits, torch.stack(out.logits, 1).float())
         assert torch.equal(generated.tokens, out.sequences[:, -len(out.logits) :])
         assert traced.logits.requires_grad
-        if name == "llava/sam":  # its attention bias depends on the query: with a gradient torch multiplies otherwise
+        if name == "llava/sam":  # its attention bias depends on the query, so torch takes another path for gradients
             torch.testing.assert_close(traced.logits[:, 0], logits[:, 0], atol=ROUNDING[dtype], rtol=0)
         else:
             assert torch.equal(traced.logits, generated.logits)
@@ -130,23 +130,23 @@ def test_images_round_trip_and_carry_gradients(model: HuggingFaceModel) -> None:
     assert leaf.grad is not None
     for which, (rows, columns) in shown.contents():
         content = leaf.grad[which][..., rows, columns]
-        assert (content.abs().amax((1, 2, 3)) > 0).all(), "content that the model does not look at"
+        assert (content.abs().amax((1, 2, 3)) > 0).all(), "content that has no effect"
         top_left = model.to_image(shown.pixels[which[0], :, rows, columns])
         assert top_left.std() > 10, "not an image"
 
 
-def test_images_are_in_their_places(model: HuggingFaceModel) -> None:
-    """An image dark above and light below, red on the left, comes out the same way."""
+def test_images_are_the_right_way_up(model: HuggingFaceModel) -> None:
+    """An image that is dark at the top, light at the bottom and red on the left comes out the same way."""
     image = np.zeros((32, 32, 3), np.uint8)
     image[16:] = 200
     image[:, :16, 0] = 255
     shown = model.pixels(model.encode([image], ASKED[:1]))
-    looks = [
-        model.to_image(one).astype(int) for one, owned in zip(shown.pixels, shown.owner, strict=True) if owned == 0
+    images = [
+        model.to_image(one).astype(int) for one, owner in zip(shown.pixels, shown.owner, strict=True) if owner == 0
     ]
     assert any(
-        look[-4:, :, 1].mean() > look[:4, :, 1].mean() + 150 and look[:, :4, 0].mean() > look[:4, -4:, 0].mean() + 150
-        for look in looks
+        one[-4:, :, 1].mean() > one[:4, :, 1].mean() + 150 and one[:, :4, 0].mean() > one[:4, -4:, 0].mean() + 150
+        for one in images
     )
 
 
@@ -162,8 +162,8 @@ def test_white_images_are_white_where_there_is_content(model: HuggingFaceModel) 
 def test_gradients_reach_every_parameter_and_no_other(model: HuggingFaceModel) -> None:
     inputs = model.encode(unequal(), ASKED)
     adapters = disturbed(model, 3)
-    with adapters.applied(inputs) as seen:
-        model.answer_logits(seen).logsumexp(-1).sum().backward()
+    with adapters.applied(inputs) as adapted:
+        model.answer_logits(adapted).logsumexp(-1).sum().backward()
     for tensor in adapters.parameters:
         assert tensor.grad is not None
         assert (tensor.grad.flatten(1).abs().amax(1) > 0).all(), "a set without a gradient"
@@ -191,7 +191,7 @@ def test_one_step_lowers_the_objective(model: HuggingFaceModel) -> None:
     assert (after < before).all(), (before, after)
 
 
-def test_checkpointing_keeps_less_and_changes_nothing(model: HuggingFaceModel) -> None:
+def test_checkpointing_saves_memory_and_changes_nothing(model: HuggingFaceModel) -> None:
     inputs = model.encode(unequal(), ASKED)
     base = model.generate(inputs, 2)
     found = []
@@ -229,14 +229,14 @@ def test_reset_restores_every_bit(model: HuggingFaceModel) -> None:
 
 def test_padding_keeps_every_bit(model: HuggingFaceModel) -> None:
     first, second, third = unequal()
-    # Idefics would not put up with fewer images than others where padding became something.
+    # With fewer images in one sample than in the other: Idefics would fail if padding were changed.
     inputs = model.encode([[first, second], [third]], ASKED[:2])
     shown = model.pixels(inputs)
-    with torch.no_grad(), disturbed(model, 2).applied(inputs) as seen:
-        filtered = model.pixels(seen)
-        model.answer_logits(seen)
+    with torch.no_grad(), disturbed(model, 2).applied(inputs) as adapted:
+        filtered = model.pixels(adapted)
+        model.answer_logits(adapted)
     raw = inputs.tensors["pixel_values"]
-    assert (seen.tensors["pixel_values"][raw == 0] == 0).all(), "zeros mark padding"
+    assert (adapted.tensors["pixel_values"][raw == 0] == 0).all(), "zeros mark padding"
     mask = torch.ones_like(shown.pixels[:, :1], dtype=torch.bool) if shown.mask is None else shown.mask
     assert torch.equal(filtered.pixels.where(~mask, 0), shown.pixels.where(~mask, 0))
     changed = (filtered.pixels != shown.pixels).any(1, keepdim=True)
@@ -261,7 +261,7 @@ def test_every_sample_has_lora_of_its_own(model: HuggingFaceModel) -> None:
         own = logits_under(alone(together, n), inputs)
         torch.testing.assert_close(own[n], batch[n], atol=2e-4, rtol=0)
         others = [m for m in range(3) if m != n]
-        assert ((own - batch).abs().amax((1, 2))[others] > 2e-3).all(), "LoRA that says too little to be told apart"
+        assert ((own - batch).abs().amax((1, 2))[others] > 2e-3).all(), "LoRA has too little effect"
 
 
 def test_several_images_in_a_prompt(model: HuggingFaceModel) -> None:
@@ -279,7 +279,7 @@ def test_several_images_in_a_prompt(model: HuggingFaceModel) -> None:
         torch.testing.assert_close(shared[n], batch[n], atol=2e-4, rtol=0)
         part = logits_under(alone(together, n), model.select(inputs, [n]))
         torch.testing.assert_close(part[0], batch[n], atol=2e-4, rtol=0)
-        if model.network.config.model_type != "mllama":  # there a prompt's first words see padding, tuned or not
+        if model.network.config.model_type != "mllama":  # its prompts' first tokens attend to a batch's padding
             single = logits_under(alone(together, n), model.encode(samples[n : n + 1], ASKED[n : n + 1]))
             torch.testing.assert_close(single[0], batch[n], atol=2e-4, rtol=0)
 
@@ -292,11 +292,11 @@ def test_samples_are_selected_in_any_order(model: HuggingFaceModel) -> None:
     torch.testing.assert_close(model.answer_logits(some), expected, atol=1e-4, rtol=0)
 
 
-def test_a_prompt_without_a_image(model: HuggingFaceModel) -> None:
+def test_prompts_without_an_image(model: HuggingFaceModel) -> None:
     inputs = model.encode([[], []], ASKED[:2])
     plain = model.answer_logits(inputs)
     assert torch.equal(logits_under(disturbed(model, 2), inputs), plain)
-    answers = VQTTT(model, VQTTTConfig(online=False, gate=0.0), max_new_tokens=2).answer_alone(inputs)
+    answers = Episodic(model, EpisodicConfig(gate=0.0), max_new_tokens=2).answer_alone(inputs)
     assert [answer.answer for answer in answers] == model.generate(inputs, 2).texts
 
 
@@ -339,32 +339,32 @@ def test_tuning_in_bfloat16(name: str) -> None:
     assert torch.isfinite(tuner.losses(inputs, model.generate(inputs, 2))).all()
 
 
-@pytest.mark.parametrize("method", ["vq-ttt", "tent", "memo"])
-def test_methods_run_whole(model: HuggingFaceModel, method: str) -> None:
+@pytest.mark.parametrize("method", ["vq-ttt", "vq-select-restore", "tent", "memo"])
+def test_methods_answer_a_batch(model: HuggingFaceModel, method: str) -> None:
     inputs = model.encode(unequal(), ASKED)
     before = model.fingerprint()
-    answers = METHODS[method](model, max_new_tokens=2).answer(inputs, model.generate(inputs, 2))
+    answers = METHODS[method].build(model, max_new_tokens=2).answer(inputs, model.generate(inputs, 2))
     assert len(answers) == 3 and all(np.isfinite(answer.entropy_after) for answer in answers)
     assert model.fingerprint() == before
 
 
 def test_features_are_of_a_samples_own_images(model: HuggingFaceModel) -> None:
     inputs = model.encode(unequal(), ASKED)
-    with torch.no_grad(), watched(model, inputs) as batch:
+    with torch.no_grad(), collect_statistics(model, inputs) as batch:
         model.answer_logits(inputs)
     assert [tensor.shape for tensor in batch.means] == [(3, 32)] * 3
     for n in range(3):
         one = model.encode(unequal()[n : n + 1], ASKED[n : n + 1])
-        with torch.no_grad(), watched(model, one) as single:
+        with torch.no_grad(), collect_statistics(model, one) as single:
             model.answer_logits(one)
-        if model.network.config.model_type == "idefics2":  # whose features include padding up to the largest image
+        if model.network.config.model_type == "idefics2":  # its features include padding up to the largest image
             continue
         for ours, theirs in zip((*batch.means, *batch.spreads), (*single.means, *single.spreads), strict=True):
             torch.testing.assert_close(ours[n], theirs[0], atol=1e-4, rtol=1e-4)
 
 
-def test_what_is_looked_at_is_content_alone(model: HuggingFaceModel) -> None:
-    """The spectrum of an image does not depend on what it is padded to in a batch."""
+def test_the_spectrum_is_of_the_content_alone(model: HuggingFaceModel) -> None:
+    """It does not depend on how an image is padded in a batch."""
     tuner = Tuner(model, TuningConfig(objective="naturalness"), sets=None, seed=0)
     inputs = model.encode(unequal(), ASKED)
     batch, described = tuner.losses(inputs, model.generate(inputs, 1)), described_by(model, inputs)
@@ -396,8 +396,8 @@ def test_lora_is_exported_for_peft(model: HuggingFaceModel, tmp_path: Path) -> N
     theirs = peft.PeftModel.from_pretrained(deepcopy(model.network), tmp_path)
     adapted = {path for path, module in theirs.named_modules() if hasattr(module, "lora_A")}
     assert len(adapted) == len({lora.module for lora in tuned.lora})
-    with torch.no_grad(), tuned.applied(inputs) as seen:
-        ours = model.answer_logits(seen)
-        logits = theirs(**seen.tensors, use_cache=False, logits_to_keep=1).logits
+    with torch.no_grad(), tuned.applied(inputs) as adapted:
+        ours = model.answer_logits(adapted)
+        logits = theirs(**adapted.tensors, use_cache=False, logits_to_keep=1).logits
     assert not torch.allclose(ours, model.answer_logits(inputs), atol=1e-3)
     torch.testing.assert_close(logits, ours, atol=1e-4, rtol=0)

@@ -1,4 +1,4 @@
-"""The embedded model is good enough for a study to mean something."""
+"""The embedded model is accurate enough for studies to be meaningful."""
 
 import pytest
 
@@ -11,7 +11,7 @@ FLOORS = {"easy-vqa": 0.97, "digits": 0.95, "vq-mini": 0.93}
 @pytest.mark.slow
 @pytest.mark.parametrize("task", FLOORS)
 def test_accuracy_by_plain_transformers(task: str) -> None:
-    """On a part of the test split; the whole is what `make accuracy` measures, the margin is for the part."""
+    """On part of the test split, hence the margin; `make accuracy` measures the whole."""
     samples = accuracy.TASKS[task]("test")[:400] if task != "vq-mini" else vq_mini.samples("test", 400)
     answers = accuracy.generate(accuracy.FOLDER, samples)
     right = sum(answer.strip() == sample.answers[0] for answer, sample in zip(answers, samples, strict=True))

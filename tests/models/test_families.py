@@ -1,4 +1,4 @@
-"""What single families do beyond what all of them promise."""
+"""What single families do beyond what all must do."""
 
 from copy import copy
 
@@ -27,8 +27,8 @@ def test_crops_of_gemma3_belong_to_their_sample() -> None:
     assert model.answer_logits(inputs).shape[:2] == (2, 1)
 
 
-def test_patches_of_qwen_are_put_together() -> None:
-    """The images are what the image processor makes before it cuts them up."""
+def test_patches_of_qwen_are_joined_to_images() -> None:
+    """The images are those that the image processor cuts into patches."""
     model = small("qwen2_5_vl")
     images = [np.ascontiguousarray(sample_images(1)[0][:32]), sample_images(2)[1]]
     pixels, owner, mask = model.pixels(model.encode(images, QUESTIONS[:2]))
@@ -42,8 +42,8 @@ def test_patches_of_qwen_are_put_together() -> None:
         torch.testing.assert_close(shown.double(), expected, atol=1e-5, rtol=0)
 
 
-def test_tiles_of_llava_next_are_put_together() -> None:
-    """Tiles in reading order, (row, column), after an overview."""
+def test_tiles_of_llava_next_make_up_the_image() -> None:
+    """The tiles follow the overview, row by row."""
     model = small("llava_next")
     image = sample_images(1)[0]
     pixels = model.pixels(model.encode([image], QUESTIONS[:1])).pixels
@@ -58,21 +58,21 @@ def test_lora_of_a_fused_projection_leaves_the_key_alone() -> None:
     inputs = model.encode([sample_images(1)[0]], QUESTIONS[:1])
     adapters = Adapters(model, AdapterConfig(kernel="none", lora_blocks=1), sets=1)
     linear = adapters.lora[0].module
-    seen: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
     with torch.no_grad():
         for tensor in adapters.lora_parameters:
             tensor.add_(0.1)
         for applied in (False, True):
             with adapters.applied(inputs) if applied else torch.no_grad():
-                handle = linear.register_forward_hook(lambda module, arguments, output: seen.append(output))
+                handle = linear.register_forward_hook(lambda module, arguments, output: outputs.append(output))
                 model.answer_logits(inputs)
                 handle.remove()
-    plain, tuned = (output.chunk(3, -1) for output in seen)
+    plain, tuned = (output.chunk(3, -1) for output in outputs)
     assert torch.equal(plain[1], tuned[1])
     assert not torch.allclose(plain[0], tuned[0]) and not torch.allclose(plain[2], tuned[2])
 
 
-def test_idefics_asks_as_the_instruct_models_were_taught() -> None:
+def test_idefics_asks_in_the_format_of_its_training_data() -> None:
     model = small("idefics")
     shown = PILImage.fromarray(sample_images(1)[0])
     ids = model.process([[shown]], ["what color is it?"])["input_ids"][0]

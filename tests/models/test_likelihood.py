@@ -1,4 +1,4 @@
-"""Options by likelihood, against sums taken one at a time."""
+"""Likelihoods of options, against sums computed one at a time."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from vqttt.models.fake import FakeTunableModel
 from vqttt.models.likelihood import option_likelihoods
 
 
-def test_sums_over_tokens_equal_those_taken_one_at_a_time(one_thread) -> None:
+def test_likelihoods_equal_sums_computed_one_at_a_time(one_thread) -> None:
     model = tiny_llava()
     inputs = model.encode(sample_images(3), QUESTIONS[:3])
     options = [["red", "red shape", "how many objects"], [], ["yes", "no"]]
@@ -42,11 +42,11 @@ def test_single_tokens_cost_one_pass_and_agree_with_teacher_forcing() -> None:
     assert two[0][0] == pytest.approx(2 * one[0][0]) and two[1] == pytest.approx(one[1])
 
 
-def test_what_cannot_be_asked() -> None:
+def test_impossible_options_are_refused() -> None:
     model = FakeTunableModel()
     inputs = model.encode(sample_images(2), QUESTIONS[:2])
     assert option_likelihoods(model, inputs, [[], []]) == [[], []]
-    with pytest.raises(ValueError, match="each of 2 samples, not 1"):
+    with pytest.raises(ValueError, match="1 lists of options for 2 samples"):
         option_likelihoods(model, inputs, [["red"]])
     with pytest.raises(ValueError, match="has no token"):
         option_likelihoods(model, inputs, [["red", " "], ["red"]])
@@ -56,7 +56,7 @@ def test_the_method_answers_by_letter_where_there_are_options() -> None:
     model = FakeTunableModel()
     inputs = replace(model.encode(sample_images(3), QUESTIONS[:3]), options=(("x", "y"), (), ("x", "y", "z")))
     base = model.generate(inputs, 1)
-    answers = METHODS["likeliest"](model).answer(inputs, base)
+    answers = METHODS["likeliest"].build(model).answer(inputs, base)
     assert answers[1].answer == answers[1].base_answer == base.texts[1]
     for n, letters in ((0, "AB"), (2, "ABC")):
         logits = base.logits[n, 0][[model.answer_tokens(letter)[0] for letter in letters]]

@@ -1,4 +1,4 @@
-"""How a checkpoint is loaded is an option, and what cannot be is said in one line before anything is."""
+"""Options of loading a checkpoint; impossible ones are refused in one line before anything is loaded."""
 
 from pathlib import Path
 
@@ -29,12 +29,12 @@ def load(folder: Path, **options: object):
 def test_the_type_of_the_weights(folder: Path, dtype: str) -> None:
     model = load(folder, dtype=dtype)
     assert {parameter.dtype for parameter in model.network.parameters()} == {getattr(torch, dtype)}
-    adapters = Adapters(model, AdapterConfig(kernel="none"), sets=1)  # a CPU takes a minute to convolve in float16
+    adapters = Adapters(model, AdapterConfig(kernel="none"), sets=1)  # convolving in float16 takes a CPU a minute
     assert {tensor.dtype for tensor in adapters.parameters} == {torch.float32}
     inputs = model.encode(sample_images(1), QUESTIONS[:1])
     assert inputs.tensors["pixel_values"].dtype == getattr(torch, dtype)
-    with torch.no_grad(), adapters.applied(inputs) as seen:
-        assert torch.equal(model.answer_logits(seen), model.answer_logits(inputs))
+    with torch.no_grad(), adapters.applied(inputs) as adapted:
+        assert torch.equal(model.answer_logits(adapted), model.answer_logits(inputs))
 
 
 def test_attention(folder: Path) -> None:
@@ -52,12 +52,12 @@ def test_layers_are_spread_by_accelerate(folder: Path) -> None:
     assert torch.equal(spread.answer_logits(inputs), load(folder).answer_logits(inputs))
 
 
-def test_what_is_not_known_or_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_options_and_missing_packages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="dtype 'float8' is not known; known: auto, float32, bfloat16, float16"):
         LoadOptions(dtype="float8")
     with pytest.raises(InputError, match="bits 3 is not known; known: 0, 4, 8"):
         LoadOptions(bits=3)
-    with pytest.raises(InputError, match="the model 'embedded' is loaded in one way alone"):
+    with pytest.raises(InputError, match="the model 'embedded' takes no load options"):
         load_model("embedded", LoadOptions(dtype="bfloat16"))
     monkeypatch.setattr(loading, "find_spec", lambda package: None)
     with pytest.raises(MissingExtraError, match=r"bits 4 needs bitsandbytes: pip install 'vqttt\[large\]'"):
@@ -69,23 +69,24 @@ def test_what_is_not_known_or_not_there(folder: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there(folder: Path) -> None:
-    with pytest.raises(ModelError, match="device cuda is not there"):
+def test_a_missing_gpu(folder: Path) -> None:
+    with pytest.raises(ModelError, match="there is no device cuda"):
         load(folder, device="cuda")
 
 
-def test_too_little_memory_is_told_before_loading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_an_error_before_loading(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = sum(tensor.numel() for tensor in small("qwen2_5_vl").network.state_dict().values())
     assert loading.weight_bytes(str(folder), LoadOptions()) == 4 * count
     assert loading.weight_bytes(str(folder), LoadOptions(dtype="bfloat16")) == 2 * count
     assert loading.weight_bytes(str(folder), LoadOptions(bits=4)) == count // 2
     monkeypatch.setattr(loading, "free_bytes", lambda device: 3 * count)
-    with pytest.raises(ModelError, match=r"needs about 0\.0 GB for its weights, and 0\.0 GB is free on (cpu|cuda); "):
+    reason = r"needs about 0\.0 GB for its weights, but only 0\.0 GB is free on (cpu|cuda); "
+    with pytest.raises(ModelError, match=reason):
         load(folder)
     assert load(folder, dtype="bfloat16").network.dtype == torch.bfloat16
 
 
-def test_the_system_tells_what_is_free() -> None:
+def test_free_memory_is_plausible() -> None:
     free = loading.free_bytes("cpu")
     assert free is None or free > 1 << 20
 

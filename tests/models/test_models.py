@@ -1,4 +1,4 @@
-"""The seam says what plain transformers says, bit for bit."""
+"""Models answer as plain transformers does, bit for bit, and broken checkpoints are refused."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from training.blueprint import save
 from vqttt.errors import ModelError, UnknownNameError
 from vqttt.models import EMBEDDED, load_model
-from vqttt.models.base import Model
+from vqttt.models.base import TunableModel
 from vqttt.models.fake import FakeTunableModel
 from vqttt.models.llava import Llava
 
@@ -44,7 +44,7 @@ def test_equals_plain_transformers(which: str, folder: Path) -> None:
     ours = model.encode(images, QUESTIONS)
     assert all(torch.equal(ours.tensors[key], theirs[key]) for key in theirs)
     with torch.no_grad():
-        # Projected at one position, as ours: a product of another shape rounds otherwise on some processors.
+        # One position, as in ours, because products of other shapes round differently on some processors.
         logits = plain(**theirs, use_cache=False, logits_to_keep=1).logits
         assert torch.equal(model.answer_logits(ours), logits)
         tokens = plain.generate(**theirs, max_new_tokens=6)[:, theirs["input_ids"].shape[1] :]
@@ -53,8 +53,8 @@ def test_equals_plain_transformers(which: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("model", [FakeTunableModel(), tiny_llava()], ids=lambda model: model.name)
-class TestSeam:
-    def test_pixels_round_trip(self, model: Model) -> None:
+class TestTunableModel:
+    def test_pixels_round_trip(self, model: TunableModel) -> None:
         inputs = model.encode(sample_images(3), QUESTIONS[:3])
         pixels, owner, mask = model.pixels(inputs)
         assert pixels.shape[:2] == (3, 3)
@@ -63,7 +63,7 @@ class TestSeam:
         again = model.with_pixels(inputs, pixels)
         assert torch.equal(model.answer_logits(again), model.answer_logits(inputs))
 
-    def test_gradients_reach_the_pixels_and_nothing_else(self, model: Model) -> None:
+    def test_gradients_reach_the_pixels_and_nothing_else(self, model: TunableModel) -> None:
         inputs = model.encode(sample_images(2), QUESTIONS[:2])
         pixels = model.pixels(inputs).pixels.clone().requires_grad_()
         model.answer_logits(model.with_pixels(inputs, pixels)).logsumexp(-1).sum().backward()
@@ -71,13 +71,13 @@ class TestSeam:
         assert pixels.grad.abs().sum() > 0
         assert all(parameter.grad is None for parameter in model.network.parameters())
 
-    def test_selecting_samples_selects_answers(self, model: Model) -> None:
+    def test_selecting_samples_selects_answers(self, model: TunableModel) -> None:
         inputs = model.encode(sample_images(4), QUESTIONS)
         some = model.select(inputs, [2, 0])
         assert some.count == 2
         torch.testing.assert_close(model.answer_logits(some), model.answer_logits(inputs)[[2, 0]], atol=1e-5, rtol=0)
 
-    def test_teacher_forcing_agrees_with_generation(self, model: Model) -> None:
+    def test_teacher_forcing_agrees_with_generation(self, model: TunableModel) -> None:
         inputs = model.encode(sample_images(4), QUESTIONS)
         generation = model.generate(inputs, 3)
         forced = model.answer_logits(inputs, generation.tokens)
@@ -85,7 +85,7 @@ class TestSeam:
         counted = generation.mask
         torch.testing.assert_close(forced[counted], generation.logits[counted], atol=1e-4, rtol=0)
 
-    def test_images_come_back(self, model: Model) -> None:
+    def test_images_come_back(self, model: TunableModel) -> None:
         image = np.full((32, 32, 3), (200, 100, 50), np.uint8)
         inputs = model.encode([image], QUESTIONS[:1])
         shown = model.to_image(model.pixels(inputs).pixels[0])
@@ -93,19 +93,19 @@ class TestSeam:
         assert np.abs(shown.astype(int) - (200, 100, 50)).max() <= 1
         assert np.array_equal(model.to_image(model.to_pixels(shown)), shown)
 
-    def test_a_tiny_image_keeps_its_colour(self, model: Model) -> None:
+    def test_a_tiny_image_keeps_its_colour(self, model: TunableModel) -> None:
         image = np.full((1, 1, 3), (250, 0, 10), np.uint8)
         shown = model.to_image(model.pixels(model.encode([image], QUESTIONS[:1])).pixels[0])
         assert np.abs(shown.astype(int) - (250, 0, 10)).max() <= 1
 
-    def test_blocks_and_targets(self, model: Model) -> None:
+    def test_blocks_and_targets(self, model: TunableModel) -> None:
         assert len(model.vision_blocks) == 3
         for block in model.vision_blocks:
             assert {"q", "v"} <= set(model.lora_targets(block))
 
 
-def test_what_is_not_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"not a model: a checkpoint folder with a config\.json"):
+def test_folders_that_are_not_models_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is not a model: the folder has no config\.json"):
         load_model(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ModelError, match="'bert' model; supported families: llava"):

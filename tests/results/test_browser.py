@@ -94,7 +94,7 @@ def test_the_large_view_shows_images_kernel_and_answers(visit: Visit) -> None:
     visit.page.locator(".card").first.focus()
     visit.page.keyboard.press("Enter")
     assert visit.page.locator("dialog[open]").count() == 1
-    assert visit.texts("dialog .trio figcaption") == ["clean", "degraded", "filtered by the kernel"]
+    assert visit.texts("dialog .trio figcaption") == ["clean", "degraded", "through its kernel"]
     assert visit.page.locator("dialog .kernel svg").count() == 2
     assert visit.page.locator("dialog .kernel rect").count() > 9
     shown = visit.texts("dialog .comparison > span")

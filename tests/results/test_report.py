@@ -12,7 +12,16 @@ import polars as pl
 import pytest
 
 from perf.report import invent, timed
-from tests.support.runs import CONDITIONS, METHODS, SAMPLES, TASKS, write_cell, write_examples, write_run
+from tests.support.runs import (
+    CONDITIONS,
+    METHODS,
+    SAMPLES,
+    TASKS,
+    scored_records,
+    write_cell,
+    write_examples,
+    write_run,
+)
 from vqttt.errors import RunFolderError, UnknownNameError
 from vqttt.results import report
 from vqttt.results.report import browser
@@ -100,9 +109,29 @@ def test_examples_are_spread_over_all_kinds_within_a_budget(tmp_path: Path) -> N
     every = browser.collect(details, records)
     assert every["total"] == len(every["examples"]) == 32
     assert len(every["images"]) == 3 and len(every["kernels"]) == 2  # each stored once, although many examples show it
+    for names, combinations in ((("flip", "task"), 8), (("flip", "task", "degradation"), 16)):
+        first = every["examples"][:combinations]
+        assert len({tuple(example[name] for name in names) for example in first}) == combinations
     few = browser.collect(details, records, budget=24_000)
     assert len(browser.as_json(few)) < 24_000 and 4 <= len(few["examples"]) < 32
     assert {example["flip"] for example in few["examples"]} == {"corrective", "destructive", "helped", "hurt"}
+
+
+def test_unchanged_answers_are_the_last_examples(tmp_path: Path) -> None:
+    write_cell(tmp_path, "digits", "fog", 3, "vq-ttt")
+    write_examples(tmp_path, "digits", "fog", 3, "vq-ttt", ("same", "destructive", "same", "corrective"))
+    examples = browser.collect(load_examples(tmp_path), report.load_records(tmp_path))["examples"]
+    assert [example["flip"] for example in examples] == ["destructive", "corrective", "same", "same"]
+
+
+def test_examples_of_earlier_versions_are_understood(tmp_path: Path) -> None:
+    write_cell(tmp_path, "digits", "fog", 3, "vq-ttt")
+    write_examples(tmp_path, "digits", "fog", 3, "vq-ttt")
+    examples = load_examples(tmp_path)
+    for example in examples[0]["examples"]:
+        example["through"] = example.pop("how")
+    shown = browser.collect(examples, report.load_records(tmp_path))["examples"]
+    assert {example["how"] for example in shown} == {"through its kernel"}
 
 
 def test_examples_have_the_confidence_before_and_after(tmp_path: Path) -> None:
@@ -143,6 +172,8 @@ def test_sentences_claim_no_more_than_the_interval(finished: Path) -> None:
     )
     assert row["ci_low"] < 0 < row["ci_high"]
     assert "On degraded images it had <strong>no clear effect</strong> on accuracy" in page
+    headings = re.findall("<h3>(.*?)</h3>", page.partition('id="heat"')[0])
+    assert headings == ["Image quality", "vq-ttt", "vq-ttt-episodic"]  # the baseline is no finding
 
 
 def test_runs_without_the_baseline(run: Path) -> None:
@@ -151,8 +182,10 @@ def test_runs_without_the_baseline(run: Path) -> None:
     records = report.load_records(run)
     assert report.overview(records)["cost"].is_null().all()
     assert set(report.quality_effect(records)["n"]) == {SAMPLES}
-    page = report.write_html(run).read_text()
-    assert "untuned" in page and "times as long" not in page
+    (panel, *_) = Contents(records).charts["accuracy"][0].panels
+    assert list(panel.legend) == ["untuned", "vq-ttt", "vq-ttt-episodic"]
+    assert panel.inline().count("stroke: var(--soft)") > 0  # the colour of the baseline
+    assert "times as long" not in report.write_html(run).read_text()
 
 
 def test_runs_of_one_cell(tmp_path: Path) -> None:
@@ -209,6 +242,12 @@ def test_many_degradations_share_a_panel_and_have_rows_in_the_heat_map(tmp_path:
     assert len(heat.rows) == 35 and heat.columns == (1,)
 
 
+def test_panels_are_titled_in_words(finished: Path) -> None:
+    groups = Contents(report.load_records(finished)).charts["accuracy"]
+    assert [group.heading for group in groups] == sorted(TASKS)
+    assert all([panel.title for panel in group.panels] == ["fog", "gaussian noise"] for group in groups)
+
+
 def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
     for model in ("first/model", "second/model"):
         for task in TASKS:
@@ -261,6 +300,13 @@ def test_each_form_writes_its_files(run: Path) -> None:
         assert report.write_report(run, form) == [run / name for name in names]
         assert all((run / name).exists() for name in names)
     assert pl.read_csv(run / "summary.csv").columns[:3] == ["model", "task", "degradation"]
+
+
+def test_csv_has_six_significant_digits(tmp_path: Path) -> None:
+    base = {("clean", 0): [1.0] * 40, ("fog", 1): [0.0] * 40}
+    records = scored_records({(*condition, "none"): scores for condition, scores in base.items()}, base)
+    (row,) = pl.read_csv(report.write_quality(tmp_path, Contents(records))).to_dicts()
+    assert row["p_value"] == 1.81899e-12  # 2 / 2**40 is 1.8189894e-12
 
 
 def test_an_unknown_form_is_refused_before_anything_is_read(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_cluster_mean_weighs_cells_equally_and_keeps_strata() -> None:
 
 
 def test_a_single_cell_has_the_same_interval_in_both_bootstraps() -> None:
-    before, after = np.random.default_rng(0).integers(2, size=(2, 50))
+    before, after = np.random.default_rng(0).random((2, 50))
     alone = statistics.paired_difference(before, after)
     assert statistics.cluster_mean(after - before, np.ones(50), np.arange(50), np.ones(50)) == alone
 

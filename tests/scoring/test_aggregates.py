@@ -1,4 +1,4 @@
-"""What benchmarks report beyond a mean, on rows counted by hand."""
+"""Benchmark scores other than the mean, on rows counted by hand."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def row(name: str, category: str = "", score: float = 0.0, answer: str = "", ref
     }  # fmt: skip
 
 
-def test_only_benchmarks_that_have_them() -> None:
+def test_other_tasks_have_none() -> None:
     assert aggregate("vqav2", [row("a", score=1)]) == {} == aggregate("tsv:/some/MME.tsv", [row("a")])
     for task in AGGREGATES:
         assert all(value >= 0 for value in aggregate(f"{task}:/some/folder", []).values())
@@ -41,7 +41,7 @@ def test_pope_counts_yes() -> None:
         row("e", "popular", answer="green", reference="yes"),
     ]
     found = aggregate("pope", rows)
-    # Three yes, two of them right; three to be found, two of them found; three of five right.
+    # Three say yes, two of them rightly; three should say yes, two of them do; three of five are right.
     assert [found[name] for name in ("accuracy", "precision", "recall", "f1", "yes ratio")] == pytest.approx(
         [60, 200 / 3, 200 / 3, 200 / 3, 60]
     )
@@ -50,7 +50,7 @@ def test_pope_counts_yes() -> None:
     assert "adversarial f1" not in found
 
 
-def test_mmbench_wants_every_rotation_right() -> None:
+def test_mmbench_requires_every_rotation_to_be_right() -> None:
     rows = [row("mmbench-241", score=1), row("mmbench-1000241", score=0), row("mmbench-2000241", score=1)]
     rows += [row("mmbench-7", score=1), row("mmbench-1000007", score=1), row("mmbench-8", score=0)]
     found = aggregate("mmbench", rows)

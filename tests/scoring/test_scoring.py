@@ -1,4 +1,4 @@
-"""Every published rule on answers scored by hand, and what format credit adds to it."""
+"""Every published rule on answers scored by hand, and what format credit adds."""
 
 import numpy as np
 import pytest
@@ -33,8 +33,8 @@ def test_an_empty_answer_is_wrong_and_format_credit_is_never_less(rule: str) -> 
             assert 0 <= score(answer, question) <= format_score(answer, question) <= 1
 
 
-# Columns: the answer, then whether each rule takes it for option B of COLORS: letter, scienceqa, mmstar, mmbench,
-# mmmu-choice, and format credit.
+# The answer, then whether each rule takes it for option B of COLORS: letter, scienceqa, mmstar, mmbench, mmmu-choice,
+# and format credit.
 CHOICES = [
     ("B", 1, 1, 1, 1, 1, 1),
     ("b", 1, 1, 1, 0, 0, 1),
@@ -72,7 +72,7 @@ def test_choices(answer, letter, scienceqa, mmstar, mmbench, mmmu, credit) -> No
     }
 
 
-def test_a_letter_goes_before_an_option_of_that_name() -> None:
+def test_a_letter_means_the_option_in_that_place_not_one_of_that_name() -> None:
     """Diagrams have options that are letters: "B" names the second, which is called C."""
     question = sample("letter", "B", choices=("B", "C", "D", "A"))
     assert both("B", question) == (1, 1)
@@ -150,7 +150,7 @@ def test_soft_accuracy(given: int, expected: float) -> None:
     assert soft_accuracy("the red", people) == pytest.approx(expected)
 
 
-def test_soft_accuracy_in_a_sentence_earns_format_credit_alone() -> None:
+def test_soft_accuracy_in_a_sentence_earns_only_format_credit() -> None:
     question = sample("vqa", *["stop"] * 8, "go", "go now")
     assert both("stop", question) == (1, 1)
     assert both("The sign says stop.", question) == (0, 1)

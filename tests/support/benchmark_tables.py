@@ -1,4 +1,4 @@
-"""Small tables in the exact schema of each benchmark's data set on the Hub: column names, types, and odd cells."""
+"""Small tables in the exact schema of each benchmark's dataset on the Hub: column names, types, and unusual cells."""
 
 import io
 from typing import Any
@@ -12,14 +12,14 @@ RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
 
 
 def image(color: tuple[int, int, int] = RED) -> dict[str, Any]:
-    """A plain image, encoded as a data set keeps it."""
+    """Make a plain image, encoded as in a dataset."""
     file = io.BytesIO()
     PILImage.fromarray(np.full((20, 30, 3), color, np.uint8)).save(file, "PNG")
     return {"bytes": file.getvalue(), "path": None}
 
 
 def table(features: dict[str, Any], *rows: dict[str, Any]) -> Dataset:
-    """Make a table; what a row does not say is empty."""
+    """Make a table; fields that a row lacks are empty."""
     filled = [{name: row.get(name) for name in features} for row in rows]
     return Dataset.from_list(filled, features=Features(features))
 

@@ -1,7 +1,7 @@
-"""CogVLM's arithmetic once more, slowly: loops over heads and tokens in float64, from the equations.
+"""CogVLM's arithmetic by hand: slow loops over heads and tokens in float64, from the equations.
 
 CogVLM (Wang et al. 2023, arXiv 2311.03079), section 2; EVA-CLIP's post-norm blocks (Sun et al. 2023, arXiv 2303.15389);
-rotary embedding (Su et al. 2021, arXiv 2104.09864) over half-split heads, as Llama has it; CogVLM2 (arXiv 2408.16500)
+rotary embedding (Su et al. 2021, arXiv 2104.09864) over half-split heads, as in Llama; CogVLM2 (arXiv 2408.16500)
 adds a 2 x 2 convolution before the adapter, grouped queries and a bias. `weights` maps published names to arrays.
 """
 
@@ -20,35 +20,35 @@ def linear(x: Array, weights: Weights, name: str) -> Array:
 
 
 def softmax(scores: Array) -> Array:
-    """Over a vector."""
+    """exp(x_i) / sum_j exp(x_j) of a vector."""
     powers = np.exp(scores - scores.max())
     return powers / powers.sum()
 
 
 def gelu(x: Array) -> Array:
-    """x times the normal distribution's cumulative function."""
+    """x times the cumulative normal distribution."""
     return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
 
 
 def silu(x: Array) -> Array:
-    """x times its logistic."""
+    """x times its logistic function."""
     return x / (1 + np.exp(-x))
 
 
 def layer_norm(x: Array, weights: Weights, name: str, eps: float) -> Array:
-    """To mean 0 and variance 1, row by row, then scale and shift."""
+    """Normalise rows to mean 0 and variance 1, then scale and shift."""
     centred = x - x.mean(-1, keepdims=True)
     normal = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + eps)
     return normal * weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
 
 def rms_norm(x: Array, weights: Weights, name: str, eps: float) -> Array:
-    """To mean square 1, row by row, then scale."""
+    """Normalise rows to mean square 1, then scale."""
     return x / np.sqrt((x**2).mean(-1, keepdims=True) + eps) * weights[f"{name}.weight"]
 
 
 def vision_attention(x: Array, weights: Weights, name: str, heads: int) -> Array:
-    """Each token of an image (L, width) looks at all."""
+    """Each token of an image (L, width) attends to all."""
     fused = linear(x, weights, f"{name}.query_key_value")
     width = x.shape[1]
     size = width // heads
@@ -67,7 +67,7 @@ def vision_mlp(x: Array, weights: Weights, name: str) -> Array:
 
 
 def vision_block(x: Array, weights: Weights, name: str, heads: int, eps: float) -> Array:
-    """Norms come after attention and MLP, before the sum."""
+    """The norms come after attention and MLP, before the residual sums."""
     x = x + layer_norm(
         vision_attention(x, weights, f"{name}.attention", heads), weights, f"{name}.input_layernorm", eps
     )
@@ -86,7 +86,7 @@ def patches(image: Array, weights: Weights, name: str, side: int) -> Array:
 
 
 def shrink(x: Array, weights: Weights, name: str) -> Array:
-    """Make one of each 2 x 2 patches (L, width), as CogVLM2 does before its adapter."""
+    """Merge each 2 x 2 patches (L, width), as CogVLM2 does before its adapter."""
     kernel, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
     grid = math.isqrt(len(x))
     made = []
@@ -99,14 +99,14 @@ def shrink(x: Array, weights: Weights, name: str) -> Array:
 
 
 def adapter(x: Array, weights: Weights, name: str) -> Array:
-    """To the language model's width, norm, GELU, gated linear unit."""
+    """A projection to the language model's width, norm, GELU and a gated linear unit."""
     x = gelu(layer_norm(linear(x, weights, f"{name}.linear_proj"), weights, f"{name}.norm1", 1e-5))
     gated = silu(linear(x, weights, f"{name}.gate_proj")) * linear(x, weights, f"{name}.dense_h_to_4h")
     return linear(gated, weights, f"{name}.dense_4h_to_h")
 
 
-def look(image: Array, weights: Weights, config: dict) -> Array:
-    """An image as tokens of the language model, between begin and end of image."""
+def image_tokens(image: Array, weights: Weights, config: dict) -> Array:
+    """An image as tokens of the language model, between the begin-of-image and end-of-image tokens."""
     vision = config["vision_config"]
     x = patches(image, weights, "model.vision.patch_embedding", vision["patch_size"])
     for n in range(vision["num_hidden_layers"]):
@@ -120,14 +120,14 @@ def look(image: Array, weights: Weights, config: dict) -> Array:
 
 
 def rotate(x: Array, position: int, theta: float) -> Array:
-    """Turn a head's vector: entries i and i + d/2 are a complex number, multiplied by exp(i m theta^(-2i/d))."""
+    """Rotate a head's vector: entries k and k + d/2 form a complex number, multiplied by exp(i m theta^(-2k/d))."""
     half = len(x) // 2
     turned = (x[:half] + 1j * x[half:]) * np.exp(1j * position * theta ** (-np.arange(half) * 2 / len(x)))
     return np.concatenate([turned.real, turned.imag])
 
 
 def expert_attention(x: Array, weights: Weights, name: str, config: dict, expert: list[bool], at: list[int]) -> Array:
-    """Attention to the tokens up to one's own; tokens with `expert` use the visual expert's matrices."""
+    """Causal attention; tokens with `expert` use the visual expert's matrices."""
     kinds = ["vision_expert" if own else "language_expert" for own in expert]
     heads, groups = config["num_attention_heads"], config["num_multi_query_heads"]
     size = x.shape[1] // heads
@@ -155,22 +155,25 @@ def expert_mlp(x: Array, weights: Weights, name: str, expert: list[bool]) -> Arr
     return np.array(out)
 
 
-def rule(before: int, image: int, after: int) -> tuple[list[bool], list[int]]:
-    """Who goes to the visual expert, and positions, for text, one image of `image` tokens, text.
+def expert_and_positions(before: int, image: int, after: int) -> tuple[list[bool], list[int]]:
+    """Which tokens go to the visual expert, and all positions, for text, one image of `image` tokens, and text.
 
-    All but the end of image goes there. Begin of image, all patches together, and end of image take a position each.
+    All of the image's tokens but end of image go there. Begin of image, all patches together, and end of image take one
+    position each.
     """
     expert = [False] * before + [True] * (image - 1) + [False] * (1 + after)
     at = [*range(before), before, *[before + 1] * (image - 2), before + 2, *range(before + 3, before + 3 + after)]
     return expert, at
 
 
-def read(ids: list[int], image: Array | None, weights: Weights, config: dict) -> Array:
-    """Return the logits (L, V) of a prompt: a first token, then an image, if any, in the place of `None`, and text."""
+def prompt_logits(ids: list[int], image: Array | None, weights: Weights, config: dict) -> Array:
+    """Return the logits (L, V) of a prompt: a first token, then the image, if there is one, and text."""
     embedding = weights["model.embed_tokens.weight"]
-    seen = np.zeros((0, embedding.shape[1])) if image is None else look(image, weights, config)
-    x = np.concatenate([embedding[ids[:1]], seen, embedding[ids[1:]]])
-    expert, at = rule(1, len(seen), len(ids) - 1) if len(seen) else ([False] * len(ids), list(range(len(ids))))
+    shown = np.zeros((0, embedding.shape[1])) if image is None else image_tokens(image, weights, config)
+    x = np.concatenate([embedding[ids[:1]], shown, embedding[ids[1:]]])
+    expert, at = (
+        expert_and_positions(1, len(shown), len(ids) - 1) if len(shown) else ([False] * len(ids), list(range(len(ids))))
+    )
     eps = config["rms_norm_eps"]
     for n in range(config["num_hidden_layers"]):
         name = f"model.layers.{n}"

@@ -1,10 +1,10 @@
-"""Images to test with, and the measure of how much is left of them."""
+"""Images to test with, and PSNR to compare them."""
 
 import numpy as np
 
 
 def scene(height: int, width: int) -> np.ndarray:
-    """An image with flat, smooth and sharp parts: a colour gradient, a disc, stripes and a dark corner."""
+    """Draw an image with smooth, flat and sharp parts: a colour gradient, a disc, stripes and a dark corner."""
     y, x = np.mgrid[:height, :width] / min(height, width)
     pixels = np.stack([90 + 80 * np.sin(5 * x), 110 + 70 * np.cos(4 * y), 100 + 60 * np.sin(3 * (x + y))], axis=2)
     pixels[(x - 0.3) ** 2 + (y - 0.4) ** 2 < 0.04] = (230, 40, 50)
@@ -14,16 +14,17 @@ def scene(height: int, width: int) -> np.ndarray:
 
 
 def natural(height: int, width: int) -> np.ndarray:
-    """Clouds of colour whose spectrum falls with frequency as that of photographs does."""
+    """Draw clouds of colour whose spectrum falls with frequency as that of photographs does."""
     rng = np.random.default_rng(4)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     spectrum = np.fft.rfft2(rng.standard_normal((4, height, width))) / np.maximum(frequency, 1 / max(height, width))
     fields = np.fft.irfft2(spectrum, s=(height, width))
     fields /= fields.std(axis=(1, 2), keepdims=True)
-    # Most of it is common to the three colours.
+    # Most of the variation is common to the three colours.
     pixels = 120 + 45 * fields[0][..., None] + 22 * fields[1:].transpose(1, 2, 0)
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:
+    """Return the PSNR in dB."""
     return float(10 * np.log10(255**2 / max(np.mean((image.astype(float) - reference) ** 2), 1e-9)))

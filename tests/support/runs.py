@@ -132,7 +132,7 @@ def write_examples(
     kernel[1:4, 1:4] += 0.1 * severity / 9
     images = {name: image(number) for number, name in enumerate(("clean", "degraded", "filtered"))}
     text = {"question": HOSTILE, "reference": "square", "base_answer": HOSTILE, "answer": "square"}
-    tuned = {"kernel": kernel.tolist()} | images
+    tuned = {"kernel": kernel.tolist(), "how": "through its kernel"} | images
     plain = {"kernel": None, "clean_answer": "circle"} | {name: images[name] for name in ("clean", "degraded")}
     examples = [
         {"sample_id": f"{task}-{i:03d}", "flip": flip} | text | (plain if flip in ("helped", "hurt") else tuned)

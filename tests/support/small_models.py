@@ -1,4 +1,4 @@
-"""Small models that several tests share."""
+"""Small models and images that several tests share."""
 
 import tempfile
 from functools import lru_cache
@@ -20,7 +20,7 @@ QUESTIONS = ["what color is the shape?", "is there any red shape?", "how many ob
 
 @lru_cache
 def tiny_llava() -> Llava:
-    """A LLaVA of random weights, large enough that its answers differ between images."""
+    """A LLaVA with random weights, scaled so that its answers differ between images."""
     torch.manual_seed(3)
     processor = build_processor(WORDS.split())
     network = build_model(processor, width=32, vision_layers=3, text_layers=2)
@@ -45,6 +45,6 @@ SMALL_MAXIM = Config(stages=2, width=8, sides=(4, 4, 2), groups=1, bottlenecks=1
 
 
 def small_maxim() -> Maxim:
-    """A MAXIM of two stages and few channels, with drawn weights."""
+    """A MAXIM of two stages and few channels, with random weights."""
     torch.manual_seed(3)
     return Maxim(SMALL_MAXIM)

@@ -1,4 +1,4 @@
-"""Every benchmark from a small table of its own schema: what is asked, what is right, what is said where it fails."""
+"""Every benchmark from a small table in its own schema: prompts, references, scores and errors."""
 
 import sys
 from pathlib import Path
@@ -25,7 +25,7 @@ from vqttt.types import Sample
 
 @pytest.fixture(scope="module", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory):
-    """Arrow copies of parquet files go where the test's files are."""
+    """Put the Arrow copies of parquet files into a temporary folder."""
     before = datasets.config.HF_DATASETS_CACHE
     datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("cache")
     yield
@@ -34,7 +34,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Each benchmark as parquet files, laid out as on the Hub, beside those of another split."""
+    """Write each benchmark as parquet files, laid out as on the Hub, next to those of another split."""
     root = tmp_path_factory.mktemp("benchmarks")
     for name, table in made.TABLES.items():
         inside = root / name / (BENCHMARKS[name].config or "data")
@@ -191,7 +191,7 @@ def test_saved_data_sets_single_files_and_selections(folders: dict[str, Path], t
     assert len(load_task(f"scienceqa:{folders['scienceqa']}", limit=2)) == 2
 
 
-def test_a_table_of_plain_bytes_or_of_paths(tmp_path: Path) -> None:
+def test_a_table_with_plain_bytes_or_paths(tmp_path: Path) -> None:
     PILImage.new("RGB", (30, 20), made.BLUE).save(tmp_path / "blue.png")
     rows = {"question": ["Which?"], "options": [["B", "C"]], "answer": ["1"]}
     pl.DataFrame(rows | {"image": [made.image(made.GREEN)["bytes"]]}).write_parquet(tmp_path / "bytes.parquet")
@@ -240,7 +240,7 @@ def test_errors_say_what_would_be_right(folders: dict[str, Path], tmp_path: Path
         load_task("pope")
 
 
-def test_the_hub_is_asked_for_the_split_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_is_asked_only_for_the_split(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def hub(*arguments: object, **named: object) -> object:
@@ -258,7 +258,7 @@ def test_the_hub_is_asked_for_the_split_alone(monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
-def test_a_row_that_makes_no_sense_costs_that_row_alone(tmp_path: Path) -> None:
+def test_an_invalid_row_costs_only_that_row(tmp_path: Path) -> None:
     rows = [row for table in (made.ai2d(), made.ai2d()) for row in table.cast_column("image", datasets.Image(False))]
     rows[1]["answer"] = "seven"
     datasets.Dataset.from_list(rows, features=made.ai2d().features).to_parquet(tmp_path / "odd.parquet")
@@ -275,7 +275,7 @@ def test_a_study_from_end_to_end(folders: dict[str, Path], tmp_path: Path) -> No
     records = load_records(tmp_path / "run")
     by_task = {name.partition(":")[0]: records.filter(task=name) for name in tasks}
     assert by_task["vqav2"]["answer"].to_list() == ["red"] and by_task["vqav2"]["score"].to_list() == [1]
-    # The fake model says "red" to all: no letter, but the content of MMMU's option B.
+    # The fake model always answers "red": not a letter, but the text of MMMU's option B.
     assert by_task["mmmu"]["score"].to_list() == [0, 0, 0, 0]
     assert by_task["mmmu"]["format_score"].to_list() == [1, 0, 0, 0]
     assert [bool(error) for error in by_task["mmmu"]["error"]] == [False, True, False, True]
@@ -302,7 +302,7 @@ def write_and_summarise(folder: Path) -> list[dict]:
     return summarise(load_records(folder)).to_dicts()
 
 
-def test_the_docs_name_every_benchmark_with_its_place_and_split() -> None:
+def test_the_docs_list_every_benchmark_with_its_source_and_split() -> None:
     lines = (Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md").read_text().splitlines()
     for name, benchmark in BENCHMARKS.items():
         config = f" ({benchmark.config})" if benchmark.config else ""

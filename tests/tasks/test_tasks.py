@@ -1,4 +1,4 @@
-"""Tasks give the same samples every time, and a broken line costs that line alone."""
+"""Tasks return the same samples every time, and a broken line costs only that line."""
 
 import json
 from collections import Counter
@@ -70,7 +70,7 @@ def test_vq_mini_answers_follow_from_the_scene() -> None:
                 assert (question.answer == "yes") == ((color, name) in {(i.color, i.name) for i in scene.items})
 
 
-def test_vq_mini_labels_lie_where_the_things_are() -> None:
+def test_vq_mini_labels_cover_the_objects() -> None:
     for index in range(40):
         scene, _ = scene_and_question("test", index)
         image, contents, colors = draw(scene)
@@ -152,7 +152,7 @@ def test_jsonl_that_cannot_be_read(tmp_path: Path) -> None:
         second.load()
 
 
-def test_jsonl_of_odd_bytes(tmp_path: Path) -> None:
+def test_jsonl_with_unusual_bytes(tmp_path: Path) -> None:
     good = json.dumps({"image": "a.png", "question": "a\u2028b?", "answer": 3, "id": "g"}, ensure_ascii=False).encode()
     surrogate = rb'{"image": "a.png", "question": "\ud800?", "answer": "x"}'
     null = b'{"image": "a.png", "question": "what?", "answer": null}'
@@ -162,7 +162,7 @@ def test_jsonl_of_odd_bytes(tmp_path: Path) -> None:
     assert read[0].answers == ("3",)
 
 
-def test_a_changed_image_is_other_data(tmp_path: Path) -> None:
+def test_a_changed_image_changes_the_data_hash(tmp_path: Path) -> None:
     questions = tmp_path / "q.jsonl"
     questions.write_text('{"image": "a.png", "question": "what?", "answer": "x"}\n')
     hashes = set()

@@ -1,4 +1,4 @@
-"""VLMEvalKit's files are read as they are."""
+"""VLMEvalKit's files are read without conversion."""
 
 import base64
 import io
@@ -82,7 +82,7 @@ def test_tsv_that_cannot_be_read(tmp_path: Path) -> None:
         load_task(f"tsv:{tmp_path / 'bad.tsv'}")[0].load()
 
 
-def test_a_quote_within_a_cell_is_a_character(tmp_path: Path) -> None:
+def test_a_quote_within_a_cell_is_an_ordinary_character(tmp_path: Path) -> None:
     image = encoded(made.GREEN)
     lines = ["index\timage\tquestion\tanswer"]
     lines += [f"{n}\t{image}\t{question}\tyes" for n, question in enumerate(["Is it?", 'A pole 5" tall?', "Then?"])]
@@ -92,7 +92,7 @@ def test_a_quote_within_a_cell_is_a_character(tmp_path: Path) -> None:
     assert all(tuple(sample.load()[0, 0]) == made.GREEN for sample in load_task(f"tsv:{file}"))
 
 
-def test_a_quoted_cell_without_an_end_is_an_error(tmp_path: Path) -> None:
+def test_an_unclosed_quote_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "open.tsv"
     file.write_text(f'index\timage\tquestion\tanswer\n1\t{encoded(made.RED)}\t"Is it?\tyes\n2\tx\tThen?\tno\n')
     with pytest.raises(InputError, match="never closed"):

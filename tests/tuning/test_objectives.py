@@ -1,3 +1,5 @@
+"""Objectives against known values, and the independence of samples."""
+
 import math
 from dataclasses import replace
 from typing import Any
@@ -8,7 +10,7 @@ from torch import Tensor
 
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.models.generation import confidence, mean_entropy, token_entropy
-from vqttt.tuning.feature_statistics import FeatureStatistics
+from vqttt.tuning.feature_statistics import CleanStatistics, FeatureStatistics
 from vqttt.tuning.objectives import OBJECTIVES, Evidence, find_objective
 
 
@@ -42,9 +44,9 @@ def evidence(logits: Tensor, **more: Any) -> Evidence:
         owner=torch.arange(count),
         views=torch.stack([logits[:, 0], 0.5 * logits[:, 0], logits[:, 0] - 1]),
         features=FeatureStatistics(means=[logits[:, 0]], spreads=[logits[:, 0].abs()]),
-        clean=(
-            FeatureStatistics(means=[torch.zeros(1, 5)], spreads=[torch.ones(1, 5)]),
-            FeatureStatistics(means=[torch.ones(1, 5)], spreads=[torch.ones(1, 5)]),
+        clean=CleanStatistics(
+            centre=FeatureStatistics(means=[torch.zeros(1, 5)], spreads=[torch.ones(1, 5)]),
+            deviation=FeatureStatistics(means=[torch.ones(1, 5)], spreads=[torch.ones(1, 5)]),
         ),
         **more,
     )
@@ -53,9 +55,9 @@ def evidence(logits: Tensor, **more: Any) -> Evidence:
 @pytest.mark.parametrize("name", [name for name in OBJECTIVES if name != "naturalness"])
 def test_objectives_keep_samples_apart(name: str) -> None:
     logits = torch.randn(3, 2, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    seen = evidence(logits, shared=False)
-    seen = replace(seen, base=torch.randn(3, 2, 5, generator=torch.Generator().manual_seed(2)))
-    losses = OBJECTIVES[name].loss(seen)
+    given = evidence(logits, shared=False)
+    given = replace(given, base=torch.randn(3, 2, 5, generator=torch.Generator().manual_seed(2)))
+    losses = OBJECTIVES[name].loss(given)
     (gradient,) = torch.autograd.grad(losses[1], logits)
     assert losses.shape == (3,)
     assert gradient[1].abs().sum() > 0
@@ -63,9 +65,9 @@ def test_objectives_keep_samples_apart(name: str) -> None:
 
 
 def test_sums_of_objectives_are_weighted() -> None:
-    seen = evidence(torch.randn(3, 2, 5))
-    both = find_objective("entropy+0.5*naturalness").loss(seen)
-    torch.testing.assert_close(both, OBJECTIVES["entropy"].loss(seen) + 0.5 * OBJECTIVES["naturalness"].loss(seen))
+    given = evidence(torch.randn(3, 2, 5))
+    both = find_objective("entropy+0.5*naturalness").loss(given)
+    torch.testing.assert_close(both, OBJECTIVES["entropy"].loss(given) + 0.5 * OBJECTIVES["naturalness"].loss(given))
     assert find_objective("entropy+0.1*feature-statistics").features
     with pytest.raises(InputError, match="is not a weight"):
         find_objective("entropy+x*anchor")
@@ -73,11 +75,11 @@ def test_sums_of_objectives_are_weighted() -> None:
         find_objective("entropy+nothing")
 
 
-def test_marginal_entropy_is_that_of_the_mean_answer() -> None:
+def test_marginal_entropy_is_the_entropy_of_the_mean_answer() -> None:
     certain = torch.tensor([[[20.0, 0.0]]])
-    seen = replace(evidence(certain), views=torch.tensor([[[20.0, 0.0]], [[0.0, 20.0]]]))
-    torch.testing.assert_close(OBJECTIVES["marginal-entropy"].loss(seen), torch.tensor([math.log(2)]))
-    assert OBJECTIVES["certain-marginal-entropy"].loss(seen).item() < 1e-3  # one view of two is kept
+    given = replace(evidence(certain), views=torch.tensor([[[20.0, 0.0]], [[0.0, 20.0]]]))
+    torch.testing.assert_close(OBJECTIVES["marginal-entropy"].loss(given), torch.tensor([math.log(2)]))
+    assert OBJECTIVES["certain-marginal-entropy"].loss(given).item() < 1e-3  # one view of two is kept
 
 
 def test_information_maximisation_rewards_variety() -> None:
@@ -86,7 +88,7 @@ def test_information_maximisation_rewards_variety() -> None:
     assert losses[1] < losses[0] - 0.6
 
 
-def test_the_anchor_holds_what_was_certain() -> None:
+def test_the_anchor_holds_certain_answers() -> None:
     certain, unsure = torch.tensor([[[9.0, 0.0]]]), torch.tensor([[[0.1, 0.0]]])
     moved = torch.tensor([[[0.0, 1.0]]])
     held, loose = (OBJECTIVES["anchor"].loss(replace(evidence(moved), base=base)) for base in (certain, unsure))
@@ -94,9 +96,9 @@ def test_the_anchor_holds_what_was_certain() -> None:
     assert OBJECTIVES["anchor"].loss(replace(evidence(moved), base=moved)).abs().item() < 1e-6
 
 
-def test_feature_statistics_vanish_on_what_clean_images_show() -> None:
-    seen = evidence(torch.randn(4, 1, 5))
-    like = replace(seen, features=FeatureStatistics(means=[torch.zeros(4, 5)], spreads=[torch.ones(4, 5)]))
-    far = replace(seen, features=FeatureStatistics(means=[torch.full((4, 5), 3.0)], spreads=[torch.ones(4, 5)]))
+def test_feature_statistics_vanish_for_clean_features() -> None:
+    given = evidence(torch.randn(4, 1, 5))
+    like = replace(given, features=FeatureStatistics(means=[torch.zeros(4, 5)], spreads=[torch.ones(4, 5)]))
+    far = replace(given, features=FeatureStatistics(means=[torch.full((4, 5), 3.0)], spreads=[torch.ones(4, 5)]))
     torch.testing.assert_close(OBJECTIVES["feature-statistics"].loss(far), torch.full((4,), 4.5))
     assert OBJECTIVES["feature-statistics"].loss(like).sum() == 0

@@ -1,4 +1,4 @@
-"""Corrections, the predictor that chooses among them, and what of it is saved and applied elsewhere."""
+"""Corrections, the predictor that chooses among them, and saving what it has learned."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,9 @@ import torch
 
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from vqttt.errors import InputError
-from vqttt.methods import METHODS, MethodSpec, VQSelect, VQSelectConfig
+from vqttt.methods import METHODS, MethodSpec, Vote, VoteConfig, VQSelect, VQSelectConfig
+from vqttt.methods.attempts import Outcome
+from vqttt.models.fake import FakeTunableModel
 from vqttt.tuning.adapters import AdapterConfig
 from vqttt.tuning.corrections import CORRECTIONS, correct, median, names
 from vqttt.tuning.predictor import Predictor
@@ -41,12 +43,12 @@ def test_each_image_goes_through_the_correction_chosen_for_it() -> None:
     torch.testing.assert_close(out[1:2], CORRECTIONS[names()[1]](pixels[1:2]))
 
 
-def test_corrections_do_what_they_are_for() -> None:
+def test_corrections_serve_their_purpose() -> None:
     clean = torch.zeros(1, 3, 64, 64)
     clean[:, :, 16:48, 16:48] = 1.0
     noisy = clean + 0.3 * noise(1, 3, 64, 64)
-    flaked = clean.clone()
-    flaked[:, :, ::9, ::9] = 2.0
+    specked = clean.clone()
+    specked[:, :, ::9, ::9] = 2.0
     hazy = 0.2 * clean + 0.8
 
     def error(pixels: torch.Tensor) -> float:
@@ -54,19 +56,19 @@ def test_corrections_do_what_they_are_for() -> None:
 
     assert error(CORRECTIONS["cored-strong"](noisy)) < 0.6 * error(noisy)
     assert error(CORRECTIONS["median"](noisy)) < 0.5 * error(noisy)
-    assert error(CORRECTIONS["opened"](flaked)) < 0.1 * error(flaked)
+    assert error(CORRECTIONS["opened"](specked)) < 0.1 * error(specked)
     assert CORRECTIONS["stretched"](hazy).std() > 4 * hazy.std()
     assert CORRECTIONS["cored-local"](hazy).std() > 2 * hazy.std()
 
 
-def test_the_median_is_that_of_nine_pixels() -> None:
+def test_the_median_is_of_nine_pixels() -> None:
     pixels = noise(2, 3, 9, 11)
     padded = torch.nn.functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
     nine = [padded[:, :, i : i + 9, j : j + 11] for i in range(3) for j in range(3)]
     assert torch.equal(median(pixels, passes=1), torch.stack(nine).median(0).values)
 
 
-def test_descriptions_tell_noise_from_blur_whatever_else_is_in_the_batch() -> None:
+def test_descriptions_tell_noise_from_blur_whatever_the_rest_of_the_batch() -> None:
     sharp = torch.cat([noise(2, 3, 64, 64), torch.ones(1, 3, 64, 64)])
     soft = CORRECTIONS["soft"](sharp)
     assert describe(sharp).shape == (3, DESCRIPTORS)
@@ -75,12 +77,12 @@ def test_descriptions_tell_noise_from_blur_whatever_else_is_in_the_batch() -> No
     torch.testing.assert_close(describe(sharp)[:1], describe(sharp[:1]))
 
 
-def test_the_predictor_learns_what_helps_whom() -> None:
+def test_the_predictor_learns_which_correction_suits_which_image() -> None:
     described = noise(400, DESCRIPTORS)
     changes = 0.02 * noise(400, len(names()), seed=1)
     changes[:, 0] = 0
     changes[:, 3] += 0.5 * described[:, 2]  # correction 3 helps where the third feature is low
-    changes[:, 5] -= 0.1  # correction 5 helps everybody a little
+    changes[:, 5] -= 0.1  # correction 5 helps all images a little
     predictor = Predictor(caution=0.5)
     assert (predictor.choose(described) == 0).all(), "without evidence it changes nothing"
     predictor.observe(described[:300], changes[:300])
@@ -98,7 +100,7 @@ def test_the_predictor_changes_nothing_where_nothing_helps() -> None:
     assert (predictor.choose(noise(100, DESCRIPTORS, seed=2)) == 0).float().mean() > 0.9
 
 
-def test_the_predictor_does_not_depend_on_the_order_and_skips_what_is_not_a_number() -> None:
+def test_the_predictor_ignores_the_order_and_values_that_are_not_finite() -> None:
     described, changes = noise(60, DESCRIPTORS), noise(60, len(names()), seed=1)
     one, other = Predictor(caution=0.5), Predictor(caution=0.5)
     one.observe(described, changes)
@@ -120,14 +122,15 @@ def test_the_search_measures_the_objective_of_each_sample_alone() -> None:
     search.corrected(inputs, base, tuner)
     assert search.predictor.observed == 4 and not search.exploring
     with torch.no_grad():
-        seen = search.through(inputs, torch.full((4,), 4))
-        entropy = -(model.answer_logits(seen).softmax(-1) * model.answer_logits(seen).log_softmax(-1)).sum(-1)[:, 0]
-    torch.testing.assert_close(tuner.losses(seen, base), entropy)
+        corrected = search.apply(inputs, torch.full((4,), 4))
+        logits = model.answer_logits(corrected)
+        entropy = -(logits.softmax(-1) * logits.log_softmax(-1)).sum(-1)[:, 0]
+    torch.testing.assert_close(tuner.losses(corrected, base), entropy)
     search.corrected(inputs, base, tuner)
-    assert search.predictor.observed == 4, "only the first four were to be explored"
+    assert search.predictor.observed == 4, "only the first four are explored"
 
 
-def test_what_one_stream_taught_is_applied_frozen_to_the_next(tmp_path: Path) -> None:
+def test_what_one_stream_taught_can_be_applied_frozen_to_another(tmp_path: Path) -> None:
     model = tiny_llava()
     inputs = model.encode(sample_images(4), QUESTIONS)
     base = model.generate(inputs, 4)
@@ -154,17 +157,12 @@ def test_what_one_stream_taught_is_applied_frozen_to_the_next(tmp_path: Path) ->
         VQSelect(model, replace(config, start=str(tmp_path / "nothing")))
 
 
-def test_features_of_clean_images_are_asked_for_where_they_are_missing() -> None:
-    from vqttt.models.fake import FakeTunableModel
-
+def test_missing_statistics_of_clean_images_are_an_error() -> None:
     with pytest.raises(InputError, match="clean-features"):
         METHODS["vq-select-features"].build(FakeTunableModel())
 
 
-def test_the_more_certain_views_carry_the_vote() -> None:
-    from vqttt.methods.attempts import Outcome
-    from vqttt.methods.vote import Vote, VoteConfig
-
+def test_the_more_certain_views_win_the_vote() -> None:
     count = len(names())
     texts = ["red"] * 3 + ["blue"] * (count - 3)
     entropies = [0.1] * 3 + [2.0] * (count - 3)

@@ -1,8 +1,6 @@
 """`vqttt report` and `vqttt compare`: finished runs."""
 
-from collections.abc import Callable
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,19 +23,11 @@ def report(
     ] = Format.HTML,
 ) -> None:
     """Write a run's report again, from its records alone."""
-    from vqttt.results import report as reports
+    from vqttt.results.report import write_report
     from vqttt.runs.folder import local_copy
 
-    writers: dict[Format, tuple[Callable[[Path, reports.Contents], Path], ...]] = {
-        Format.HTML: (reports.write_html,),
-        Format.CSV: (reports.write_csv, reports.write_quality),
-        Format.LATEX: (reports.write_latex,),
-        Format.MARKDOWN: (reports.write_markdown,),
-        Format.FIGURES: (reports.write_figures,),
-    }
     with local_copy(folder) as copy:
-        contents = reports.Contents(reports.load_records(copy))
-        written = [write(copy, contents) for write in writers[form]]
+        written = write_report(copy, form)
     typer.echo("\n".join(f"{folder.rstrip('/')}/{path.name}" for path in written))
 
 

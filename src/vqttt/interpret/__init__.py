@@ -1,4 +1,4 @@
-"""What happens inside a model: where its answer looks in the image, and at which layer the answer appears."""
+"""Analyse a model while it answers: which parts of the image it attends to, and at which layer the answer appears."""
 
 from vqttt.interpret.attention import GENERIC, attention, relative_attention
 from vqttt.interpret.comparing import Row, compare, examine

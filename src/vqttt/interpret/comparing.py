@@ -1,4 +1,4 @@
-"""One image and question, clean against degraded against tuned: answers, attention and lens of each."""
+"""Compare a clean image, the degraded image, and a method's: the answer, attention and logit lens of each."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vqttt.interpret.attention import GENERIC, attention, chosen_layers, over_generic, with_question
 from vqttt.interpret.grids import Map, mosaic, on_grid
@@ -17,7 +18,7 @@ from vqttt.models.base import Inputs, LogitGeneration, TunableModel
 from vqttt.types import Image
 
 TOP = 5
-"""So many of the likeliest words are kept of each layer."""
+"""Number of likeliest words that are kept for each layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +26,16 @@ class Row:
     """What was found under one condition. Layers of the language model are counted from 1.
 
     Attributes:
-        name: of the condition.
-        answer: the whole of it, greedily.
-        image: as the network is given it; tiles side by side.
-        relative: attention over that for a generic instruction, a number for each part of the image, NaN where there
-            is no image token; None for a family whose image tokens have no places.
-        looking: share of the attention that goes to image tokens, for each layer that can look at images, 0 to 1.
-        looking_layers: the numbers of those layers.
-        probability: of the first token of the answer, after each layer, 0 to 1.
-        clean_probability: of the first token of the answer to the clean image.
-        entropy: of the next token, after each layer, in nats.
+        name: the name of the condition.
+        answer: the greedy answer.
+        image: the image that the network gets; its tiles arranged in a grid, if it has several.
+        relative: relative attention, one value per part of the image, NaN where no image token covers it; None for a
+            family whose image tokens belong to no part of the image.
+        looking: share of attention that goes to image tokens, 0 to 1, for each layer in `looking_layers`.
+        looking_layers: the layers that attend to images.
+        probability: probability of the answer's first token after each layer, 0 to 1.
+        clean_probability: likewise for the first token of the answer to the clean image.
+        entropy: entropy of the next token after each layer, in nats.
         words: the likeliest words after each layer, with their probabilities.
     """
 
@@ -50,7 +51,7 @@ class Row:
     words: list[list[tuple[str, float]]]
 
     def numbers(self) -> dict[str, Any]:
-        """Return all but the image, as what JSON can hold; None stands for NaN."""
+        """Return everything but the image in a form that JSON can hold; None stands for NaN."""
         kept = {name: value for name, value in vars(self).items() if name != "image"}
         if self.relative is not None:
             kept["relative"] = [[None if value != value else value for value in row] for row in self.relative.tolist()]
@@ -69,51 +70,64 @@ def examine(
     generic: str = GENERIC,
     max_new_tokens: int = 16,
 ) -> tuple[Row, int]:
-    """Look into a model while it answers one question; returns what was found and the answer's first token.
+    """Analyse a model while it answers one question; return what was found and the answer's first token.
 
     Args:
-        model: whose.
-        name: of the condition.
-        image: what it is shown.
-        question: what it is asked.
-        explain: such as `Method.explain`; None for the untuned network.
-        clean_token: the first token of the answer to the clean image; None for the one at hand.
-        layers: numbers, from 0, of those that relative attention is averaged over; None for all that look at images.
-        generic: the instruction that it is divided by.
-        max_new_tokens: of the answer.
+        model: the model to analyse.
+        name: the name of the condition.
+        image: the image.
+        question: the question about it.
+        explain: `Method.explain` of the method that adapts the model; None for the untuned model.
+        clean_token: first token of the answer to the clean image; None if this is the clean image.
+        layers: numbers, from 0, of the layers over which relative attention is averaged; None for all layers that
+            attend to images.
+        generic: the instruction whose attention is the divisor.
+        max_new_tokens: maximum number of tokens in the answer.
 
     Raises:
-        InputError: if the family does not expose what it takes.
+        InputError: if the family does not expose what the analysis needs.
     """
     inputs = model.encode([image], [question])
     base = model.generate(inputs, max_new_tokens)
-    with explain(inputs, base).adapted() if explain else nullcontext(inputs) as given:
-        answer = model.generate(given, max_new_tokens)
-        asked, plain = (attention(model, one)[0] for one in (given, with_question(model, given, [image], generic)))
-        relative, lens = over_generic(asked, plain, chosen_layers(model, layers)), logit_lens(model, given)
-        shown, grids = model.pixels(given).pixels, model.image_tokens(given).grids
+    with explain(inputs, base).adapted() if explain else nullcontext(inputs) as adapted:
+        answer = model.generate(adapted, max_new_tokens)
+        asked = attention(model, adapted)[0]
+        plain = attention(model, with_question(model, adapted, [image], generic))[0]
+        relative = over_generic(asked, plain, chosen_layers(model, layers))
+        shown, relative_map = _laid_out(model, adapted, relative)
+        lens = logit_lens(model, adapted)
     token = answer.tokens[:1, 0]
-    placed = [n for n, grid in enumerate(grids) if grid is not None]
-    tokens, shares = (of_all[:, 0].tolist() for of_all in lens.top(TOP))
+    clean = token if clean_token is None else torch.tensor([clean_token])
+    tokens, probabilities = (values[:, 0].tolist() for values in lens.top(TOP))
     row = Row(
         name=name,
         answer=answer.texts[0],
-        image=mosaic([model.to_image(shown[n]) for n in placed or range(len(shown))], fill=255),
-        relative=mosaic([on_grid(relative, grid) for grid in grids if grid is not None], float("nan"))
-        if placed
-        else None,
+        image=shown,
+        relative=relative_map,
         looking=asked.sum(1).tolist(),
-        looking_layers=[layer + 1 for layer, _ in model.decoder.looks],
+        looking_layers=[layer + 1 for layer, _ in model.decoder.attention],
         probability=lens.probability(token)[:, 0].tolist(),
-        clean_probability=lens.probability(token if clean_token is None else torch.tensor([clean_token]))[
-            :, 0
-        ].tolist(),
+        clean_probability=lens.probability(clean)[:, 0].tolist(),
         entropy=lens.entropy()[:, 0].tolist(),
         words=[
-            list(zip(map(model.word, layer), share, strict=True)) for layer, share in zip(tokens, shares, strict=True)
+            list(zip(map(model.word, of_layer), shares, strict=True))
+            for of_layer, shares in zip(tokens, probabilities, strict=True)
         ],
     )
     return row, int(token[0])
+
+
+def _laid_out(model: TunableModel, inputs: Inputs, values: Tensor) -> tuple[Image, Map | None]:
+    """Return the image of a single sample, and the values (T,) of its image tokens laid out over it.
+
+    Tiles are arranged in a grid. Only those whose tokens belong to parts of them are shown; if there are none, all are
+    shown and there is no map.
+    """
+    pixels, grids = model.pixels(inputs).pixels, model.image_tokens(inputs).grids
+    placed = [(n, grid) for n, grid in enumerate(grids) if grid is not None]
+    numbers = [n for n, _ in placed] or range(len(pixels))
+    image: Image = mosaic([model.to_image(pixels[n]) for n in numbers], fill=255)
+    return image, mosaic([on_grid(values, grid) for _, grid in placed], float("nan")) if placed else None
 
 
 def compare(
@@ -126,20 +140,20 @@ def compare(
     layers: Sequence[int] | None = None,
     generic: str = GENERIC,
 ) -> list[Row]:
-    """Return a row each for an image, the same degraded, and what tuning makes of it.
+    """Return one row each for the clean image, the degraded image, and a method.
 
     Args:
-        model: whose.
-        question: about the image.
-        clean: the image.
-        degraded: a name for it, and the degraded image.
-        tuned: a name for it, the degraded image, restored maybe, and the method, which answers it first and so learns
-            from it what it can.
-        layers: as for `examine`.
-        generic: as for `examine`.
+        model: the model to analyse.
+        question: the question about the image.
+        clean: the clean image.
+        degraded: the name of the condition, and the degraded image.
+        tuned: the name of the condition, the image that the method gets, and the method. The method answers the
+            question once before the analysis, so that it can learn from the image.
+        layers: see `examine`.
+        generic: see `examine`.
 
     Raises:
-        InputError: if the family or the method does not expose what it takes.
+        InputError: if the family or the method does not expose what the analysis needs.
     """
     chosen_layers(model, layers)
     look = partial(examine, model, question=question, layers=layers, generic=generic)

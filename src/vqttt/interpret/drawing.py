@@ -1,4 +1,4 @@
-"""The figure of a comparison: a row for each condition, what it shows, where the answer looks, where it appears."""
+"""Draw a comparison: for each condition a row with image, relative attention, and probability and entropy by layer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,28 +15,28 @@ FORMATS: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-"""The suffixes that `draw` knows, with what matplotlib is to leave out of the file."""
+"""File suffixes that `draw` accepts, with the metadata that matplotlib leaves out so that files are reproducible."""
 
 _LONGEST = 28
 
 
 def check_format(path: Path) -> None:
-    """See that a figure can be written to a path.
+    """Check that a figure can be written to a path.
 
     Raises:
-        InputError: if its suffix is not known, or there is no such folder.
+        InputError: if its suffix is unknown or its folder does not exist.
     """
     if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: a figure is written as {', '.join(FORMATS)}")
+        raise InputError(f"{path} must end in one of {', '.join(FORMATS)}")
     if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {path.parent}")
+        raise InputError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def draw(rows: Sequence[Row], path: Path, title: str = "") -> None:
-    """Draw rows and write them; the same rows give the same bytes.
+    """Draw rows and write the figure. The same rows give the same bytes.
 
     Raises:
-        InputError: as `check_format` does.
+        InputError: as for `check_format`.
     """
     check_format(path)
     from matplotlib import style
@@ -61,7 +61,7 @@ def _image(axes: Any, row: Row) -> None:
 
 
 def _attention(axes: Any, row: Row, most: float) -> None:
-    """Lay the map over the image, gray, so that colour is attention alone; where there is little, it is faint."""
+    """Draw the map over the image in gray, so that only attention has colour; the less there is, the fainter."""
     _bare(axes, "relative attention")
     if row.relative is None:
         axes.text(0.5, 0.5, "image tokens\nhave no places", ha="center", va="center", transform=axes.transAxes)
@@ -69,8 +69,8 @@ def _attention(axes: Any, row: Row, most: float) -> None:
     height, width = row.image.shape[:2]
     axes.imshow(row.image.mean(-1), cmap="gray", vmin=0, vmax=255)
     frame = (-0.5, width - 0.5, height - 0.5, -0.5)
-    covering = np.nan_to_num(0.1 + 0.75 * np.sqrt(row.relative / most))
-    drawn = axes.imshow(row.relative, cmap="plasma", alpha=covering.clip(0, 1), vmin=0, vmax=most, extent=frame)
+    opacity = np.nan_to_num(0.1 + 0.75 * np.sqrt(row.relative / most))
+    drawn = axes.imshow(row.relative, cmap="plasma", alpha=opacity.clip(0, 1), vmin=0, vmax=most, extent=frame)
     axes.figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.03).outline.set_visible(False)
 
 
@@ -97,6 +97,6 @@ def _bare(axes: Any, title: str) -> None:
 
 
 def _short(text: str, longest: int = _LONGEST) -> str:
-    """Return a text on one line."""
+    """Return a text in one line of at most `longest` characters."""
     line = " ".join(text.split()) or "(nothing)"
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

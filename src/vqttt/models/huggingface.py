@@ -234,7 +234,7 @@ class HuggingFaceModel(TunableModel):
         """Return which tokens are image tokens, and where (see `TunableModel.image_tokens`)."""
         keys = self.image_keys(inputs) if "pixel_values" in inputs.tensors else None
         if keys is None or not keys.any():
-            raise InputError("there is no image to look at")
+            raise InputError("there is no image to analyse")
         return ImageTokens(keys=keys, grids=self.token_grids(inputs, keys.sum(1).tolist()))
 
     def image_keys(self, inputs: Inputs) -> Tensor:

@@ -1,8 +1,8 @@
-"""Images that a run keeps for its report: for each condition the first answers that flipped, and what the model saw.
+"""Example images that a run keeps for its report: for each condition, the first answers that flipped.
 
-They illustrate and prove nothing. `corrective` and `destructive`: tuning made a wrong answer right, or a right one
-wrong. `helped` and `hurt`: degradation did so to the untuned model; this is the paradox, image by image. Examples depend
-on records and seeds alone, so that a run that was killed and resumed keeps the same ones.
+They illustrate and prove nothing. `corrective` and `destructive`: tuning set a wrong answer right, or a right one
+wrong. `helped` and `hurt`: degradation did so to the untuned model, which is the paradox, image by image. Examples
+depend only on records and seeds, so a run that was killed and resumed keeps the same ones.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -8,7 +8,7 @@ from typing import Any
 from vqttt.errors import RunFolderError
 from vqttt.images.degradations import DEGRADATIONS, STYLES, check_kind
 from vqttt.images.restorers import RESTORERS, fingerprint
-from vqttt.methods import Method
+from vqttt.methods import METHODS, Method
 from vqttt.models.base import Model
 from vqttt.registry import Registry
 from vqttt.runs.folder import RunFolder
@@ -18,7 +18,8 @@ from vqttt.study.config import StudyConfig
 from vqttt.study.examples import ExampleMaker
 from vqttt.study.plan import Cell, Job, conditions
 from vqttt.study.provenance import data_hash, describe_environment
-from vqttt.tasks import load_task
+from vqttt.tasks import TASKS, load_task
+from vqttt.tuning.objectives import OBJECTIVES, terms
 from vqttt.types import Condition
 
 
@@ -180,8 +181,14 @@ class Worker:
 
 
 def _plugins(config: StudyConfig) -> dict[str, str]:
-    """Name the package and version of every degradation, style and restorer that another package provides."""
-    kinds = [name for kind in config.degradations for name in check_kind(kind)]
-    used: list[tuple[Registry[Any], str]] = [(registry, name) for registry in (DEGRADATIONS, STYLES) for name in kinds]
-    used += [(RESTORERS, name) for name in config.restorers]
+    """Name the package and version of everything in a study that another package provides."""
+    used: list[tuple[Registry[Any], str]] = [(RESTORERS, name) for name in config.restorers]
+    used += [(registry, name) for kind in config.degradations for name in check_kind(kind) for registry in _KINDS]
+    used += [(TASKS, name) for name in config.tasks]
+    used += [(METHODS, str(config.method_settings.get(name, {}).get("base", name))) for name in config.methods]
+    objectives = [spec.settings().get("objective") for spec in config.method_specs.values()]
+    used += [(OBJECTIVES, name) for objective in objectives if objective for name in terms(objective)]
     return {name: origin for registry, name in used if (origin := registry.origin(name))}
+
+
+_KINDS = (DEGRADATIONS, STYLES)

@@ -1,7 +1,7 @@
-"""What may change at test time: a kernel before the vision encoder, LoRA in its blocks, the affine part of its norms.
+"""Adapters: a kernel before the vision encoder, LoRA in its blocks, and changes to the weights of its norms.
 
-All carry a leading dimension of `sets`: one set for a whole stream, or one set an image, tuned side by side in a
-batch. At the start all are exactly the identity: they add zeros, so logits stay bit-identical.
+Their parameters have a leading dimension `sets`: one set for a whole stream, or one per image, tuned side by side in a
+batch. All start at the identity: they add zeros, so logits keep every bit.
 """
 
 import json
@@ -23,15 +23,15 @@ from vqttt.tuning.kernels import KERNELS, Kernel, KernelConfig
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterConfig:
-    """Which adapters, and of what size. The paper names kernel and LoRA; every number here is our choice.
+    """Which adapters to use, and their sizes. Kernel and LoRA are the paper's; all numbers are our choice.
 
     Attributes:
         kernel: a name in `KERNELS`, or `none`.
-        kernel_size, kernel_rank, kernel_hidden: of what size it is, see `KernelConfig`.
-        lora_rank: 0 for no LoRA.
-        lora_blocks: how many of the vision encoder's blocks, from the shallowest, or from the deepest if negative.
-        lora_targets: which linears of a block: among `q`, `k`, `v`.
-        norms: whether the weights and biases of the vision encoder's norms may change, as TENT has it.
+        kernel_size, kernel_rank, kernel_hidden: size of the kernel, see `KernelConfig`.
+        lora_rank: rank of LoRA; 0 for no LoRA.
+        lora_blocks: number of vision blocks with LoRA, from the shallowest; from the deepest if negative.
+        lora_targets: projections of a block with LoRA, out of `q`, `k` and `v`.
+        norms: whether the weights and biases of the vision encoder's norms change, as in TENT.
     """
 
     kernel: str = "interpolation"
@@ -44,21 +44,25 @@ class AdapterConfig:
     norms: bool = False
 
     def __post_init__(self) -> None:
-        """Reject what is not known."""
+        """Reject unknown kernels and impossible sizes."""
         if self.kernel != "none":
             KERNELS[self.kernel]
         self.kernel_config()
 
     def kernel_config(self) -> KernelConfig:
-        """Return the kernel's sizes by themselves."""
+        """Return the kernel's part of the configuration."""
         return KernelConfig(size=self.kernel_size, rank=self.kernel_rank, hidden=self.kernel_hidden)
 
 
 @dataclass(frozen=True)
 class LoRA:
-    """Two factors for a linear: `down` (sets, rank, inputs), `up` (sets, outputs, rank), zero at the start.
+    """LoRA of one linear, or of one part of a fused linear.
 
-    Of a fused linear they serve the outputs from `offset` on.
+    Attributes:
+        module: the linear.
+        offset: first output that it changes; not 0 in a fused linear.
+        down: (sets, rank, inputs), random at the start.
+        up: (sets, outputs, rank), zero at the start.
     """
 
     module: nn.Linear
@@ -67,11 +71,17 @@ class LoRA:
     up: Tensor
 
     def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
-        """Return what is added to the output for rows x (rows, ..., inputs); `rows` says which set each row uses."""
-        down, up = self.down.to(x), self.up.to(x)  # of another type, or on another device, than the rest
+        """Return what LoRA adds to the module's output.
+
+        Args:
+            x: the module's input, (rows, ..., inputs).
+            output: the module's output.
+            rows: the set that each row uses, (rows,); None if there is one set.
+        """
+        down, up = self.down.to(x), self.up.to(x)  # the network's dtype and device may differ
         if rows is None:
             own = (x @ down[0].mT) @ up[0].mT
-        elif x.ndim == 2:  # packed: runs of rows that use the same set
+        elif x.ndim == 2:  # packed: consecutive rows use the same set
             chosen, lengths = torch.unique_consecutive(rows, return_counts=True)
             runs = zip(torch.split(x, lengths.tolist()), chosen.tolist(), strict=True)
             own = torch.cat([(run @ down[n].mT) @ up[n].mT for run, n in runs])
@@ -83,35 +93,47 @@ class LoRA:
 
 @dataclass(frozen=True)
 class _Norm:
-    """What is added to the weight and the bias of one norm, each (sets, width), zero at the start."""
+    """Changes to the weight and the bias of one norm, (sets, width) each, zero at the start."""
 
     module: nn.Module
     weight: Tensor
     bias: Tensor
 
     def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
-        """Return what is added to the output for rows x (rows, ..., width)."""
+        """Return what the changes add to the norm's output; arguments as for `LoRA.change`."""
         weight, bias = (shift[:1] if rows is None else shift[rows] for shift in (self.weight, self.bias))
         broad = (len(weight), *[1] * (x.ndim - 2), -1)
         wide = x.float()
         if isinstance(self.module, nn.LayerNorm):
             normal = nn.functional.layer_norm(wide, self.module.normalized_shape, eps=self.module.eps)
-        else:  # a norm without a mean: x over its root mean square
+        else:  # RMSNorm
             normal = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + 1e-6)
         return (normal * weight.view(broad) + bias.view(broad)).to(output.dtype)
 
 
 class Adapters:
-    """Kernel, LoRA and norms for one model: `sets` copies, which start alike.
+    """Kernel, LoRA and norm changes for one model.
 
-    The model's own weights are never written: adapters act only inside `applied`.
+    The model's own weights are never written; adapters act only inside `applied`.
+
+    Attributes:
+        kernel: the kernel, or None.
+        lora: one per adapted projection.
+        norms: one per adapted norm.
+        start: the values that `reset` returns to.
     """
 
     def __init__(self, model: TunableModel, config: AdapterConfig, *, sets: int, seed: int = 0) -> None:
         """Build adapters at the identity.
 
+        Args:
+            model: the model that is adapted.
+            config: which adapters, and their sizes.
+            sets: number of sets, which all start alike.
+            seed: of the random numbers that LoRA and some kernels start from.
+
         Raises:
-            ValueError: if a LoRA target is not to be found in the model's vision blocks.
+            ValueError: if the model's vision blocks lack a LoRA target.
         """
         self.model, self.config, self.sets = model, config, sets
         generator = torch.Generator().manual_seed(seed)
@@ -124,6 +146,7 @@ class Adapters:
         self.start = self.snapshot()
 
     def _own(self, start: Tensor) -> Tensor:
+        """Return a copy on the model's device that can be tuned."""
         return start.detach().clone().to(self.model.device).requires_grad_()
 
     def _build_lora(self, generator: torch.Generator) -> list[LoRA]:
@@ -154,12 +177,12 @@ class Adapters:
 
     @property
     def kernel_parameters(self) -> list[Tensor]:
-        """The kernel's tensors."""
+        """The tensors of the kernel."""
         return self.kernel.parameters if self.kernel else []
 
     @property
     def lora_parameters(self) -> list[Tensor]:
-        """The LoRA's tensors."""
+        """The tensors of LoRA."""
         return [tensor for pair in self.lora for tensor in (pair.down, pair.up)]
 
     @property
@@ -169,55 +192,59 @@ class Adapters:
 
     @property
     def parameters(self) -> list[Tensor]:
-        """All tensors, in a fixed order."""
+        """All tensors, always in the same order."""
         return [*self.kernel_parameters, *self.lora_parameters, *self.norm_parameters]
 
     def snapshot(self) -> list[Tensor]:
-        """Copy the state of every set."""
+        """Return a copy of all tensors."""
         return [tensor.detach().clone() for tensor in self.parameters]
 
     @torch.no_grad()
     def restore(self, snapshot: list[Tensor]) -> None:
         """Return to a snapshot, bit for bit."""
-        for tensor, kept in zip(self.parameters, snapshot, strict=True):
-            tensor.copy_(kept)
+        for tensor, saved in zip(self.parameters, snapshot, strict=True):
+            tensor.copy_(saved)
 
     def reset(self) -> None:
-        """Return every set to what it started at, bit for bit: the identity, or what was loaded."""
+        """Return every set to its start, bit for bit: the identity, or the values that were loaded."""
         self.restore(self.start)
 
     def save(self, path: Path, extra: dict[str, Tensor]) -> None:
-        """Write the first set as safetensors, with what it is a set of, and whatever else belongs to it."""
+        """Write the first set and the configuration as safetensors, together with `extra` tensors."""
         tensors = {f"adapter.{i}": tensor[0].cpu().contiguous() for i, tensor in enumerate(self.snapshot())}
         save_file(tensors | extra, path, metadata={"vqttt": json.dumps(asdict(self.config))})
 
     @torch.no_grad()
     def load(self, path: Path) -> dict[str, Tensor]:
-        """Start every set, now and at a reset, at what `save` wrote; returns what else was written.
+        """Set every set, now and at each reset, to the values that `save` wrote; return the `extra` tensors.
 
         Raises:
-            InputError: if the file is not there, or is not of adapters like these.
+            InputError: if the file does not exist, or has adapters of another configuration or model.
         """
         try:
             with safe_open(path, "pt") as file:
-                written = json.loads((file.metadata() or {}).get("vqttt", "null"))
-                found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                saved_config = json.loads((file.metadata() or {}).get("vqttt", "null"))
+                saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (OSError, ValueError, SafetensorError) as error:
             raise InputError(f"cannot read adapters from {path}: {error}") from error
-        if written != json.loads(json.dumps(asdict(self.config))):
-            raise InputError(f"{path} has other adapters than these: {written}, not {asdict(self.config)}")
-        tensors = [found.pop(f"adapter.{i}") for i in range(len(self.parameters)) if f"adapter.{i}" in found]
+        if saved_config != json.loads(json.dumps(asdict(self.config))):
+            raise InputError(f"{path} has other adapters than the method: {saved_config}, not {asdict(self.config)}")
+        tensors = [saved.pop(f"adapter.{i}") for i in range(len(self.parameters)) if f"adapter.{i}" in saved]
         if [tensor.shape for tensor in tensors] != [tensor.shape[1:] for tensor in self.parameters]:
-            raise InputError(f"{path} has adapters for another model; tune them on this one")
+            raise InputError(f"{path} has adapters for another model; run `vqttt tune` with this one")
         self.start = [tensor.to(own).expand_as(own) for tensor, own in zip(tensors, self.parameters, strict=True)]
         self.reset()
-        return found
+        return saved
 
     @contextmanager
     def applied(self, inputs: Inputs, sets: Tensor | None = None) -> Iterator[Inputs]:
-        """Within the block, LoRA and norms are attached; yields the inputs as seen through the kernel. Gradients pass.
+        """Within the block, LoRA and norm changes act on the model; yields the inputs filtered by the kernel.
 
-        Sample n uses set n, or the only set there is, or set `sets[n]`.
+        Gradients pass.
+
+        Args:
+            inputs: the batch.
+            sets: the set that each sample uses, (N,). None: sample n uses set n, or the only set.
         """
         if sets is None:
             assert self.sets in (1, inputs.count), f"{self.sets} adapter sets for {inputs.count} samples"
@@ -228,24 +255,27 @@ class Adapters:
             yield self._filtered(inputs, sets)
 
     def kernels(self, inputs: Inputs) -> Tensor | None:
-        """Return the kernel that each image of a batch is filtered with, (P, side, side); None without a kernel.
+        """Return the kernel that filters each image of a batch, (P, side, side); None if there is no kernel.
 
-        Padding goes through none: zeros.
+        An image that is all padding is not filtered and gets zeros.
         """
         if self.kernel is None:
             return None
         images = self.model.pixels(inputs)
         sets = self._one_set(images.owner)
         groups = [
-            (which, self.kernel.shown(images.pixels[which][..., rows, columns], sets[which]))
+            (which, self.kernel.impulse_response(images.pixels[which][..., rows, columns], sets[which]))
             for which, (rows, columns) in images.contents()
         ]
-        shown = torch.zeros(len(sets), *groups[0][1].shape[1:], device=sets.device) if groups else torch.zeros(0, 1, 1)
-        for which, kernels in groups:
-            shown[which] = kernels
-        return shown
+        if not groups:
+            return torch.zeros(0, 1, 1)
+        kernels = torch.zeros(len(sets), *groups[0][1].shape[1:], device=sets.device)
+        for which, responses in groups:
+            kernels[which] = responses
+        return kernels
 
     def _one_set(self, chosen: Tensor) -> Tensor:
+        """Return the chosen sets, or zeros if there is only one."""
         return torch.zeros_like(chosen) if self.sets == 1 else chosen
 
     def _filtered(self, inputs: Inputs, sets: Tensor) -> Inputs:
@@ -265,7 +295,7 @@ def _hook(part: LoRA | _Norm, rows: Tensor | None) -> Any:
     def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
         x = arguments[0]
         own = None if rows is None else rows.to(x.device)
-        if own is not None and len(own) != len(x):  # a block has cut each of its rows into as many windows
+        if own is not None and len(own) != len(x):  # the block cut each row into equally many windows
             own = own.repeat_interleave(len(x) // len(own))
         return output + part.change(x, output, own)
 

@@ -1,8 +1,8 @@
-"""The bank: kernels and corrections that VQ-TTT chooses among, each a fixed function of the image, none learned.
+"""Corrections: fixed functions of an image, of which VQ-Select chooses one for each image.
 
-The paper's kernel interpolates blurs. Blurs and sharpenings alone cannot undo what most degradations do, so the bank
-also has kernels that depend on the image: noise cored out of the fine bands, medians, openings, contrast, exposure.
-All take normalised pixels (P, 3, H, W), about -2 to 2, and are our choice, made on development scenes (`LOG.md`).
+Blurring and sharpening alone cannot undo most degradations, so there are also noise reduction by coring, medians,
+openings, and changes of contrast and exposure. All take normalised pixels (P, 3, H, W), about -2 to 2. They are our
+choice, made on development scenes (`LOG.md`).
 """
 
 from collections.abc import Callable
@@ -18,27 +18,28 @@ from vqttt.tuning.filters import blurred, laplacian
 Correction = Callable[[Tensor], Tensor]
 
 CORRECTIONS: Registry[Correction] = Registry("correction")
-"""The first member is the identity; the order is part of a saved predictor."""
+"""The first is the identity. A saved predictor refers to the corrections by their order, so it must not change."""
 
 
 def sharpened(pixels: Tensor, amount: float, sigma: float) -> Tensor:
-    """Add what a Gaussian blur takes away, `amount` times."""
+    """Sharpen by an unsharp mask: add `amount` times what a Gaussian blur removes."""
     return pixels + amount * (pixels - blurred(pixels, sigma))
 
 
 def cored(pixels: Tensor, strength: float) -> Tensor:
-    """Shrink small detail in the three finest bands of a Laplacian pyramid, as noise is (Simoncelli and Adelson 1996).
+    """Reduce noise by coring: shrink small values in the three finest bands (Simoncelli and Adelson 1996).
 
-    A coefficient c becomes c^3 / (c^2 + t^2), t being `strength` times the band's noise, estimated by its median.
+    A value c of the Laplacian pyramid becomes c^3 / (c^2 + t^2), where t is `strength` times the standard deviation of
+    the band's noise, estimated from the median of |c|.
     """
     fine = laplacian(pixels, bands=3)
-    noise = fine.abs().flatten(2)[..., ::7].median(2).values / 0.6745  # a seventh of the pixels tells as much
+    noise = fine.abs().flatten(2)[..., ::7].median(2).values / 0.6745  # a seventh of the pixels suffices
     threshold = (strength * noise + 1e-3)[:, :, None, None, None].square()
     return pixels - (fine * threshold / (fine.square() + threshold)).sum(0)
 
 
 def median(pixels: Tensor, passes: int) -> Tensor:
-    """Take the median of 3 x 3 pixels, several times over, by sorting columns first (Smith 1996)."""
+    """Take the median of 3 x 3 pixels, `passes` times, by sorting columns first (Smith 1996)."""
     for _ in range(passes):
         low, middle, high = _sorted(*_neighbours(pixels, down=True))
         left, here, right = _neighbours(low, down=False)
@@ -50,7 +51,7 @@ def median(pixels: Tensor, passes: int) -> Tensor:
 
 
 def _neighbours(pixels: Tensor, *, down: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Return for each pixel the one before it, itself and the one after it, along columns or rows."""
+    """Return each pixel's predecessor, the pixel itself and its successor, down the columns or along the rows."""
     if down:
         padded = F.pad(pixels, (0, 0, 1, 1), mode="replicate")
         return padded[:, :, :-2], pixels, padded[:, :, 2:]
@@ -59,28 +60,29 @@ def _neighbours(pixels: Tensor, *, down: bool) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _sorted(a: Tensor, b: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the smallest, the middle and the largest of three tensors, elementwise."""
     low, high = torch.minimum(a, b), torch.maximum(a, b)
     return torch.minimum(low, c), torch.maximum(low, torch.minimum(high, c)), torch.maximum(high, c)
 
 
 def opened(pixels: Tensor, side: int) -> Tensor:
-    """Remove what is brighter than its surroundings and narrower than `side` pixels: flakes, streaks."""
+    """Remove details that are brighter than their surroundings and narrower than `side` pixels: flakes, streaks."""
     return _highest(-_highest(-pixels, side), side)
 
 
 def closed(pixels: Tensor, side: int) -> Tensor:
-    """Remove what is darker than its surroundings and narrower than `side` pixels: dirt, drops."""
+    """Remove details that are darker than their surroundings and narrower than `side` pixels: dirt, drops."""
     return -opened(-pixels, side)
 
 
 def contrasted(pixels: Tensor, gain: float) -> Tensor:
-    """Multiply the distance from the mean of each channel by `gain`."""
+    """Multiply the difference from each channel's mean by `gain`."""
     mean = pixels.mean((2, 3), keepdim=True)
     return mean + gain * (pixels - mean)
 
 
 def standardised(pixels: Tensor, share: float) -> Tensor:
-    """Go a share of the way to zero mean and unit spread, which is what normalisation is for."""
+    """Move an image toward zero mean and unit standard deviation; `share` is 0 for no change, 1 for all the way."""
     mean = pixels.mean((1, 2, 3), keepdim=True)
     spread = pixels.std((1, 2, 3), keepdim=True).clamp_min(0.03)
     return mean * (1 - share) + (pixels - mean) * spread**-share
@@ -94,7 +96,10 @@ def stretched(pixels: Tensor) -> Tensor:
 
 
 def locally_normalised(pixels: Tensor, share: float) -> Tensor:
-    """Go a share of the way to zero mean and unit spread in every neighbourhood: against haze, vignettes, shadows."""
+    """Move every neighbourhood toward zero mean and unit standard deviation, against haze, vignettes and shadows.
+
+    `share` is 0 for no change, 1 for all the way.
+    """
     sigma = min(pixels.shape[2:]) / 9.3
     mean = blurred(pixels, sigma)
     spread = blurred((pixels - mean).square(), sigma).clamp_min(0.003).sqrt()
@@ -102,7 +107,7 @@ def locally_normalised(pixels: Tensor, share: float) -> Tensor:
 
 
 def shifted(pixels: Tensor, by: float) -> Tensor:
-    """Make an image brighter or darker."""
+    """Add `by` to all pixels: brighter, or darker if negative."""
     return pixels + by
 
 
@@ -118,6 +123,7 @@ def chained(*corrections: Correction) -> Correction:
 
 
 def _highest(pixels: Tensor, side: int) -> Tensor:
+    """Return the maximum of side x side pixels around each pixel."""
     reach = side // 2
     return F.max_pool2d(F.pad(pixels, (reach, reach, reach, reach), mode="replicate"), side, 1)
 
@@ -128,17 +134,17 @@ for _name, _correction, _summary in (
     ("soft", partial(blurred, sigma=0.8), "a Gaussian blur"),
     ("sharp", partial(sharpened, amount=3, sigma=0.8), "fine detail sharpened"),
     ("sharp-wide", partial(sharpened, amount=2, sigma=1.7), "coarser detail sharpened"),
-    ("cored", _CORE, "noise taken out of the fine bands"),
-    ("cored-strong", partial(cored, strength=4), "more noise taken out"),
+    ("cored", _CORE, "noise reduced in the fine bands"),
+    ("cored-strong", partial(cored, strength=4), "noise reduced more strongly"),
     ("median", partial(median, passes=2), "two medians of 3 x 3 pixels"),
-    ("opened", partial(opened, side=3), "bright specks of 2 pixels removed"),
-    ("opened-wide", partial(opened, side=5), "bright specks of 4 pixels removed"),
-    ("closed", partial(closed, side=3), "dark specks of 2 pixels removed"),
+    ("opened", partial(opened, side=3), "bright specks of up to 2 pixels removed"),
+    ("opened-wide", partial(opened, side=5), "bright specks of up to 4 pixels removed"),
+    ("closed", partial(closed, side=3), "dark specks of up to 2 pixels removed"),
     ("weaker", partial(contrasted, gain=0.7), "contrast lowered"),
-    ("cored-standardised", chained(_CORE, partial(standardised, share=0.5)), "noise out, then half standardised"),
-    ("stretched", stretched, "the whole range used"),
+    ("cored-standardised", chained(_CORE, partial(standardised, share=0.5)), "noise reduced, half standardised"),
+    ("stretched", stretched, "contrast stretched to the whole range"),
     ("local", partial(locally_normalised, share=0.25), "a quarter normalised by neighbourhood"),
-    ("cored-local", chained(_CORE, partial(locally_normalised, share=0.5)), "noise out, then half normalised locally"),
+    ("cored-local", chained(_CORE, partial(locally_normalised, share=0.5)), "noise reduced, half normalised locally"),
     ("darker", partial(shifted, by=-0.5), "darker by half a unit"),
     ("much-darker", partial(shifted, by=-1.0), "darker by one unit"),
     ("brighter", partial(shifted, by=1.0), "brighter by one unit"),
@@ -148,15 +154,15 @@ for _name, _correction, _summary in (
 
 @lru_cache
 def names() -> tuple[str, ...]:
-    """Return the names of the bank in order."""
+    """Return the names of all corrections, in order."""
     return tuple(CORRECTIONS)
 
 
 @torch.no_grad()
 def correct(pixels: Tensor, choice: Tensor) -> Tensor:
-    """Return images (P, 3, H, W), each through the member of the bank that `choice` (P,) says."""
+    """Return images (P, 3, H, W), each changed by the correction whose number `choice` (P,) gives."""
     out = pixels.clone()
-    for member in sorted(set(choice.tolist())):
-        rows = (choice == member).nonzero()[:, 0]
-        out[rows] = CORRECTIONS[names()[member]](pixels[rows])
+    for number in sorted(set(choice.tolist())):
+        rows = (choice == number).nonzero()[:, 0]
+        out[rows] = CORRECTIONS[names()[number]](pixels[rows])
     return out

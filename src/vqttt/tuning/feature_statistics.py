@@ -1,13 +1,14 @@
-"""Vision features: mean and spread over tokens by block, of the images at hand and, stored, of clean ones.
+"""Statistics of vision features: means and standard deviations over tokens, block by block.
 
-The file of clean statistics is made from any clean images without labels. Whoever uses it is not source-free.
+Those of clean images can be stored in a file, made from any clean images without labels. A method that uses the file is
+not source-free.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -19,22 +20,40 @@ from vqttt.models.base import Inputs, TunableModel, forward_hooks
 from vqttt.types import Image
 
 BLOCKS = 3
-"""How many vision blocks are looked at, from the shallowest."""
-
-_KINDS = ("means", "spreads")
+"""Number of vision blocks whose features are measured, from the shallowest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureStatistics:
-    """Mean and spread over tokens of vision features, by block; each list has a tensor (rows, width) a block."""
+    """Means and standard deviations of vision features over tokens.
+
+    Attributes:
+        means: one tensor (rows, width) per block; a row is a sample.
+        spreads: the standard deviations, likewise.
+    """
 
     means: list[Tensor]
     spreads: list[Tensor]
 
 
+class CleanStatistics(NamedTuple):
+    """How feature statistics vary over clean images; every tensor has one row.
+
+    Attributes:
+        centre: means over the images.
+        deviation: standard deviations between the images.
+    """
+
+    centre: FeatureStatistics
+    deviation: FeatureStatistics
+
+
+_KINDS = ("means", "spreads")
+
+
 @contextmanager
-def watched(model: TunableModel, inputs: Inputs) -> Iterator[FeatureStatistics]:
-    """Within the block, a forward pass fills the statistics yielded: one row a sample, one tensor a vision block."""
+def collect_statistics(model: TunableModel, inputs: Inputs) -> Iterator[FeatureStatistics]:
+    """Within the block, the forward pass of a batch adds its statistics to the value yielded, one row per sample."""
     statistics = FeatureStatistics(means=[], spreads=[])
     owner = model.row_owner(inputs)
     share = torch.nn.functional.one_hot(owner, inputs.count).float()
@@ -58,32 +77,36 @@ def watched(model: TunableModel, inputs: Inputs) -> Iterator[FeatureStatistics]:
 @torch.no_grad()
 def measure_clean(
     model: TunableModel, images: Sequence[Image], questions: Sequence[str], batch: int = 16
-) -> tuple[FeatureStatistics, FeatureStatistics]:
-    """Return the means over clean images of their features' means and spreads, and the deviations between images.
+) -> CleanStatistics:
+    """Measure the feature statistics of clean images.
 
-    What is asked of the images does not matter: the vision encoder does not see it.
+    Args:
+        model: the model whose features are measured.
+        images: clean images, at least two.
+        questions: one per image; any text will do, because the vision encoder does not see it.
+        batch: number of images per forward pass.
     """
-    found = []
+    collected = []
     for start in range(0, len(images), batch):
         inputs = model.encode(images[start : start + batch], questions[start : start + batch])
-        with watched(model, inputs) as statistics:
+        with collect_statistics(model, inputs) as statistics:
             model.answer_logits(inputs)
-        found.append(statistics)
+        collected.append(statistics)
     by_block = {
-        kind: [torch.cat(parts) for parts in zip(*(getattr(f, kind) for f in found), strict=True)] for kind in _KINDS
+        kind: [torch.cat(parts) for parts in zip(*(getattr(s, kind) for s in collected), strict=True)]
+        for kind in _KINDS
     }
     centre = {kind: [tensor.mean(0, keepdim=True) for tensor in tensors] for kind, tensors in by_block.items()}
     deviation = {kind: [tensor.std(0, keepdim=True) + 1e-3 for tensor in tensors] for kind, tensors in by_block.items()}
-    return FeatureStatistics(**centre), FeatureStatistics(**deviation)
+    return CleanStatistics(FeatureStatistics(**centre), FeatureStatistics(**deviation))
 
 
-def save_clean(path: Path, clean: tuple[FeatureStatistics, FeatureStatistics]) -> None:
-    """Write clean statistics as safetensors."""
-    names = ("centre", "deviation")
+def save_clean(path: Path, clean: CleanStatistics) -> None:
+    """Write clean statistics as safetensors, with keys such as `centre.means.0`."""
     save_file(
         {
             f"{name}.{kind}.{block}": tensor.contiguous()
-            for name, part in zip(names, clean, strict=True)
+            for name, part in clean._asdict().items()
             for kind in _KINDS
             for block, tensor in enumerate(getattr(part, kind))
         },
@@ -91,21 +114,22 @@ def save_clean(path: Path, clean: tuple[FeatureStatistics, FeatureStatistics]) -
     )
 
 
-def load_clean(path: Path, model: TunableModel) -> tuple[FeatureStatistics, FeatureStatistics]:
-    """Read clean statistics.
+def load_clean(path: Path, model: TunableModel) -> CleanStatistics:
+    """Read clean statistics that `save_clean` wrote, onto the model's device.
 
     Raises:
-        InputError: if the file is not there or is not of this kind.
+        InputError: if the file does not exist or does not hold clean statistics.
     """
     try:
         tensors = {name: tensor.to(model.device) for name, tensor in load_file(path).items()}
         blocks = range(len(tensors) // 4)
-        centre, deviation = (
-            FeatureStatistics(**{kind: [tensors[f"{name}.{kind}.{block}"] for block in blocks] for kind in _KINDS})
-            for name in ("centre", "deviation")
+        return CleanStatistics(
+            *(
+                FeatureStatistics(**{kind: [tensors[f"{name}.{kind}.{block}"] for block in blocks] for kind in _KINDS})
+                for name in CleanStatistics._fields
+            )
         )
     except (OSError, KeyError, SafetensorError) as error:
         raise InputError(
-            f"{path} has no statistics of clean features: {error}; `vqttt clean-features` makes it"
+            f"cannot read statistics of clean features from {path}: {error}; `vqttt clean-features` makes the file"
         ) from error
-    return centre, deviation

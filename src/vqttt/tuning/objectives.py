@@ -1,7 +1,6 @@
-"""Unsupervised objectives: what a model shows of itself in, a loss for each sample out; pure, differentiable.
+"""Unsupervised objectives: differentiable losses of a model's outputs, one for each sample, without any answers.
 
-Shapes: logits (N, T, V), mask (N, T), True on the positions that count. Losses (N,), in nats where they are entropies.
-Objectives add up by name, with weights: `entropy+0.1*naturalness`.
+Losses are (N,), in nats if they are entropies. Weighted sums are written by name: `entropy+0.1*naturalness`.
 """
 
 import re
@@ -18,27 +17,27 @@ from vqttt.errors import InputError
 from vqttt.models.content import ImageContent
 from vqttt.models.generation import masked_mean, mean_entropy, token_entropy
 from vqttt.registry import Registry
-from vqttt.tuning.feature_statistics import FeatureStatistics
+from vqttt.tuning.feature_statistics import CleanStatistics, FeatureStatistics
 from vqttt.tuning.spectrum import unnaturalness
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What an objective may look at. What it does not ask for (see `Objective`) is None.
+    """What objectives may use. `views`, `features` and `clean` are None unless the `Objective` asks for them.
 
     Attributes:
-        logits: under the adapters; at the first position, or over the whole untuned answer.
-        mask: which positions count.
-        base: the untuned model's logits at the same positions.
-        pixels: the images as the kernel leaves them, (P, 3, H, W).
-        owner: which sample each image belongs to, (P,).
-        content: True where the images are no padding, (P, 1, H, W); None where nothing is.
-        views: first-position logits of quality views of those images, (K, N, V), the images themselves first.
-        features: statistics of the first vision blocks' outputs.
-        clean: stored statistics of clean images' features: means of means and of spreads, and their deviations.
-        shared: whether the samples share one adapter set; otherwise each has to do with its own evidence alone.
-        groups: each sample's type of question, empty where it is not known.
-        history: for each group, the sum of the answers' distributions in the stream so far, (V,).
+        logits: the adapted model's logits, (N, T, V), at the first position or over the whole untuned answer.
+        mask: True on the positions that count, (N, T).
+        base: the untuned model's logits at the same positions, (N, T, V).
+        pixels: the images after the kernel, (P, 3, H, W).
+        owner: the sample that each image belongs to, (P,).
+        content: False on the images' padding, (P, 1, H, W); None if there is no padding.
+        views: logits at the first position for K quality views of the images, (K, N, V); the first view is the image.
+        features: statistics of the outputs of the first vision blocks.
+        clean: stored statistics of clean images' features.
+        shared: whether all samples share one set of adapters. If not, a sample's loss must not depend on the others.
+        groups: each sample's question type; empty if not known.
+        history: for each group, the decayed sum of the answer distributions in the stream so far, (V,).
     """
 
     logits: Tensor
@@ -49,7 +48,7 @@ class Evidence:
     content: Tensor | None = None
     views: Tensor | None = None
     features: FeatureStatistics | None = None
-    clean: tuple[FeatureStatistics, FeatureStatistics] | None = None
+    clean: CleanStatistics | None = None
     shared: bool = True
     groups: Sequence[str] = ()
     history: dict[str, Tensor] = field(default_factory=dict)
@@ -57,14 +56,14 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """A loss and what it looks at.
+    """A loss and the evidence it needs.
 
     Attributes:
-        loss: Evidence -> (N,).
-        over_answer: whether it wants the logits over the whole greedy answer (teacher-forced), or only those of the
-            first token, which cost one forward pass and no answer.
-        views: whether it wants quality views, each of which costs a forward pass.
-        features: whether it wants features, and statistics of clean ones, which are not source-free.
+        loss: maps `Evidence` to losses, (N,).
+        over_answer: whether it needs the logits over the whole greedy answer (teacher-forced) rather than those of the
+            first token, for which no answer has to be generated.
+        views: whether it needs quality views, each of which costs a forward pass.
+        features: whether it needs vision features and statistics of clean ones, with which it is not source-free.
     """
 
     loss: Callable[[Evidence], Tensor]
@@ -73,35 +72,28 @@ class Objective:
     features: bool = False
 
 
-def _taken(entry: Any) -> Objective:
-    """Take what another package offers as an objective: one, or a loss that needs no more than the first logits."""
+def _as_objective(entry: Any) -> Objective:
+    """Return another package's entry as an `Objective`; a function becomes a loss of the first token's logits."""
     if isinstance(entry, Objective):
         return entry
     if callable(entry):
         return Objective(loss=entry)
-    raise TypeError(f"it is a {type(entry).__name__}, and must be an Objective or a function from Evidence to losses")
+    raise TypeError(f"it is a {type(entry).__name__}; it must be an Objective or a function from Evidence to losses")
 
 
 OBJECTIVES: Registry[Objective] = Registry(
-    "objective", group="vqttt.objectives", take=_taken, documented=lambda objective: objective.loss
+    "objective", group="vqttt.objectives", take=_as_objective, documented=lambda objective: objective.loss
 )
 
 
 def find_objective(name: str) -> Objective:
-    """Return the objective called `name`, or a sum such as `entropy+0.1*naturalness`.
+    """Return the objective called `name`, or a weighted sum such as `entropy+0.1*naturalness`.
 
     Raises:
-        UnknownNameError: if a part is not registered.
+        UnknownNameError: if a term is not registered.
         InputError: if a weight is not a positive number.
     """
-    parts: list[tuple[float, Objective]] = []
-    for term in name.split("+"):
-        weight, _, part = term.rpartition("*")
-        if weight and not re.fullmatch(r"\d*\.?\d+", weight.strip()):
-            raise InputError(
-                f"{weight!r} in the objective {name!r} is not a weight; write such as entropy+0.1*naturalness"
-            )
-        parts.append((float(weight or 1), OBJECTIVES[part.strip()]))
+    parts = [(weight, OBJECTIVES[part]) for part, weight in terms(name).items()]
     if len(parts) == 1 and parts[0][0] == 1:
         return parts[0][1]
     return Objective(
@@ -112,27 +104,47 @@ def find_objective(name: str) -> Objective:
     )
 
 
+def terms(name: str) -> dict[str, float]:
+    """Return the names of the objectives that a weighted sum adds up, with their weights.
+
+    Raises:
+        InputError: if a weight is not a positive number.
+    """
+    weights: dict[str, float] = {}
+    for term in name.split("+"):
+        weight, _, part = term.rpartition("*")
+        if weight and not re.fullmatch(r"\d*\.?\d+", weight.strip()):
+            raise InputError(
+                f"{weight!r} in the objective {name!r} is not a weight; write a number, as in entropy+0.1*naturalness"
+            )
+        weights[part.strip()] = weights.get(part.strip(), 0.0) + float(weight or 1)
+    return weights
+
+
 def entropy(evidence: Evidence) -> Tensor:
-    """Return the mean entropy over the positions that count."""
+    """Return the mean entropy of the answer's token distributions: the paper's objective."""
     return mean_entropy(evidence.logits, evidence.mask)
 
 
 def anchor(evidence: Evidence) -> Tensor:
-    """Return KL(untuned || tuned), weighted by how certain the untuned answer was: what was certain shall stay."""
+    """Return KL(untuned || tuned), weighted by exp(-untuned entropy), so that certain answers stay as they are."""
     log_p, base = evidence.logits.log_softmax(-1), evidence.base.log_softmax(-1)
     divergence = (base.exp() * (base - log_p)).sum(-1)
     return masked_mean(divergence * torch.exp(-token_entropy(evidence.base)), evidence.mask)
 
 
 def naturalness(evidence: Evidence) -> Tensor:
-    """Return how far the spectrum of the filtered image is from a natural one, which falls as 1/f^2."""
+    """Return how far the spectrum of the filtered image is from that of natural images, which falls as 1/f^2."""
     count = len(evidence.logits)
     return ImageContent(evidence.pixels, evidence.owner, evidence.content).averaged(unnaturalness, count)
 
 
 def marginal_entropy(evidence: Evidence, certain: float = 1.0) -> Tensor:
-    """Return the entropy of the mean answer over the views (MEMO), or over the most `certain` share of them (TPT)."""
-    log_p = _viewed(evidence).log_softmax(-1)
+    """Return the entropy of the mean distribution over the views (MEMO; Zhang et al. 2022).
+
+    With `certain` below 1, only that share of the views counts, those of lowest entropy (TPT; Shu et al. 2022).
+    """
+    log_p = _views(evidence).log_softmax(-1)
     entropies = -(log_p.exp() * log_p).sum(-1)
     kept = entropies.topk(max(1, ceil(certain * len(log_p))), dim=0, largest=False).indices
     chosen = log_p.gather(0, kept[..., None].expand(-1, -1, log_p.shape[-1]))
@@ -141,16 +153,17 @@ def marginal_entropy(evidence: Evidence, certain: float = 1.0) -> Tensor:
 
 
 def consensus(evidence: Evidence) -> Tensor:
-    """Return the cross-entropy of the answer on the mean answer of all views, which is held fixed."""
-    log_p = _viewed(evidence).log_softmax(-1)
+    """Return the cross-entropy of the answer with the mean distribution over all views, which gets no gradient."""
+    log_p = _views(evidence).log_softmax(-1)
     target = log_p.detach().exp().mean(0)
     return -(target * log_p[0]).sum(-1)
 
 
 def information_maximisation(evidence: Evidence) -> Tensor:
-    """Return entropy less the entropy of the mean answer to a type of question: certain, yet varied over the stream.
+    """Return the entropy minus the entropy of the mean distribution per question type, over the stream.
 
-    Where every sample has adapters of its own there is no stream, and this is plain entropy.
+    It asks for answers that are certain but varied. If every sample has its own adapters there is no stream, and this
+    is plain entropy.
     """
     losses = entropy(evidence)
     if not evidence.shared:
@@ -167,38 +180,46 @@ def information_maximisation(evidence: Evidence) -> Tensor:
 
 
 def feature_statistics(evidence: Evidence) -> Tensor:
-    """Return the squared distance of vision features' mean and spread from those of clean images, in deviations.
+    """Return the squared distance of the vision features' statistics from those of clean images, in deviations.
 
-    Samples that share adapters are compared together, since one image's features differ by what it shows.
+    Samples that share adapters are averaged first, because the features of a single image also depend on its content.
     """
     assert evidence.features is not None, "features were not collected"
     assert evidence.clean is not None, "there are no statistics of clean features"
     centre, deviation = evidence.clean
     total = torch.zeros((), device=evidence.logits.device)
     for kind in ("means", "spreads"):
-        for seen, middle, scale in zip(
+        for measured, middle, scale in zip(
             getattr(evidence.features, kind), getattr(centre, kind), getattr(deviation, kind), strict=True
         ):
-            found = seen.mean(0, keepdim=True) if evidence.shared else seen
-            total = total + ((found - middle) / scale).square().mean(1)
+            values = measured.mean(0, keepdim=True) if evidence.shared else measured
+            total = total + ((values - middle) / scale).square().mean(1)
     return (total / (2 * len(centre.means))).expand(len(evidence.logits))
 
 
-def _viewed(evidence: Evidence) -> Tensor:
-    assert evidence.views is not None, "views were not answered"
+def _views(evidence: Evidence) -> Tensor:
+    assert evidence.views is not None, "there are no logits of views"
     return evidence.views
 
 
 _CERTAIN = partial(marginal_entropy, certain=0.3)
 for _name, _objective, _summary in (
-    ("entropy", Objective(loss=entropy), "of the answer's first token (the paper: entropy; which tokens, our choice)"),
-    ("answer-entropy", Objective(loss=entropy, over_answer=True), "mean over the untuned greedy answer's tokens"),
-    ("marginal-entropy", Objective(loss=marginal_entropy, views=True), "of the mean answer of quality views (MEMO)"),
+    (
+        "entropy",
+        Objective(loss=entropy),
+        "of the answer's first token (which tokens count is our choice)",
+    ),
+    ("answer-entropy", Objective(loss=entropy, over_answer=True), "mean over the tokens of the untuned greedy answer"),
+    ("marginal-entropy", Objective(loss=marginal_entropy, views=True), "of the mean answer to quality views (MEMO)"),
     ("certain-marginal-entropy", Objective(loss=_CERTAIN, views=True), "the same over the most certain views (TPT)"),
-    ("consensus", Objective(loss=consensus, views=True), "cross-entropy on the mean answer of quality views"),
-    ("information-maximisation", Objective(loss=information_maximisation), "certain, yet varied over the stream"),
-    ("feature-statistics", Objective(loss=feature_statistics, features=True), "like clean ones; not source-free"),
-    ("naturalness", Objective(loss=naturalness), "the filtered image's spectrum falls as 1/f^2; sees no answer"),
-    ("anchor", Objective(loss=anchor), "divergence from what the untuned model was certain of"),
+    ("consensus", Objective(loss=consensus, views=True), "cross-entropy with the mean answer to quality views"),
+    ("information-maximisation", Objective(loss=information_maximisation), "certain answers, varied over the stream"),
+    (
+        "feature-statistics",
+        Objective(loss=feature_statistics, features=True),
+        "distance of vision features from those of clean images; not source-free",
+    ),
+    ("naturalness", Objective(loss=naturalness), "the filtered image's spectrum falls as 1/f^2; ignores the answer"),
+    ("anchor", Objective(loss=anchor), "divergence from the untuned answer, weighted by its certainty"),
 ):
     OBJECTIVES.add(_name, _objective, _summary)

@@ -1,7 +1,7 @@
-"""Tuned LoRA in the format of `peft`, for use without vqttt.
+"""Export tuned LoRA in the format of `peft`, for use without vqttt.
 
-The format is the one that peft documents: `adapter_config.json` and `adapter_model.safetensors`, whose names are those
-of the network's modules under `base_model.model.`, with `lora_A` (rank, inputs) and `lora_B` (outputs, rank).
+As peft documents it, the format has two files: `adapter_config.json` and `adapter_model.safetensors`. The latter holds
+`lora_A` (rank, inputs) and `lora_B` (outputs, rank) for each adapted module, by its path under `base_model.model.`.
 """
 
 import json
@@ -19,14 +19,13 @@ from vqttt.tuning.adapters import Adapters, LoRA
 def export_peft(adapters: Adapters, folder: Path) -> None:
     """Write the first set's LoRA as a folder that `peft.PeftModel.from_pretrained` loads onto the model's network.
 
-    Kernel and norms have no place in the format and stay behind: images must still be seen through the kernel.
-    Modules are named one by one, for a pattern of layers would hit the language model's layers too.
+    Kernel and norm changes cannot be written in this format; images must still be filtered by the kernel.
 
     Raises:
-        InputError: if there is no LoRA to write.
+        InputError: if the adapters have no LoRA.
     """
     if not adapters.lora:
-        raise InputError("these adapters have no LoRA (lora_rank is 0), and peft's format has a place for nothing else")
+        raise InputError("these adapters have no LoRA (lora_rank is 0), and peft's format can hold nothing else")
     paths = {module: path for path, module in adapters.model.network.named_modules()}
     by_module: dict[nn.Linear, list[LoRA]] = {}
     for lora in adapters.lora:
@@ -41,6 +40,7 @@ def export_peft(adapters: Adapters, folder: Path) -> None:
         "peft_type": "LORA",
         "task_type": None,
         "base_model_name_or_path": adapters.model.name,
+        # Full paths, because a pattern of layer numbers would match the language model's layers too.
         "target_modules": "|".join(re.escape(paths[module]) for module in by_module),
         "r": rank,
         "lora_alpha": rank,  # peft scales by alpha / r
@@ -56,7 +56,7 @@ def export_peft(adapters: Adapters, folder: Path) -> None:
 
 @torch.no_grad()
 def _whole(module: nn.Linear, parts: list[LoRA]) -> tuple[Tensor, Tensor]:
-    """Return A and B for a whole linear, of whose outputs each part may serve a run: their ranks add up."""
+    """Return A and B for a whole linear from the LoRA of its parts; their ranks add up."""
     down = torch.cat([part.down[0] for part in parts]).cpu().contiguous()
     up = torch.zeros(module.out_features, len(down))
     column = 0

@@ -1,4 +1,4 @@
-"""Quality views: one image, a little sharper, softer, stronger or weaker, for objectives that compare answers."""
+"""Quality views of an image: slightly sharper, softer, or of other contrast, for objectives that compare answers."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,10 @@ from vqttt.tuning.filters import blurred, smeared
 
 
 def quality_views(pixels: Tensor) -> Tensor:
-    """Return ten views of pixels (P, 3, H, W) by fixed kernels of unit DC gain, the image first, as (10, P, 3, H, W).
+    """Return ten views of images (P, 3, H, W), as (10, P, 3, H, W); the first is the image itself. Gradients pass.
 
-    Gradients pass. Our choice: two Gaussian blurs, two sharpenings by them, three contrasts, two smears.
+    Each is a fixed linear filter that keeps the mean: two Gaussian blurs, two unsharp masks with these blurs, three
+    contrasts and two box blurs. The selection is our choice.
     """
     soft, softer = blurred(pixels, 0.8), blurred(pixels, 1.5)
     mean = pixels.mean((2, 3), keepdim=True)

@@ -1,7 +1,7 @@
-"""What an image's own power spectrum says of its quality: noise lifts the high bands, blur lowers them, haze all.
+"""Describe an image's quality by its power spectrum: noise raises the high bands, blur lowers them, haze lowers all.
 
-Natural images have a power that falls as 1/f^2 (Field 1987), so each band is measured relative to that. Frequencies
-are in cycles per pixel of the model's input.
+The power of natural images falls as 1/f^2 (Field 1987), so each band is measured relative to that. Frequencies are in
+cycles per pixel of the model's input.
 """
 
 from functools import lru_cache
@@ -13,31 +13,38 @@ from torch import Tensor
 
 from vqttt.tuning.filters import blurred
 
-BANDS = 9
+SPECTRUM_BANDS = 9
+"""Number of bands, equally wide in log frequency."""
+
 DIRECTIONS = 4
-DESCRIPTORS = BANDS + DIRECTIONS + 13
+"""Number of directions in which the power of the middle frequencies is measured."""
+
+DESCRIPTORS = SPECTRUM_BANDS + DIRECTIONS + 13
+"""Number of values that describe an image."""
+
 _LOWEST, _HIGHEST = 1.5 / 112, 0.5
-_FLOOR = 1e-6  # of power: far below what eight bits can show
+_FLOOR = 1e-6  # power far below the quantisation noise of 8-bit images; avoids log 0
 
 
 def describe(pixels: Tensor) -> Tensor:
-    """Describe images (P, 3, H, W), normalised, by 26 numbers of about unit size, (P, DESCRIPTORS).
+    """Describe normalised images (P, 3, H, W) by 26 values of about unit size each, (P, DESCRIPTORS).
 
-    The first nine are the shape of the spectrum by band, relative to 1/f^2 and to its own mean; four are the
-    directions' excess; six the channel means and their colour cast; then the spectrum's level, the spread of the
-    pixels, their skewness, how spiky the finest detail is, the shares at either end, and log spread. Our choice.
+    In order: the log power of 9 bands relative to 1/f^2 and to their mean; that of 4 directions relative to their mean;
+    3 channel means; their 3 deviations from gray; the mean log power of the bands; the standard deviation of the
+    pixels; their skewness; the kurtosis of the finest detail; the shares of very bright and of very dark pixels; the
+    log of the standard deviation. The selection is our choice.
     """
     wide = pixels.float()
     shape, level, directions = _log_power(wide)
     means, spread = wide.mean((2, 3)), wide.std((1, 2, 3))
     fine = wide - blurred(wide, 0.6)
-    spikes = fine.pow(4).mean((1, 2, 3)) / fine.square().mean((1, 2, 3)).clamp_min(1e-8).square()
+    kurtosis = fine.pow(4).mean((1, 2, 3)) / fine.square().mean((1, 2, 3)).clamp_min(1e-8).square()
     standard = (wide - means.mean(1)[:, None, None, None]) / spread.clamp_min(0.02)[:, None, None, None]
     scalars = (
         (level + 2) / 3,
         spread - 0.8,
         standard.pow(3).mean((1, 2, 3)) / 2,
-        spikes.clamp(1, 50).log() - 1.5,
+        kurtosis.clamp(1, 50).log() - 1.5,
         (wide > 1.9).float().mean((1, 2, 3)) * 2,
         (wide < -1.9).float().mean((1, 2, 3)) * 2,
         spread.clamp_min(0.02).log(),
@@ -47,12 +54,17 @@ def describe(pixels: Tensor) -> Tensor:
 
 
 def unnaturalness(pixels: Tensor) -> Tensor:
-    """Return how far the spectrum of images (P, 3, H, W) is from 1/f^2: mean square of its log shape, (P,)."""
+    """Return how far the spectrum of images (P, 3, H, W) is from 1/f^2: the mean squared log ratio / 4, (P,)."""
     return _log_power(pixels.float())[0].square().mean(1) / 4
 
 
 def _log_power(pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log power by band relative to 1/f^2 and to its mean (P, 9), that mean (P,), and by direction (P, 4)."""
+    """Return the log power of images (P, 3, H, W).
+
+    Returns:
+        by band relative to 1/f^2 and to the mean over bands, (P, 9); that mean, (P,); and by direction relative to the
+        mean over directions, (P, 4).
+    """
     height, width = pixels.shape[2:]
     pools, decline = _pools(height, width)
     window = torch.hann_window(height)[:, None] * torch.hann_window(width)
@@ -61,17 +73,17 @@ def _log_power(pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     gray = (gray - gray.mean((1, 2), keepdim=True)) * window
     power = torch.fft.rfft2(gray).abs().square() / window.square().sum()
     pooled = (power.flatten(1) @ pools.to(pixels.device).mT + _FLOOR).log()
-    bands, directions = pooled[:, :BANDS] + decline.to(pixels.device), pooled[:, BANDS:]
+    bands, directions = pooled[:, :SPECTRUM_BANDS] + decline.to(pixels.device), pooled[:, SPECTRUM_BANDS:]
     level = bands.mean(1)
     return bands - level[:, None], level, directions - directions.mean(1, keepdim=True)
 
 
 @lru_cache(maxsize=32)
 def _pools(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return weights that average power within each band and direction, and 2 log f by band."""
+    """Return weights that average the power within each band and direction, (13, frequencies), and 2 log f by band."""
     down, across = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
     radius, angle = (down**2 + across**2).sqrt(), torch.atan2(down, across)
-    edges = torch.logspace(log10(_LOWEST), log10(_HIGHEST), BANDS + 1)
+    edges = torch.logspace(log10(_LOWEST), log10(_HIGHEST), SPECTRUM_BANDS + 1)
     rings = [(radius >= low) & (radius < high) for low, high in pairwise(edges)]
     middle = (radius > 0.08) & (radius < 0.4)
     turns = [turn * pi / DIRECTIONS for turn in range(DIRECTIONS)]

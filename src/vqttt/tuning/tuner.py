@@ -1,4 +1,4 @@
-"""One tuning step: objective -> gradient -> update of the adapters. The base weights stay frozen."""
+"""Tuning steps: an objective's gradient updates the adapters. The model's own weights stay frozen."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from torch import Tensor
 from vqttt.errors import InputError
 from vqttt.models.base import Inputs, LogitGeneration, TunableModel
 from vqttt.tuning.adapters import AdapterConfig, Adapters
-from vqttt.tuning.feature_statistics import load_clean, watched
+from vqttt.tuning.feature_statistics import collect_statistics, load_clean
 from vqttt.tuning.objectives import Evidence, find_objective
 from vqttt.tuning.quality_views import quality_views
 
@@ -20,14 +20,14 @@ class TuningConfig:
     """How adapters are tuned.
 
     Attributes:
-        steps: updates for each batch; 0 applies the adapters as they are.
-        objective: a name in `OBJECTIVES`, or a sum such as `entropy+0.1*naturalness`.
-        kernel_rate, lora_rate, norm_rate: Adam's learning rates of the kernel, the LoRA and the norms.
-        clean_features: a file of clean images' statistics, for objectives that need it (then the method is not
-            source-free). Empty: the file that came with the model.
-        checkpoint: recompute the language model's activations in the backward pass instead of keeping them: less
-            memory, for the time of one more forward pass.
-        adapters: which adapters are tuned.
+        steps: updates per batch; 0 applies the adapters as they are.
+        objective: a name in `OBJECTIVES`, or a weighted sum such as `entropy+0.1*naturalness`.
+        kernel_rate, lora_rate, norm_rate: Adam's learning rates for the kernel, LoRA and the norms.
+        clean_features: file with statistics of clean images, for objectives that need it and are then not source-free.
+            Empty: the file that came with the model.
+        checkpoint: whether the backward pass recomputes the language model's activations instead of storing them, which
+            saves memory and takes the time of another forward pass.
+        adapters: the adapters that are tuned.
     """
 
     steps: int = 1
@@ -48,10 +48,25 @@ class TuningConfig:
 
 
 class Tuner:
-    """Adapters and the optimiser that moves them: one set for all samples, or one for each."""
+    """Adapters and their optimiser: one set for all samples, or one per sample.
+
+    Attributes:
+        shared: whether all samples share one set.
+        history: see `Evidence`.
+    """
 
     def __init__(self, model: TunableModel, config: TuningConfig, *, sets: int | None, seed: int) -> None:
-        """Begin at the identity; `sets` is None where all samples share one."""
+        """Start at the identity.
+
+        Args:
+            model: the model to adapt.
+            config: how to tune it.
+            sets: number of samples with a set each; None if all samples share one.
+            seed: of the random numbers that adapters start from.
+
+        Raises:
+            InputError: if the objective needs statistics of clean images, and there are none.
+        """
         self.model, self.config, self.shared = model, config, sets is None
         self.objective = find_objective(config.objective)
         self.adapters = Adapters(model, config.adapters, sets=sets or 1, seed=seed)
@@ -60,13 +75,13 @@ class Tuner:
         self._start_optimiser()
 
     def reset(self) -> None:
-        """Return to the start, bit for bit."""
+        """Return adapters, optimiser and history to the start, bit for bit."""
         self.history.clear()
         self.undo(self.adapters.start)
 
-    def undo(self, kept: list[Tensor]) -> None:
-        """Return the adapters to a snapshot and start the optimiser anew."""
-        self.adapters.restore(kept)
+    def undo(self, snapshot: list[Tensor]) -> None:
+        """Return the adapters to a snapshot and reset the optimiser."""
+        self.adapters.restore(snapshot)
         self._start_optimiser()
 
     def _start_optimiser(self) -> None:
@@ -76,49 +91,57 @@ class Tuner:
         self.optimiser = torch.optim.Adam(groups) if groups else None
 
     def step(self, inputs: Inputs, base: LogitGeneration) -> Tensor:
-        """Apply one update. Returns the losses before it, (N,)."""
+        """Apply one update, and return the losses before it, (N,).
+
+        Args:
+            inputs: the batch.
+            base: its untuned answers.
+        """
         losses = self._gradient(inputs, base)
         if self.optimiser is None or (self.shared and not finite(losses)):
-            return losses  # one set for all must stay finite; sets of their own cannot harm each other
+            return losses  # a shared set must stay finite; separate sets cannot harm each other
         if not any(tensor.grad is not None and tensor.grad.any() for tensor in self.adapters.parameters):
-            return losses  # no sample has a gradient, and momentum alone must not move anything
+            return losses  # no sample has a gradient, and momentum alone must not change the adapters
         self.optimiser.step()
         return losses
 
     @torch.no_grad()
     def losses(self, inputs: Inputs, base: LogitGeneration) -> Tensor:
-        """Return each sample's loss by itself under the adapters as they stand, (N,)."""
+        """Return the loss of each sample, taken alone, under the current adapters, (N,)."""
         with self.adapters.applied(inputs) as adapted:
             return self.objective.loss(replace(self._evidence(adapted, base), shared=False))
 
     def _gradient(self, inputs: Inputs, base: LogitGeneration) -> Tensor:
-        """Fill in the gradients of the objective; return the losses, (N,)."""
+        """Compute the gradients of the objective; return the losses, (N,)."""
         for tensor in self.adapters.parameters:
             tensor.grad = None
         with torch.enable_grad(), self._saving(), self.adapters.applied(inputs) as adapted:
             evidence = self._evidence(adapted, base)
             losses = self.objective.loss(evidence)
-            # With a set for each image, a sum keeps them apart. With one for all, a mean makes the rate independent of
+            # A sum gives each of several sets its own gradient; for a shared set, a mean makes the step independent of
             # the batch size.
             total = losses.sum() / (len(losses) if self.shared else 1)
-            if total.requires_grad:  # not where no sample has an image
+            if total.requires_grad:  # False if no sample has an image
                 total.backward()  # type: ignore[no-untyped-call]
         self._remember(evidence)
         return losses.detach()
 
     @property
     def opens(self) -> bool:
-        """Whether one forward pass can serve the untuned answer, the gate and the first gradient."""
-        kept = not self.config.checkpoint  # generation needs a cache, which checkpointed layers do not fill
-        return kept and not (self.shared or self.objective.over_answer or self.objective.features)
+        """Whether one forward pass can give both the untuned answers and the first gradient (see `trace`)."""
+        cached = not self.config.checkpoint  # generation needs a cache, which checkpointed layers do not fill
+        return cached and not (self.shared or self.objective.over_answer or self.objective.features)
 
     def _saving(self) -> AbstractContextManager[None]:
         return self.model.checkpointed() if self.config.checkpoint else nullcontext()
 
     def trace(self, inputs: Inputs, max_new_tokens: int) -> tuple[LogitGeneration, Tensor]:
-        """Answer by one pass that gradients can go back through; return answers and losses, (N,), for `descend`.
+        """Answer by a forward pass that gradients can pass through; only if `opens`.
 
-        Only if `opens`. At the start the adapters are the identity, so these are the untuned answers.
+        At the start the adapters are the identity, so the answers are untuned.
+
+        Returns:
+            the answers, and the losses (N,) for `descend`.
         """
         with torch.enable_grad(), self.adapters.applied(inputs) as adapted:
             base = self.model.generate_with_gradient(adapted, max_new_tokens)
@@ -126,14 +149,15 @@ class Tuner:
         return replace(base, logits=base.logits.detach()), losses
 
     def descend(self, losses: Tensor) -> None:
-        """Apply the first update from losses that `trace` returned."""
-        if losses.requires_grad:  # not where no sample has an image
+        """Apply the first update, given the losses that `trace` returned."""
+        if losses.requires_grad:  # False if no sample has an image
             losses.sum().backward()  # type: ignore[no-untyped-call]
         if self.optimiser is not None:
             self.optimiser.step()
 
     def _evidence(self, adapted: Inputs, base: LogitGeneration, logits: Tensor | None = None) -> Evidence:
-        with watched(self.model, adapted) if self.objective.features else nullcontext() as features:
+        """Collect the objective's evidence, inside `Adapters.applied`; without `logits`, run a forward pass."""
+        with collect_statistics(self.model, adapted) if self.objective.features else nullcontext() as features:
             if logits is None:
                 logits = self.model.answer_logits(adapted, base.tokens if self.objective.over_answer else None)
         pixels, owner, content = self.model.pixels(adapted)
@@ -154,16 +178,17 @@ class Tuner:
         )
 
     def _remember(self, evidence: Evidence) -> None:
-        """Add a batch's answers to the stream's history, which fades with a half-life of about seven batches."""
+        """Add a batch's answer distributions to the history, which decays with a half-life of about seven batches."""
         p = evidence.logits.detach()[:, 0].softmax(-1)
         for group in dict.fromkeys(evidence.groups):
             rows = [n for n, name in enumerate(evidence.groups) if name == group]
             self.history[group] = 0.9 * self.history.get(group, torch.zeros_like(p[0])) + p[rows].sum(0)
 
     def _views(self, adapted: Inputs, logits: Tensor) -> Tensor:
+        """Return the logits of the quality views at the first position, (K, N, V); `logits` are those of the image."""
         views = self.model.pixels(adapted).changed(lambda content, which: quality_views(content))[1:]
-        shown = (self.model.with_pixels(adapted, view) for view in views)
-        return torch.stack([logits[:, 0], *(self.model.answer_logits(view)[:, 0] for view in shown)])
+        inputs = (self.model.with_pixels(adapted, view) for view in views)
+        return torch.stack([logits[:, 0], *(self.model.answer_logits(view)[:, 0] for view in inputs)])
 
 
 def _clean_file(model: TunableModel, config: TuningConfig) -> Path:
@@ -171,12 +196,12 @@ def _clean_file(model: TunableModel, config: TuningConfig) -> Path:
         return Path(config.clean_features)
     if model.clean_features is None:
         raise InputError(
-            f"the objective {config.objective!r} needs statistics of clean images for {model.name}; "
-            "make the file with `vqttt clean-features`, from any clean images, without labels"
+            f"the objective {config.objective!r} needs statistics of clean images for the model {model.name}; "
+            "make them with `vqttt clean-features` from any clean images, without labels"
         )
     return model.clean_features
 
 
 def finite(values: Tensor) -> bool:
-    """Tell whether every value is a number."""
+    """Return whether all values are finite."""
     return bool(torch.isfinite(values).all())

@@ -1,4 +1,4 @@
-"""Small models of random weights, one for each family: its real classes of configuration, network and processor."""
+"""Small models with random weights, one for each family, in its real configuration, network and processor classes."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -23,7 +23,7 @@ BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
 
 @lru_cache
 def small(name: str, dtype: torch.dtype = torch.float32) -> HuggingFaceModel:
-    """Build one behind the seam; weights are loud enough that answers differ between images."""
+    """Build the small model of a family, with weights scaled so that its answers differ between images."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         network, processor = BUILDERS[name]()
@@ -33,7 +33,7 @@ def small(name: str, dtype: torch.dtype = torch.float32) -> HuggingFaceModel:
                     parameter.normal_(std=0.1)
                 elif parameter.ndim >= 2:
                     parameter.mul_(4)
-                elif "gate" in path or "alpha" in path:  # a model that is born blind
+                elif "gate" in path or "alpha" in path:  # gates start at 0, which blocks out images
                     parameter.fill_(0.5)
         network.get_output_embeddings().weight.data.mul_(4)
     network.generation_config = generation_config(processor.tokenizer)

@@ -1,4 +1,4 @@
-"""CogVLM and CogVLM2, written in this package."""
+"""CogVLM and CogVLM2, which vqttt implements."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,7 @@ VISION = {
 
 
 def cogvlm(kind: type[CogVLMConfig], **more: Any) -> tuple[Any, Any]:
-    """Either of the two; CogVLM2 with fewer heads of keys and values than of queries."""
+    """Build one of the two. CogVLM2 has fewer key and value heads than query heads."""
     tokenizer = build_tokenizer()
     sizes = text_config(tokenizer)
     sizes["num_multi_query_heads"] = sizes.pop("num_key_value_heads")

@@ -1,4 +1,4 @@
-"""Families whose text looks at the images by cross-attention: IDEFICS, Llama 3.2 Vision."""
+"""Families whose text attends to the images by cross-attention: IDEFICS, Llama 3.2 Vision."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ from tests.support.small_families.tokens import build_tokenizer, chat, text_conf
 
 
 def idefics() -> tuple[Any, Any]:
-    """IDEFICS, with its resampler."""
+    """IDEFICS, with a resampler."""
     tokenizer = build_tokenizer("<fake_token_around_image>", "<end_of_utterance>", image_token="<image>")
     processor = IdeficsProcessor(IdeficsImageProcessor(image_size=SIDE), tokenizer)
     config = IdeficsConfig(

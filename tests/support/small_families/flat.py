@@ -1,4 +1,4 @@
-"""Families whose images all have one size: LLaVA over four vision encoders, PaliGemma, Gemma 3."""
+"""Families whose images all have one size: LLaVA with four vision encoders, PaliGemma, Gemma 3."""
 
 from collections.abc import Callable
 from functools import partial
@@ -53,7 +53,7 @@ CLASS_TOKEN = ("llava", "llava/dinov2")
 
 
 def llava(name: str) -> tuple[Any, Any]:
-    """LLaVA over the tower `name`."""
+    """LLaVA with the vision tower `name`."""
     tokenizer = build_tokenizer(image_token="<image>")
     strategy = "default" if name in CLASS_TOKEN else "full"
     processor = LlavaProcessor(
@@ -90,7 +90,7 @@ def paligemma() -> tuple[Any, Any]:
 
 
 def gemma3() -> tuple[Any, Any]:
-    """Gemma 3, pan and scan on."""
+    """Gemma 3, with pan and scan."""
     tokenizer = build_tokenizer(image_token="<soft>", boi_token="<boi>", eoi_token="<eoi>")
     images = Gemma3ImageProcessor(
         size={"height": SIDE, "width": SIDE},

@@ -29,7 +29,7 @@ SIZES = {"size": {"height": SIDE, "width": SIDE}, "image_grid_pinpoints": GRIDS}
 
 
 def llava_next(text: str) -> tuple[Any, Any]:
-    """LLaVA-NeXT over Vicuna (a Llama) or Mistral."""
+    """LLaVA-NeXT with Vicuna (a Llama) or Mistral."""
     tokenizer = build_tokenizer(image_token="<image>")
     processor = LlavaNextProcessor(
         LlavaNextImageProcessor(**SIZES, crop_size={"height": SIDE, "width": SIDE}),

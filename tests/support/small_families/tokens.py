@@ -1,4 +1,4 @@
-"""A real tokenizer, small: words of a few questions, characters for the rest, and a family's own special tokens."""
+"""A small real tokenizer: the words of a few questions, characters for the rest, and a family's special tokens."""
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import GenerationConfig, PreTrainedTokenizerFast
@@ -9,7 +9,7 @@ CHARACTERS = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
 
 
 def build_tokenizer(*others: str, **special: str) -> PreTrainedTokenizerFast:
-    """Build it; `special` tokens are attributes, such as `image_token="<image>"`, `others` are tokens alone."""
+    """Build the tokenizer. `special` tokens become attributes, such as `image_token="<image>"`; `others` do not."""
     own = ["<pad>", "<s>", "</s>", "<unk>", *special.values(), *others]
     words = sorted({word for word in (*WORDS.split(), "user", "assistant", "answer", "en") if len(word) > 1})
     pieces = dict.fromkeys([*own, *CHARACTERS, *(f"##{character}" for character in CHARACTERS), *words])
@@ -31,7 +31,7 @@ def build_tokenizer(*others: str, **special: str) -> PreTrainedTokenizerFast:
 
 
 def chat(image: str) -> str:
-    """A chat template that shows each image as `image`."""
+    """A chat template that writes `image` for each image."""
     return (
         "{{ '<s>' }}{% for message in messages %}{{ 'user: ' }}{% for part in message['content'] %}"
         "{% if part['type'] == 'image' %}{{ '" + image + "' }}{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
@@ -57,7 +57,7 @@ def text_config(tokenizer: PreTrainedTokenizerFast, **more: object) -> dict:
 
 
 def generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
-    """Greedy; a special token in an answer, such as one that stands for an image, is not to be read again."""
+    """Greedy, without special tokens in answers: teacher forcing would take an image token for an image."""
     kept = (tokenizer.eos_token_id,)
     return GenerationConfig(
         suppress_tokens=[token for token in tokenizer.all_special_ids if token not in kept],

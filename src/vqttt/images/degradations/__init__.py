@@ -77,7 +77,7 @@ DEGRADATIONS.add("defocus_blur", defocus_blur, "out of focus: points become disc
 DEGRADATIONS.add("glass_blur", glass_blur, "seen through frosted or rippled glass")
 DEGRADATIONS.add("zoom_blur", zoom_blur, "the camera moves forward during exposure: streaks from the centre")
 DEGRADATIONS.add("frost", frost, "ice crystals on a window in front of the camera")
-DEGRADATIONS.add("brightness", brightness, "too bright, up to white")
+DEGRADATIONS.add("brightness", brightness, "everything brighter, up to white")
 DEGRADATIONS.add("contrast", contrast, "low contrast: all tones close to the mean")
 DEGRADATIONS.add("elastic_transform", elastic_transform, "parts stretched and squeezed, as if printed on rubber")
 DEGRADATIONS.add("pixelate", pixelate, "large square pixels")
@@ -90,7 +90,7 @@ DEGRADATIONS.add("vignette", vignette, "light falls off toward the corners")
 DEGRADATIONS.add("chromatic_aberration", chromatic_aberration, "red and blue fringes at edges, widest in the corners")
 DEGRADATIONS.add("raindrops", raindrops, "drops on the lens, each showing the scene upside down")
 DEGRADATIONS.add("lens_dirt", lens_dirt, "a dirty lens: dark blots of dust, milky smears of grease")
-DEGRADATIONS.add("haze", haze, "haze: distant things turn pale, near ones stay clear")
+DEGRADATIONS.add("haze", haze, "hazy air: distant things turn pale, near ones stay clear")
 DEGRADATIONS.add("rain", rain, "falling rain: bright streaks in front of a gray veil")
 DEGRADATIONS.add("moire", moire, "a photographed screen: coloured bands over the image")
 DEGRADATIONS.add("scan", scan, "a scanned page: skewed, dusty, print showing through from the back")
@@ -132,7 +132,7 @@ def check_kind(kind: str) -> list[str]:
     """
     names = [] if kind == CLEAN else kind.split("+")
     if "" in names or CLEAN in names:
-        raise InputError(f"{kind!r} is no chain; join degradations or styles by +, as in fog+jpeg_compression")
+        raise InputError(f"{kind!r} is no chain; join degradations or styles with +, as in fog+jpeg_compression")
     for name in names:
         if name not in DEGRADATIONS and name not in STYLES:
             raise UnknownNameError("degradation or style", name, [CLEAN, *DEGRADATIONS, *STYLES])

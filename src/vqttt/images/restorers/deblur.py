@@ -135,15 +135,15 @@ def _iterated(image: Image, blur: Blur, steps: int, noise: float) -> Floats:
 
     # One level up, because products leave a pixel of exactly 0 at 0.
     planes = image.transpose(2, 0, 1).astype(np.float32) + np.float32(1)
-    seen = np.pad(planes, [(0, 0), *beyond])
+    observed = np.pad(planes, [(0, 0), *beyond])
     share = np.maximum(convolved(np.pad(np.ones_like(planes[0]), beyond), np.conj(transfer)), np.float32(0.02))
     now = ahead = np.pad(planes, [(0, 0), *beyond], mode="symmetric")
     move = np.zeros_like(now)
     for _ in range(steps):
         blurred = convolved(ahead, transfer)
-        if np.square(blurred - seen)[:, *inside].mean() < noise:
+        if np.square(blurred - observed)[:, *inside].mean() < noise:
             break
-        ratio = convolved(seen / np.maximum(blurred, np.float32(0.1)), np.conj(transfer)) / share
+        ratio = convolved(observed / np.maximum(blurred, np.float32(0.1)), np.conj(transfer)) / share
         before, now, last = now, np.clip(ahead * ratio, 0, 256).astype(np.float32), move
         move = now - ahead
         pace = min(max(float(np.vdot(move, last)) / max(float(np.vdot(last, last)), 1e-9), 0), 1)

@@ -39,7 +39,7 @@ def positions_of(kinds: Tensor, mask: Tensor | None, image_tokens: int) -> Tenso
 
 
 def expert_mask(kinds: Tensor, image_tokens: int) -> Tensor:
-    """Return which tokens (N, L) go to the visual expert: as published, all of an image's but its end-of-image token."""
+    """Return which tokens (N, L) go to the visual expert: as published, an image's except its end-of-image token."""
     rank = _rank(kinds, image_tokens)
     return (rank >= 0) & (rank < image_tokens - 1)
 

@@ -90,7 +90,7 @@ class CogVLMModel(CogVLMPreTrainedModel):
         kinds = torch.full_like(input_ids, LANGUAGE) if token_type_ids is None else token_type_ids
         if position_ids is None:
             if cache is not None and cache.get_seq_length():
-                raise ValueError("with a filled cache, position_ids are needed, because tokens of an image share positions")
+                raise ValueError("with a filled cache, position_ids are needed, because image tokens share positions")
             position_ids = positions_of(kinds, attention_mask, self.config.image_tokens)
         if cache is None and (self.config.use_cache if use_cache is None else use_cache):
             cache = DynamicCache(config=self.config)
@@ -162,7 +162,7 @@ class CogVLMForCausalLM(CogVLMPreTrainedModel, GenerationMixin):
         input_ids: Tensor,
         token_type_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        **kwargs: Any,  # transformers checks for this name before it passes on forward's arguments
+        **kwargs: Any,  # without this name, transformers' `generate` would reject forward's arguments
     ) -> dict[str, Any]:
         """Add the positions, which depend on the whole sequence, to the inputs that transformers prepares."""
         kinds = torch.full_like(input_ids, LANGUAGE) if token_type_ids is None else token_type_ids

@@ -22,7 +22,7 @@ _ANSWERS = {"chat": "Answer:", "vqa": "Short answer:"}
 class CogVLMProcessor:
     """A tokenizer and CLIP's image processing.
 
-    The models were trained on prompts with one image or none. Several images come one after another, which is our choice.
+    The models were trained on prompts with one image or none. Several images follow one another, which is our choice.
 
     Attributes:
         tokenizer: Vicuna's for CogVLM, Llama 3's for CogVLM2.

@@ -131,7 +131,7 @@ def _for_page(example: dict[str, Any]) -> dict[str, Any]:
     """Return what the page shows of an example; `before` is the answer that `answer` is compared with."""
     cell = {name: example[name] for name in _DEFAULTS}
     identity = json.dumps([*cell.values(), str(example.get("sample_id")), example["flip"]])
-    texts = {name: str(example.get(name) or "") for name in ("sample_id", "question", "reference", "answer", "through")}
+    texts = {name: str(example.get(name) or "") for name in ("sample_id", "question", "reference", "answer")}
     return {
         "id": hashlib.sha256(identity.encode()).hexdigest()[:10],
         "flip": example["flip"],
@@ -141,6 +141,7 @@ def _for_page(example: dict[str, Any]) -> dict[str, Any]:
         "degradation": label(str(cell["degradation"])),
         "severity": int(cell["severity"] or 0),
         **{name: str(cell[name]) for name in ("model", "task", "method", "restorer")},
+        "how": str(example.get("how") or example.get("through") or ""),  # `through` in runs of earlier versions
         **texts,
     }
 

@@ -1,4 +1,4 @@
-"""A table as text, and how it is written for a terminal, for Markdown and for LaTeX."""
+"""A table of text, rendered for a terminal, Markdown or LaTeX."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table as text, for any medium; its first `keys` columns are words and all others numbers."""
+    """A table of text for any medium; its first `keys` columns hold words, the others numbers."""
 
     title: str
     header: tuple[str, ...]
@@ -32,20 +32,20 @@ class Table:
             else:
                 drawn.add_column(Text(name), justify="right", no_wrap=True)
         for row in self.rows:
-            # Brackets go on a line of their own, or 80 columns would be too few; `Text` keeps them from being markup.
+            # Intervals get a line of their own to fit 80 columns; `Text` keeps brackets from being read as markup.
             numbers = (cell.replace(" [", "\n[").replace(" (", "\n").removesuffix(")") for cell in row[self.keys :])
             drawn.add_row(*map(Text, (*row[: self.keys], *numbers)))
         return drawn
 
     def markdown(self) -> str:
-        """Render as a table of GitHub's Markdown."""
+        """Render as GitHub Markdown, with a heading and the note below."""
         rule = ["---"] * self.keys + ["---:"] * (len(self.header) - self.keys)
         rows = [[_markdown(cell) for cell in row] for row in (self.header, *self.rows)]
         lines = ["| " + " | ".join(row) + " |" for row in (rows[0], rule, *rows[1:])]
         return "\n".join([f"## {_markdown(self.title)}", "", *lines, "", _markdown(self.note)]).rstrip() + "\n"
 
     def latex(self) -> str:
-        """Render for LaTeX with the package booktabs."""
+        """Render for LaTeX with the package booktabs; the title and the note become the caption."""
         lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.header, *self.rows)]
         columns = "l" * self.keys + "r" * (len(self.header) - self.keys)
         caption = rf"\caption{{{_latex(self.title)}. {_latex(self.note)}}}".replace(". }", ".}")

@@ -96,7 +96,7 @@
   }
 
   function large(e) {
-    const captions = ["clean", "degraded", e.through || "filtered by the kernel"];
+    const captions = ["clean", "degraded", e.how || "filtered by the kernel"];
     const trio = e.images.map((n, i) => n === null ? null :
       element("figure", {}, image(n, captions[i]), element("figcaption", {}, captions[i])));
     const heads = BY_QUALITY.includes(e.flip) ? ["", "clean", "degraded"] : ["", "before tuning", "after tuning"];
