@@ -93,7 +93,7 @@ def test_a_degradation_of_another_package(outside, tmp_path):
         ("fog = smoke:soot", "soot", "the package smoke adds a degradation 'fog', but that name is taken"),
         ("soot = smoke:gone", "soot", "the degradation 'soot' of the package smoke cannot be used"),
         ("soot = nowhere:soot", "soot", "the degradation 'soot' of the package smoke cannot be used"),
-        ("flat = smoke:flat", "flat", "flat made an image of shape (40, 60) of one of (40, 60, 3)"),
+        ("flat = smoke:flat", "flat", "flat turned an image of shape (40, 60, 3) into one of (40, 60)"),
         ("fiery = smoke:fiery", "fiery", "the degradation 'fiery' of the package smoke failed: KeyError: 'no fire'"),
         ("clean = smoke:soot", "soot", "a degradation 'clean', but that name is taken; uninstall the package"),
         ("a+b = smoke:soot", "soot", "names may have only letters, digits and _ . -"),

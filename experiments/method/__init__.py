@@ -1,1 +1,1 @@
-"""Does VQ-TTT earn its keep? `python -m experiments.method` measures it against every baseline, on test scenes."""
+"""What every method gains and costs on VQ-Mini's test scenes and other tasks: `python -m experiments.method`."""

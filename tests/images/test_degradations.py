@@ -179,8 +179,8 @@ def test_names_and_summaries():
     [
         ("gausian_noise", 3, 0, "relative", UnknownNameError, "did you mean gaussian_noise"),
         ("cleen", 0, 0, "relative", UnknownNameError, "did you mean clean"),
-        ("fog+clean", 3, 0, "relative", InputError, "'fog.clean' is no chain"),
-        ("fog+", 3, 0, "relative", InputError, "is no chain; join degradations or styles with"),
+        ("fog+clean", 3, 0, "relative", InputError, "'fog.clean' is not a chain"),
+        ("fog+", 3, 0, "relative", InputError, "is not a chain; join degradations or styles with"),
         ("fog", 3, 0, "relatve", UnknownNameError, "unknown scale 'relatve'; did you mean relative"),
         ("fog", 0, 0, "relative", InputError, "severity 0 of fog .* 1 to 5"),
         ("fog", 6, 0, "relative", InputError, "severity 6"),

@@ -37,7 +37,7 @@ def test_settings_from_what_a_harness_read() -> None:
         ("revision", 1234567, "revision must be text"),
         ("method", "vqttt", "did you mean vq-ttt"),
         ("degradation", "fgo", "did you mean fog"),
-        ("degradation", "fog+", "is no chain"),
+        ("degradation", "fog+", "is not a chain"),
         ("restorer", "medain", "did you mean median"),
         ("restorer", "spandrel:nowhere.pth", "nowhere.pth"),
         ("scale", "large", "known: relative, absolute"),

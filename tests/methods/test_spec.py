@@ -100,7 +100,7 @@ def test_a_saved_method_learns_nothing(tmp_path: Path) -> None:
 def test_a_method_says_what_it_needs_of_a_model(name: str) -> None:
     spec, plain = METHODS[name], FakeModel()
     if spec.needs is TunableModel:
-        with pytest.raises(InputError, match="needs a model whose insides can be reached, and those of fake-plain"):
+        with pytest.raises(InputError, match="needs access to the model's internals, which fake-plain does not give"):
             spec.build(plain)
     else:
         assert issubclass(spec.needs, Model)
@@ -122,7 +122,7 @@ def test_both_fakes_name_the_strongest_colour() -> None:
         assert all(len(tokens) == 1 and tokens[0] <= 0 for tokens in found.token_logprobs)
     assert FakeModel().answer([[]], ["what color?"], 4).texts == ["no"]
     assert isinstance(NoTuning(FakeModel()).model, Model)
-    with pytest.raises(InputError, match="an analysis needs a model whose insides"):
+    with pytest.raises(InputError, match="an analysis needs access to the model's internals"):
         tunable(FakeModel(), "an analysis")
 
 

@@ -14,10 +14,8 @@ VOCABULARY, LENGTHS = 12, (4, 1, 3)
 @pytest.fixture
 def whole() -> LogitGeneration:
     """Greedy answers of different lengths, from certain to uncertain, padded on the right."""
-    logits = (
-        torch.randn(3, 4, VOCABULARY, generator=torch.Generator().manual_seed(2))
-        * torch.tensor([4.0, 2.0, 0.5])[:, None, None]
-    )
+    scale = torch.tensor([4.0, 2.0, 0.5])[:, None, None]
+    logits = scale * torch.randn(3, 4, VOCABULARY, generator=torch.Generator().manual_seed(2))
     mask = torch.arange(4) < torch.tensor(LENGTHS)[:, None]
     return LogitGeneration(texts=["red", "blue", "yes"], tokens=logits.argmax(-1), mask=mask, logits=logits)
 

@@ -21,6 +21,14 @@ def test_rho_is_spearmans() -> None:
     assert row["rho_low"] < row["rho"] < row["rho_high"]
 
 
+def test_within_is_the_correlation_of_centred_ranks_and_scores() -> None:
+    records = rated_records(1.0).sample(fraction=0.6, seed=0)  # questions with different sets of images
+    ranked = records.with_columns(rank=pl.col("psnr").rank("average"))
+    centred = ranked.select(pl.col(name) - pl.col(name).mean().over("sample_id") for name in ("rank", "base_score"))
+    row = rank_correlations(records).row(by_predicate=pl.col("metric") == "psnr", named=True)
+    assert row["within"] == pytest.approx(np.corrcoef(centred["rank"], centred["base_score"])[0, 1], abs=1e-9)
+
+
 def test_the_sign_shows_whether_quality_matters() -> None:
     by_metric = {row["metric"]: row for row in rank_correlations(rated_records(1.0)).rows(named=True)}
     assert by_metric["psnr"]["within_low"] > 0 and by_metric["noise_level"]["within_high"] < 0

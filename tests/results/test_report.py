@@ -1,4 +1,4 @@
-"""The report of a small run of invented records: its page, its files and its examples."""
+"""The report of a small run of invented records: its page and its files."""
 
 import re
 import shutil
@@ -24,9 +24,7 @@ from tests.support.runs import (
 )
 from vqttt.errors import RunFolderError, UnknownNameError
 from vqttt.results import report
-from vqttt.results.report import browser
 from vqttt.results.report.contents import Contents
-from vqttt.runs.loading import load_examples
 
 
 @pytest.fixture(scope="module")
@@ -101,52 +99,6 @@ def test_only_images_are_shown_as_images(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("data:image/webp", "javascript:alert"))
     page = report.write_html(tmp_path).read_text()
     assert "javascript:" not in page and "data:image/webp" not in page
-
-
-def test_examples_are_spread_over_all_kinds_within_a_budget(tmp_path: Path) -> None:
-    records = report.load_records(write_run(tmp_path))
-    details = load_examples(tmp_path)
-    every = browser.collect(details, records)
-    assert every["total"] == len(every["examples"]) == 32
-    assert len(every["images"]) == 3 and len(every["kernels"]) == 2  # each stored once, although many examples show it
-    for names, combinations in ((("flip", "task"), 8), (("flip", "task", "degradation"), 16)):
-        first = every["examples"][:combinations]
-        assert len({tuple(example[name] for name in names) for example in first}) == combinations
-    few = browser.collect(details, records, budget=24_000)
-    assert len(browser.as_json(few)) < 24_000 and 4 <= len(few["examples"]) < 32
-    assert {example["flip"] for example in few["examples"]} == {"corrective", "destructive", "helped", "hurt"}
-
-
-def test_unchanged_answers_are_the_last_examples(tmp_path: Path) -> None:
-    write_cell(tmp_path, "digits", "fog", 3, "vq-ttt")
-    write_examples(tmp_path, "digits", "fog", 3, "vq-ttt", ("same", "destructive", "same", "corrective"))
-    examples = browser.collect(load_examples(tmp_path), report.load_records(tmp_path))["examples"]
-    assert [example["flip"] for example in examples] == ["destructive", "corrective", "same", "same"]
-
-
-def test_examples_of_earlier_versions_are_understood(tmp_path: Path) -> None:
-    write_cell(tmp_path, "digits", "fog", 3, "vq-ttt")
-    write_examples(tmp_path, "digits", "fog", 3, "vq-ttt")
-    examples = load_examples(tmp_path)
-    for example in examples[0]["examples"]:
-        example["through"] = example.pop("how")
-    shown = browser.collect(examples, report.load_records(tmp_path))["examples"]
-    assert {example["how"] for example in shown} == {"through its kernel"}
-
-
-def test_examples_have_the_confidence_before_and_after(tmp_path: Path) -> None:
-    records = report.load_records(write_run(tmp_path)).filter(task="digits", sample_id="digits-000")
-    shown = {
-        (example["sample_id"], example["degradation"], example["severity"], example["flip"]): example["confidence"]
-        for example in browser.collect(load_examples(tmp_path), records)["examples"]
-    }
-    (tuned,) = records.filter(method="vq-ttt", degradation="fog", severity=1).to_dicts()
-    (clean,) = records.filter(method="none", degradation="clean").to_dicts()
-    expected = pytest.approx([tuned["base_confidence"], tuned["confidence"]], abs=6e-4)
-    assert shown["digits-000", "fog", 1, "corrective"] == expected
-    expected = pytest.approx([clean["base_confidence"], tuned["base_confidence"]], abs=6e-4)
-    assert shown["digits-000", "fog", 1, "helped"] == expected
-    assert shown["shapes-000", "fog", 1, "helped"] == [None, None]
 
 
 def test_the_policy_allows_only_this_script(finished: Path) -> None:

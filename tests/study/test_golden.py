@@ -1,6 +1,6 @@
 """A small study keeps its records, row by row, from version to version.
 
-`python -m pytest tests/study/test_golden.py --regenerate-goldens` writes them anew. A change of the file has to be meant.
+`python -m pytest tests/study/test_golden.py --regenerate-goldens` writes them again: only when a change is meant.
 """
 
 import json

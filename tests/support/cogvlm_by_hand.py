@@ -171,9 +171,9 @@ def prompt_logits(ids: list[int], image: Array | None, weights: Weights, config:
     embedding = weights["model.embed_tokens.weight"]
     shown = np.zeros((0, embedding.shape[1])) if image is None else image_tokens(image, weights, config)
     x = np.concatenate([embedding[ids[:1]], shown, embedding[ids[1:]]])
-    expert, at = (
-        expert_and_positions(1, len(shown), len(ids) - 1) if len(shown) else ([False] * len(ids), list(range(len(ids))))
-    )
+    expert, at = [False] * len(ids), list(range(len(ids)))
+    if image is not None:
+        expert, at = expert_and_positions(1, len(shown), len(ids) - 1)
     eps = config["rms_norm_eps"]
     for n in range(config["num_hidden_layers"]):
         name = f"model.layers.{n}"

@@ -53,7 +53,7 @@ def analyse(
     revision: Revision = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show where a model looks in an image, and at which layer its answer appears: clean, degraded and tuned."""
+    """Show which image regions a model attends to and at which layer its answer appears: clean, degraded and tuned."""
     from vqttt.images.degradations import degrade
     from vqttt.images.files import load_image
     from vqttt.images.restorers import restore

@@ -83,7 +83,7 @@ def numbers(option: str, values: Sequence[str] | None) -> tuple[int, ...] | None
     try:
         return None if found is None else tuple(map(int, found))
     except ValueError:
-        raise InputError(f"{option} must be whole numbers, such as 1,3, not {','.join(values or ())!r}") from None
+        raise InputError(f"{option} takes whole numbers, such as 1,3, not {','.join(values or ())!r}") from None
 
 
 def check_question(question: str) -> None:

@@ -156,12 +156,12 @@ def compare(
         InputError: if the family or the method does not expose what the analysis needs.
     """
     chosen_layers(model, layers)
-    look = partial(examine, model, question=question, layers=layers, generic=generic)
-    first, token = look(name="clean", image=clean)
+    examined = partial(examine, model, question=question, layers=layers, generic=generic)
+    first, token = examined(name="clean", image=clean)
     name, image, method = tuned
     method.answer_alone(model.encode([image], [question]))
     return [
         first,
-        look(name=degraded[0], image=degraded[1], clean_token=token)[0],
-        look(name=name, image=image, clean_token=token, explain=method.explain)[0],
+        examined(name=degraded[0], image=degraded[1], clean_token=token)[0],
+        examined(name=name, image=image, clean_token=token, explain=method.explain)[0],
     ]

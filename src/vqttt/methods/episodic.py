@@ -52,7 +52,7 @@ class Episodic(Method):
     def answer_alone(self, inputs: Inputs) -> list[Answer]:
         """Answer a batch; one forward pass serves the untuned answer, the gate and the first gradient."""
         tuner = self._tuner(inputs.count)
-        if not (self.config.steps and tuner.opens):
+        if not (self.config.steps and tuner.one_pass):
             return super().answer_alone(inputs)
         began = time.perf_counter()
         base, losses = tuner.trace(inputs, self.max_new_tokens)

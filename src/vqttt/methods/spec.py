@@ -51,8 +51,8 @@ class MethodSpec:
         """
         if not isinstance(model, self.needs):
             raise InputError(
-                f"the method {self.kind.__name__} needs a model whose insides can be reached, and those of "
-                f"{model.name} cannot; choose another method, such as none"
+                f"the method {self.kind.__name__} needs access to the model's internals, which {model.name} does not "
+                "give; choose another method, such as none"
             )
 
     def settings(self) -> dict[str, Any]:

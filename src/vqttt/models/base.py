@@ -1,7 +1,7 @@
 """The two interfaces to a model.
 
-`Model`: images and questions in, texts and the probabilities of their tokens out. A study, restorers and untuned
-baselines need no more, and a model behind a server can offer it.
+`Model`: images and questions in, texts and the probabilities of their tokens out. That is all that a study, restorers
+and methods without tuning need, and a model behind a server can offer it.
 
 `TunableModel`: a model that runs in this process, whose pixels, vision blocks and logits can be reached. Tuning and
 interpreting need this. Families in transformers derive from `vqttt.models.huggingface.HuggingFaceModel`. Invariant,
@@ -65,7 +65,7 @@ class Model(ABC):
         return Inputs(tensors={}, count=len(questions)), self.answer(images, questions, max_new_tokens)
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
-        """Return the batch of some samples of a batch, in the order of `rows`."""
+        """Return a batch of the samples `rows`, in that order; a sample may be repeated."""
         return inputs.select(rows)
 
     @property
@@ -75,7 +75,7 @@ class Model(ABC):
 
 
 class TunableModel(Model):
-    """An MLLM whose insides can be reached. Its own weights are never changed.
+    """An MLLM that gives access to its internals. Its own weights are never changed.
 
     Attributes:
         network: the module that holds all weights.
@@ -233,7 +233,7 @@ def tunable(model: Model, purpose: str) -> TunableModel:
         InputError: if it is not. The message begins with `purpose`, which names what needs one: "`vqttt analyse`".
     """
     if not isinstance(model, TunableModel):
-        raise InputError(f"{purpose} needs a model whose insides can be reached, and those of {model.name} cannot")
+        raise InputError(f"{purpose} needs access to the model's internals, which {model.name} does not give")
     return model
 
 

@@ -12,9 +12,9 @@ from vqttt.models.base import Inputs, TunableModel
 def option_likelihoods(model: TunableModel, inputs: Inputs, options: Sequence[Sequence[str]]) -> list[list[float]]:
     """Return the log-probability that the answer begins with each option, in nats, at most 0.
 
-    It is summed over the option's tokens, without the end token, so a short option has an advantage over a long one;
-    single letters are alike. Costs one forward pass if every option is one token, and otherwise as many as the longest
-    list of options has entries.
+    It is summed over the option's tokens, without the end token, so short options have an advantage over long ones,
+    but no letter over another. Costs one forward pass if every option is one token, and otherwise as many as the
+    longest list of options has entries.
 
     Args:
         model: the model that is asked.

@@ -105,7 +105,7 @@ def find_objective(name: str) -> Objective:
 
 
 def terms(name: str) -> dict[str, float]:
-    """Return the names of the objectives that a weighted sum adds up, with their weights.
+    """Return the objectives in a weighted sum: their names and weights.
 
     Raises:
         InputError: if a weight is not a positive number.

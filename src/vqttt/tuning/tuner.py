@@ -127,7 +127,7 @@ class Tuner:
         return losses.detach()
 
     @property
-    def opens(self) -> bool:
+    def one_pass(self) -> bool:
         """Whether one forward pass can give both the untuned answers and the first gradient (see `trace`)."""
         cached = not self.config.checkpoint  # generation needs a cache, which checkpointed layers do not fill
         return cached and not (self.shared or self.objective.over_answer or self.objective.features)
@@ -136,7 +136,7 @@ class Tuner:
         return self.model.checkpointed() if self.config.checkpoint else nullcontext()
 
     def trace(self, inputs: Inputs, max_new_tokens: int) -> tuple[LogitGeneration, Tensor]:
-        """Answer by a forward pass that gradients can pass through; only if `opens`.
+        """Answer by a forward pass that gradients can pass through; only if `one_pass`.
 
         At the start the adapters are the identity, so the answers are untuned.
 

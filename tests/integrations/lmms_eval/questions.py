@@ -1,4 +1,7 @@
-"""Questions of vq-mini as a table for the local tasks: `python -m tests.lmms_eval.questions FOLDER [COUNT]`."""
+"""Write questions of vq-mini as a table for the local tasks.
+
+`python -m tests.integrations.lmms_eval.questions FOLDER [COUNT]`
+"""
 
 import io
 import sys

@@ -132,7 +132,7 @@ def check_kind(kind: str) -> list[str]:
     """
     names = [] if kind == CLEAN else kind.split("+")
     if "" in names or CLEAN in names:
-        raise InputError(f"{kind!r} is no chain; join degradations or styles with +, as in fog+jpeg_compression")
+        raise InputError(f"{kind!r} is not a chain; join degradations or styles with +, as in fog+jpeg_compression")
     for name in names:
         if name not in DEGRADATIONS and name not in STYLES:
             raise UnknownNameError("degradation or style", name, [CLEAN, *DEGRADATIONS, *STYLES])
@@ -193,7 +193,7 @@ def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "rel
         degraded = registry.call(name, before, severity, rng, unit)
         if degraded.shape != before.shape:
             raise PluginError(
-                f"{name} made an image of shape {degraded.shape} of one of {before.shape}; it must keep the shape"
+                f"{name} turned an image of shape {before.shape} into one of {degraded.shape}; it must keep the shape"
             )
     return np.ascontiguousarray(degraded[:height, :width])
 

@@ -166,6 +166,6 @@ def _applied(name: str, image: Image) -> Image:
     zoom = restored.shape[0] // padded.shape[0]
     if restored.shape != (padded.shape[0] * zoom, padded.shape[1] * zoom, 3) or not zoom:
         raise PluginError(
-            f"{name} made an image of shape {restored.shape} of one of {padded.shape}; it must keep the proportions"
+            f"{name} turned an image of shape {padded.shape} into one of {restored.shape}; it must keep the proportions"
         )
     return np.ascontiguousarray(restored[: height * zoom, : width * zoom])

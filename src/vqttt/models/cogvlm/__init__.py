@@ -5,9 +5,9 @@ implemented here as an ordinary `PreTrainedModel` with the published configurati
 """
 
 from vqttt.models.cogvlm.config import CogVLM2Config, CogVLMConfig, CogVLMVisionConfig, family_of
+from vqttt.models.cogvlm.family import CogVLM
 from vqttt.models.cogvlm.network import CogVLMForCausalLM
 from vqttt.models.cogvlm.processor import CogVLMProcessor
-from vqttt.models.cogvlm.seam import CogVLM
 
 __all__ = [
     "CogVLM",
