@@ -6,6 +6,7 @@ Settings are compared on the same images and untuned answers. You can stop a run
 """
 
 import argparse
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -103,8 +104,12 @@ def main() -> None:
         batch=arguments.batch,
     )
     out = arguments.out or Path("runs") / f"choose-settings-{config.digest}"
-    folder = run(config, out, progress=lambda done, total, label: print(f"\r{done}/{total} answers", end=""))
-    print("\n" + gains_table(load_records(Path(folder))))
+
+    def progress(done: int, total: int, label: str) -> None:
+        print(f"\r{done}/{total} answers", end="" if done < total else "\n", file=sys.stderr, flush=True)
+
+    folder = run(config, out, progress=progress)
+    print(gains_table(load_records(Path(folder))))
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def test_figure_files_always_have_the_same_bytes(tmp_path: Path) -> None:
     folder = report.write_figures(runs[0])
     in_another_process("write_figures", runs[1])
     first, second = ({file.name: file.read_bytes() for file in (run / "figures").iterdir()} for run in runs)
-    shown = {"heat-quality-digits", "heat-gain-vq-ttt-digits", "forest-digits", "turned-digits"}
+    shown = {"heat-quality-digits", "heat-gain-vq-ttt-digits", "forest-digits", "quality-flips-digits"}
     shown |= {
         "kernel-embedded-digits-gaussian-noise-3-vq-ttt",
         "gains-digits",

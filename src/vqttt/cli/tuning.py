@@ -78,8 +78,8 @@ def tune(
     from vqttt.types import Condition
 
     spec = find_method(method)
-    if not spec.learns:
-        known = ", ".join(name for name in METHODS if METHODS[name].learns)
+    if not issubclass(spec.kind, StreamMethod):
+        known = ", ".join(name for name in METHODS if issubclass(METHODS[name].kind, StreamMethod))
         raise InputError(f"the method {method!r} learns nothing that could be saved; these do: {known}")
     check_kind(degradation)
     if batch < 1 or not 1 <= severity <= 5:

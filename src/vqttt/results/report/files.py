@@ -17,9 +17,6 @@ from vqttt.results.report.contents import Contents
 from vqttt.runs.loading import load_examples, load_records
 from vqttt.runs.records import CELL
 
-_FILE_PREFIXES = {"quality_flips": "turned", "quality_correlation": "perception"}
-"""Sections whose figure files start with another name, kept so that existing links to these files stay valid."""
-
 _KERNEL_KEYS = ("model", "task", "degradation", "severity", "method")
 """What the file name of a kernel's figure says of its cell."""
 
@@ -100,7 +97,7 @@ def _named_panels(contents: Contents) -> Iterator[tuple[str, Panel]]:
         for heading, panels in charts:
             for panel in panels:
                 title = f"{heading} · {panel.title}" if heading else panel.title
-                yield _slug(_FILE_PREFIXES.get(section, section), title), replace(panel, title=title)
+                yield _slug(section, title), replace(panel, title=title)
 
 
 def _named_kernels(kernels: list[tuple[dict[str, Any], Panel]]) -> Iterator[tuple[str, Panel]]:
