@@ -58,8 +58,6 @@ class Settings:
         for name, least in (("seed", 0), ("batch_size", 1), ("max_new_tokens", 0)):
             if (value := getattr(self, name)) < least:
                 raise InputError(f"{name} must be at least {least}, not {value}")
-        if self.tuned and not Path(self.tuned).is_file():
-            raise InputError(f"tuned: there is no file {self.tuned}; `vqttt tune` writes one")
 
     @classmethod
     def parse(cls, arguments: Mapping[str, Any]) -> "Settings":
@@ -89,7 +87,7 @@ class Settings:
         """Return the method, or what it saved in the file `tuned`.
 
         Raises:
-            InputError: if the method is unknown, or saves nothing.
+            InputError: if the method is unknown or saves nothing, or there is no such file.
         """
         spec = find_method(self.method)
         return spec.saved(Path(self.tuned)) if self.tuned else spec

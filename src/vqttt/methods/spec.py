@@ -1,5 +1,6 @@
 """What a name in the registry of methods stands for: a class and its settings."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -56,9 +57,13 @@ class MethodSpec:
             )
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the method's answers besides its class, as JSON has it; part of a study's identity."""
+        """Return what decides the method's answers besides its class, as JSON has it; part of a study's identity.
+
+        Of a file that was saved it is the content, by its SHA-256.
+        """
         if isinstance(self.config, SavedConfig):
-            return asdict(self.config.config) | {"tuned": self.config.file}
+            file = Path(self.config.file)
+            return asdict(self.config.config) | {"tuned": hashlib.sha256(file.read_bytes()).hexdigest()}
         return {} if self.config is None else asdict(self.config)
 
     def changed(self, settings: Mapping[str, Any]) -> "MethodSpec":
@@ -77,10 +82,12 @@ class MethodSpec:
         """Return the method that applies what this one saved in a file, and learns nothing.
 
         Raises:
-            InputError: if this method learns nothing that could be saved.
+            InputError: if this method learns nothing that could be saved, or there is no such file.
         """
         if not issubclass(self.kind, StreamMethod):
             raise InputError(f"{self.kind.__name__} learns nothing that could be saved and applied")
+        if not file.is_file():
+            raise InputError(f"there is no file {file}; `vqttt tune` writes one")
         return MethodSpec(Saved, SavedConfig(kind=self.kind, config=self.config, file=str(file)))
 
 
