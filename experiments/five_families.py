@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.small_families import small
 from vqttt.models import load_model
-from vqttt.results import report
+from vqttt.runs.loading import load_records
 from vqttt.study.config import StudyConfig
 from vqttt.study.runner import run
 
@@ -33,7 +33,7 @@ def main() -> None:
             methods=METHODS, limit=arguments.limit, batch=5, max_new_tokens=2,
         )  # fmt: skip
         run(config, folder / "run", lambda config=config: load_model(config.model), lambda done, total, what: None)
-        records = report.load_records(folder / "run")
+        records = load_records(folder / "run")
         failed = records.filter(records["error"] != "")
         tuned = {method: int((records.filter(method=method)["steps"] > 0).sum()) for method in METHODS}
         rows.append((name, len(records), len(failed), tuned))

@@ -12,8 +12,9 @@ import shutil
 from pathlib import Path
 
 from experiments.markers import put_table
-from vqttt.results import report, tables
+from vqttt.results import report, summary, tables
 from vqttt.results.paradox import headroom, redraws
+from vqttt.runs.loading import load_records
 
 PAGE = Path("docs/paper.md")
 FIGURES = (
@@ -38,10 +39,10 @@ def main() -> None:
     drawn = report.write_figures(arguments.run)
     for name in FIGURES:
         (folder / f"{name}.svg").write_text(_on_white((drawn / f"{name}.svg").read_text()))
-    records = report.load_records(arguments.run)
-    put_table(PAGE, "overview", tables.overview_table(report.overview(records)))
+    records = load_records(arguments.run)
+    put_table(PAGE, "overview", tables.overview_table(summary.overview(records)))
     put_table(PAGE, "headroom", tables.headroom_table(headroom(records)))
-    put_table(PAGE, "redraws", tables.redraws_table(redraws(report.load_records(arguments.redraws))))
+    put_table(PAGE, "redraws", tables.redraws_table(redraws(load_records(arguments.redraws))))
 
 
 def _on_white(svg: str) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from experiments.markers import put, put_table
 from experiments.method import page, rows
 from training import accuracy
-from vqttt.results import report, tables
+from vqttt.results import summary, tables
+from vqttt.runs.loading import load_records
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -22,8 +23,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the run folder whose results the README shows")
     parser.add_argument("--accuracy", action="store_true", help="measure the embedded model again")
     arguments = parser.parse_args()
-    records = report.load_records(arguments.run)
-    put_table(README, "study", tables.overview_table(report.overview(records)))
+    records = load_records(arguments.run)
+    put_table(README, "study", tables.overview_table(summary.overview(records)))
     measured = [*rows.load("main"), *rows.load("mild")]
     put(README, "method", page.methods_table(measured, lambda row: row["severity"] >= 3))
     if arguments.accuracy:

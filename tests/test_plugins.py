@@ -187,8 +187,7 @@ ANSWERING = '''
 
 import numpy as np
 
-from vqttt import Method, Model, Sample
-from vqttt.methods.attempts import Attempt, Outcome
+from vqttt import Attempt, Method, Model, Outcome, Sample
 
 
 def red():

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
         VQTTTConfig,
         find_method,
     )
+    from vqttt.methods.attempts import Attempt, Outcome
     from vqttt.models import LoadOptions, load_model
-    from vqttt.models.base import Model, TunableModel
+    from vqttt.models.base import Generation, Inputs, Model, TunableModel
     from vqttt.results.report import write_report
     from vqttt.runs.loading import load_records
     from vqttt.runs.records import Record
@@ -70,8 +71,9 @@ _HOMES = {
         "VoteConfig",
         "find_method",
     ),
+    "vqttt.methods.attempts": ("Attempt", "Outcome"),
     "vqttt.models": ("LoadOptions", "load_model"),
-    "vqttt.models.base": ("Model", "TunableModel"),
+    "vqttt.models.base": ("Generation", "Inputs", "Model", "TunableModel"),
     "vqttt.results.report": ("write_report",),
     "vqttt.runs.loading": ("load_records",),
     "vqttt.runs.records": ("Record",),
@@ -99,6 +101,10 @@ __all__ = [  # noqa: RUF022
     "find_method",
     "Method",
     "MethodSpec",
+    "Attempt",
+    "Outcome",
+    "Inputs",
+    "Generation",
     "NoTuning",
     "VQTTT",
     "VQTTTConfig",

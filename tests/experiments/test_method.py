@@ -16,7 +16,8 @@ from vqttt.images.degradations import DEGRADATIONS
 from vqttt.methods import METHODS
 from vqttt.models.fake import FakeTunableModel
 from vqttt.runs.loading import load_records
-from vqttt.study import StudyConfig, conditions, run
+from vqttt.study import StudyConfig, run
+from vqttt.study.plan import conditions
 from vqttt.tasks import TASKS
 from vqttt.tuning.corrections import names
 

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from vqttt.errors import InputError, UnknownNameError
-from vqttt.methods import METHODS, NoTuning, Saved, find_method
+from vqttt.methods import METHODS, VQTTT, Method, MethodSpec, NoTuning, Saved, find_method
+from vqttt.methods.attempts import Attempt, Outcome
 from vqttt.methods.stream import StreamMethod
-from vqttt.models.base import Model, TunableModel, tunable
+from vqttt.models.base import Generation, Inputs, Model, TunableModel, tunable
 from vqttt.models.fake import FakeModel, FakeTunableModel
 
 
@@ -44,6 +46,7 @@ def test_settings_of_ones_own() -> None:
     assert config.adapters.lora_targets == ("q",) and config.kernel_rate == 0.06
     assert find_method("vq-select", own).config.explore == 0.5
     assert find_method("none", own) == METHODS["none"]
+    assert find_method("mine", {"mine": {"base": "tta", "temperature": 1}}).config.temperature == 1.0
 
 
 @pytest.mark.parametrize(
@@ -64,6 +67,11 @@ def test_settings_of_ones_own() -> None:
         ({"base": "vq-ttt", "adapters": {"lora_targets": "q"}}, "lora_targets must be a list of text, not 'q'"),
         ({"base": "vq-ttt", "adapters": {"kernel": "round"}}, "unknown kernel 'round'"),
         ({"base": "vq-select", "explore": 2.0}, "explore is a share, 0 to 1, not 2"),
+        ({"base": "vq-ttt", "window": 0}, "window must be at least 1: 0"),
+        ({"base": "vq-ttt", "adapters": {"lora_rank": -1}}, "lora_rank must not be negative: -1"),
+        ({"base": "tta", "temperature": 0}, "temperature must be above 0: 0"),
+        ({"base": "tta", "temperature": "low"}, "temperature must be a number, not 'low'"),
+        ({"base": "vq-ttt", "tuned": 5}, "tuned must be text, not 5"),
         ({"base": "vq-ttt-episodic", "tuned": "x"}, "Episodic learns nothing that could be saved"),
     ],
 )
@@ -88,12 +96,16 @@ def test_a_saved_method_learns_nothing(tmp_path: Path) -> None:
     assert not spec.learns and len(spec.settings()["tuned"]) == 64
     saved = spec.build(model, max_new_tokens=4)
     assert isinstance(saved, Saved) and saved.gate == 0.0
+    assert MethodSpec(VQTTT).saved(file).settings() == {"tuned": spec.settings()["tuned"]}
     first, second = ([answer.answer for answer in saved.answer(inputs, base)] for _ in range(2))
     assert first == second
     with pytest.raises(InputError, match="other adapters"):
         METHODS["vq-select"].saved(file).build(model)
     with pytest.raises(InputError, match=r"there is no file .*nothing; `vqttt tune` writes one"):
         METHODS["vq-ttt"].saved(tmp_path / "nothing")
+    planned = METHODS["vq-ttt"].changed({"tuned": str(tmp_path / "nothing")})
+    with pytest.raises(InputError, match="there is no file"):
+        planned.settings()
     (tmp_path / "text").write_text("no adapters")
     with pytest.raises(InputError, match="cannot read adapters"):
         METHODS["vq-ttt"].saved(tmp_path / "text").build(model)
@@ -135,3 +147,31 @@ def test_a_network_without_norms_is_left_alone(name: str) -> None:
     inputs, base = model.ask(sample_images(4), QUESTIONS, 4)
     answers = METHODS[name].build(model).answer(inputs, base)
     assert [answer.answer for answer in answers] == base.texts
+
+
+class Brighter(Method):
+    """Asks again about brighter images, and keeps the surer answer: all that it needs is `Model`."""
+
+    needs = Model
+    guard_ratio = 1.0
+
+    def attempts(self, inputs: Inputs, base: Generation, *, learn: bool = True) -> list[Attempt]:
+        images = [np.minimum(image.astype(int) * 2, 255).astype(np.uint8) for image in inputs.images]
+        outcome = Outcome.of(self.model.answer(images, inputs.questions, self.max_new_tokens))
+        return [Attempt(how=["brighter"] * inputs.count, outcome=outcome, inputs=None)]
+
+
+def test_a_method_of_forward_passes_runs_on_a_model_that_gives_no_access() -> None:
+    images = sample_images(4)
+    for model in (FakeModel(), FakeTunableModel(), tiny_llava()):
+        inputs, base = model.ask(images, QUESTIONS, 4)
+        chosen = model.select(inputs, [2, 0])
+        assert chosen.questions == (QUESTIONS[2], QUESTIONS[0]) and chosen.images[1] is images[0]
+        answers = MethodSpec(Brighter).build(model, max_new_tokens=4).answer(inputs, base)
+        assert all(answer.entropy_after <= answer.entropy_before for answer in answers)
+        assert any(answer.entropy_after < answer.entropy_before for answer in answers)
+
+
+def test_a_class_without_settings_has_its_own() -> None:
+    spec = METHODS._take(type("Mine", (VQTTT,), {})) if METHODS._take else None
+    assert spec is not None and spec.settings() == METHODS["vq-ttt"].settings()

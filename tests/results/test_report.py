@@ -24,7 +24,10 @@ from tests.support.runs import (
 )
 from vqttt.errors import RunFolderError, UnknownNameError
 from vqttt.results import report
+from vqttt.results.paradox import quality_effect
 from vqttt.results.report.contents import Contents
+from vqttt.results.summary import overview, summarise
+from vqttt.runs.loading import load_records
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +54,9 @@ def in_another_process(function: str, run: Path) -> None:
 
 
 def test_reads_and_sorts_records(finished: Path) -> None:
-    records = report.load_records(finished)
+    records = load_records(finished)
     assert len(records) == len(TASKS) * len(CONDITIONS) * len(METHODS) * SAMPLES
-    cells = report.summarise(records).select("task", "degradation", "severity", "method").rows()
+    cells = summarise(records).select("task", "degradation", "severity", "method").rows()
     assert cells[:4] == [("digits", "clean", 0, m) for m in METHODS] + [("digits", "fog", 1, "none")]
 
 
@@ -119,7 +122,7 @@ def test_the_same_records_give_the_same_bytes(finished: Path, run: Path) -> None
 def test_sentences_claim_no_more_than_the_interval(finished: Path) -> None:
     page = " ".join((finished / "report.html").read_text().split())
     assert "Degradation <strong>lowered accuracy by" in page
-    row = report.overview(report.load_records(finished)).row(
+    row = overview(load_records(finished)).row(
         by_predicate=(pl.col("task") == "all") & (pl.col("method") == "vq-ttt"), named=True
     )
     assert row["ci_low"] < 0 < row["ci_high"]
@@ -131,9 +134,9 @@ def test_sentences_claim_no_more_than_the_interval(finished: Path) -> None:
 def test_runs_without_the_baseline(run: Path) -> None:
     for file in run.glob("cells/*-none.parquet"):
         file.unlink()
-    records = report.load_records(run)
-    assert report.overview(records)["cost"].is_null().all()
-    assert set(report.quality_effect(records)["n"]) == {SAMPLES}
+    records = load_records(run)
+    assert overview(records)["cost"].is_null().all()
+    assert set(quality_effect(records)["n"]) == {SAMPLES}
     (panel, *_) = Contents(records).charts["accuracy"][0].panels
     assert list(panel.legend) == ["untuned", "vq-ttt", "vq-ttt-episodic"]
     assert panel.inline().count("stroke: var(--soft)") > 0  # the colour of the baseline
@@ -155,7 +158,7 @@ def test_a_run_where_everything_failed(tmp_path: Path) -> None:
     file = next(tmp_path.glob("cells/*"))
     lost = {"error": pl.lit("broken"), "score": 0.0, "base_score": 0.0, "seconds": float("nan")}
     pl.read_parquet(file).with_columns(**lost).write_parquet(file)
-    (row,) = report.summarise(report.load_records(tmp_path)).to_dicts()
+    (row,) = summarise(load_records(tmp_path)).to_dicts()
     assert (row["accuracy"], row["failed"], row["ece"], row["seconds_per_sample"]) == (0.0, SAMPLES, None, None)
     assert "40 of 40 records failed" in report.write_html(tmp_path).read_text()
 
@@ -188,14 +191,14 @@ def test_many_degradations_share_a_panel_and_have_rows_in_the_heat_map(tmp_path:
     for number in range(35):
         write_cell(tmp_path, "digits", f"kind_{number:02d}", 1, "none", n=8)
     write_cell(tmp_path, "digits", "clean", 0, "none", n=8)
-    contents = Contents(report.load_records(tmp_path))
+    contents = Contents(load_records(tmp_path))
     assert [panel.title for group in contents.charts["accuracy"] for panel in group.panels] == ["all degradations"]
     ((_, (heat,)),) = contents.quality_heat_maps
     assert len(heat.rows) == 35 and heat.columns == (1,)
 
 
 def test_panels_are_titled_in_words(finished: Path) -> None:
-    groups = Contents(report.load_records(finished)).charts["accuracy"]
+    groups = Contents(load_records(finished)).charts["accuracy"]
     assert [group.heading for group in groups] == sorted(TASKS)
     assert all([panel.title for panel in group.panels] == ["fog", "gaussian noise"] for group in groups)
 
@@ -205,7 +208,7 @@ def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
         for task in TASKS:
             for degradation, severity in CONDITIONS:
                 write_cell(tmp_path, task, degradation, severity, "none", model=model)
-    groups = Contents(report.load_records(tmp_path)).quality_heat_maps
+    groups = Contents(load_records(tmp_path)).quality_heat_maps
     assert [group.heading for group in groups] == ["all tasks", *sorted(TASKS)]
     assert all([heat.title for heat in group.maps] == ["first/model", "second/model"] for group in groups)
     assert "first/model" in report.write_html(tmp_path).read_text()

@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.engines import STUDY, assert_equal
 from vqttt.errors import InputError, MissingExtraError, RunFolderError
-from vqttt.results.report import load_records
 from vqttt.runs.folder import RunFolder, local_copy
+from vqttt.runs.loading import load_records
 from vqttt.runs.records import CELL, Record, to_frame
 from vqttt.runs.store import LocalStore, open_store
 from vqttt.study.engines import EngineOptions

@@ -24,7 +24,8 @@ from vqttt.methods import METHODS, VQTTT
 from vqttt.models import load_model
 from vqttt.models.fake import FakeTunableModel
 from vqttt.results.paradox import redraws
-from vqttt.results.report import load_records, write_html
+from vqttt.results.report import write_html
+from vqttt.runs.loading import load_records
 from vqttt.runs.records import Record
 from vqttt.study.config import PRESETS, StudyConfig
 from vqttt.study.estimate import estimate

@@ -12,7 +12,9 @@ from PIL import Image as PILImage
 from tests.support import benchmark_tables as made
 from vqttt.errors import InputError, MissingExtraError
 from vqttt.models.fake import FakeTunableModel
-from vqttt.results.report import load_records, summarise, write_csv, write_html, write_markdown
+from vqttt.results.report import write_csv, write_html, write_markdown
+from vqttt.results.summary import summarise
+from vqttt.runs.loading import load_records
 from vqttt.scoring import score
 from vqttt.scoring.aggregates import aggregate
 from vqttt.study.config import StudyConfig

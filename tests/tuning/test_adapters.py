@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
-from vqttt.errors import UnknownNameError
+from vqttt.errors import InputError, UnknownNameError
 from vqttt.models.base import TunableModel
 from vqttt.models.fake import FakeTunableModel
 from vqttt.tuning.adapters import AdapterConfig, Adapters
@@ -112,5 +112,5 @@ def test_impossible_configurations_are_refused() -> None:
         AdapterConfig(kernel="interpolaton")
     with pytest.raises(ValueError, match="odd"):
         AdapterConfig(kernel_size=4)
-    with pytest.raises(ValueError, match="'k'"):
+    with pytest.raises(InputError, match=r"LoRA targets \['k'\] are not in this model; it has \['q', 'v'\]"):
         Adapters(FakeTunableModel(), AdapterConfig(lora_targets=("k",)), sets=1)

@@ -22,7 +22,9 @@ def degrade(
     out: Out,
     kind: Annotated[
         str | None,
-        typer.Option(help="Degradation or style (see `vqttt list`), or several joined by +: fog+jpeg_compression."),
+        typer.Option(
+            help="Degradation or style (see `vqttt list degradations`), or several joined by +, as in fog+webp."
+        ),
     ] = None,
     severity: Severity = 3,
     seed: Seed = 0,

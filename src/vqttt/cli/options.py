@@ -25,18 +25,23 @@ Scale = Annotated[
     str, typer.Option(help="Lengths such as blur radii: relative to the image size, or absolute in pixels.")
 ]
 Tuned = Annotated[
-    Path | None, typer.Option(help="File written by `vqttt tune` with the same method; not tuned further.")
+    Path | None, typer.Option(help="File written by `vqttt tune` with the same method; applied without further tuning.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Dtype = Annotated[
     str | None,
-    typer.Option(help="Weights: float32, bfloat16, float16, or auto, as stored.", rich_help_panel=LOADING),
+    typer.Option(
+        help="Type of the weights: float32, bfloat16 or float16; auto keeps the stored one.", rich_help_panel=LOADING
+    ),
 ]
 Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda, cuda:1 and so on; auto spreads over all.", rich_help_panel=LOADING)
+    str | None,
+    typer.Option(help="cpu, cuda, cuda:1 and so on; auto spreads the model over all GPUs.", rich_help_panel=LOADING),
 ]
-Attention = Annotated[str | None, typer.Option(help="eager, sdpa or flash_attention_2.", rich_help_panel=LOADING)]
+Attention = Annotated[
+    str | None, typer.Option(help="Implementation: eager, sdpa or flash_attention_2.", rich_help_panel=LOADING)
+]
 Bits = Annotated[int | None, typer.Option(help="Quantise the weights to 4 or 8 bits.", rich_help_panel=LOADING)]
 Revision = Annotated[
     str | None, typer.Option(help="Branch, tag or commit of a Hugging Face id.", rich_help_panel=LOADING)

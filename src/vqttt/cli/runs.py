@@ -40,9 +40,9 @@ def compare(
 
     from vqttt.results.compare import compare as compared
     from vqttt.results.compare import unpaired
-    from vqttt.results.report import load_records
     from vqttt.results.tables import comparison_table
     from vqttt.runs.folder import local_copy
+    from vqttt.runs.loading import load_records
 
     with local_copy(first) as one, local_copy(second) as other:
         runs = load_records(one), load_records(other)

@@ -34,7 +34,8 @@ class EngineName(StrEnum):
 
 
 Preset = Annotated[
-    PresetName | None, typer.Option(help="Defaults for everything not set.", show_default=PresetName.QUICK.value)
+    PresetName | None,
+    typer.Option(help="Defaults for everything not set; paper is larger.", show_default=PresetName.QUICK.value),
 ]
 Config = Annotated[Path | None, typer.Option(help="TOML file that describes the study; options here override it.")]
 Model = Annotated[str | None, typer.Option(help="Registered name, checkpoint folder or Hugging Face id.")]
@@ -42,7 +43,7 @@ Tasks = Annotated[
     list[str] | None, typer.Option(help="Tasks: registered names, jsonl:PATH, tsv:PATH or BENCHMARK:PATH.")
 ]
 Degradations = Annotated[
-    list[str] | None, typer.Option(help="Degradations or styles; fog+webp is a chain, clean is none.")
+    list[str] | None, typer.Option(help="Degradations or styles; fog+webp applies both, in order; clean applies none.")
 ]
 Severities = Annotated[
     list[str] | None, typer.Option(help="Severities of each degradation, 1 to 5.", metavar="<list[int]>")
@@ -52,7 +53,7 @@ Restorers = Annotated[
 ]
 Methods = Annotated[list[str] | None, typer.Option(help="Methods: registered, or defined in the --config file.")]
 Limit = Annotated[int | None, typer.Option(help="Maximum number of questions per task.")]
-Seeds = Annotated[list[str] | None, typer.Option(help="Seeds; each gets cells of its own.", metavar="<list[int]>")]
+Seeds = Annotated[list[str] | None, typer.Option(help="Seeds; everything runs once with each.", metavar="<list[int]>")]
 BatchSize = Annotated[int | None, typer.Option(help="Number of questions answered, and tuned on, together.")]
 Tokens = Annotated[int | None, typer.Option(help="Maximum length of an answer, in tokens.")]
 Scale = Annotated[
@@ -227,10 +228,11 @@ def _show(out: str) -> None:
 
     from vqttt.results import report
     from vqttt.runs.folder import local_copy
+    from vqttt.runs.loading import load_records
 
     console = Console()
     with local_copy(out) as folder:
-        contents = report.Contents(report.load_records(folder))
+        contents = report.Contents(load_records(folder))
         files = (report.write_csv, report.write_quality, report.write_html)
         written = [write(folder, contents) for write in files]
         for part in report.for_terminal(contents):

@@ -16,7 +16,7 @@ def clean_features(
         Path, typer.Argument(help="Folder of clean images like those that will come; labels are not needed.")
     ],
     out: Annotated[
-        Path, typer.Option(help="File to write; call it clean_features.safetensors in a checkpoint's folder.")
+        Path, typer.Option(help="File to write; found if it is clean_features.safetensors in the checkpoint's folder.")
     ],
     model: ModelName = "embedded",
     limit: Annotated[int, typer.Option(help="Maximum number of images; 256 are plenty.")] = 256,

@@ -56,7 +56,7 @@ def _spec(entry: Any) -> MethodSpec:
     if isinstance(entry, MethodSpec):
         return entry
     if isinstance(entry, type) and issubclass(entry, Method):
-        return MethodSpec(entry)
+        return MethodSpec(entry, entry.default_config)
     raise TypeError(f"it is a {type(entry).__name__}, and must be a Method class or a MethodSpec")
 
 

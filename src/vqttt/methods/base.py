@@ -26,10 +26,12 @@ class Method(ABC):
         gate: samples whose untuned entropy (nats) is below this keep their untuned answer and cost nothing more.
         guard_ratio: a new answer is kept if its entropy is at most this share of the untuned one's.
         updates: tuning steps that a sample takes part in.
+        default_config: the settings of a method that is built without any; None for a method that has none.
     """
 
     needs: ClassVar[type[Model]] = TunableModel  # type: ignore[type-abstract]
     learns: ClassVar[bool] = False
+    default_config: ClassVar[Any] = None
     changes_images: bool = False
     gate: float = 0.0
     guard_ratio: float = inf
@@ -37,7 +39,8 @@ class Method(ABC):
 
     def __init__(self, model: Any, config: Any = None, *, max_new_tokens: int = 16, seed: int = 0) -> None:
         """Store the parameters; `model` is one that `needs` allows."""
-        self.model, self.config, self.max_new_tokens, self.seed = model, config, max_new_tokens, seed
+        self.model, self.max_new_tokens, self.seed = model, max_new_tokens, seed
+        self.config = config or self.default_config
 
     @abstractmethod
     def attempts(self, inputs: Inputs, base: Any, *, learn: bool = True) -> list[Attempt]:

@@ -15,6 +15,9 @@ from vqttt.errors import InputError
 from vqttt.methods import METHODS, Method, MethodSpec
 from vqttt.models.base import Inputs, TunableModel
 
+_WARM_UP = 100
+"""Maximum number of batches before the measurement, for a method that explores its first samples."""
+
 QUESTIONS = ("what color is the circle?", "how many shapes are there?", "what digit is written?", "is there any star?")
 
 
@@ -82,8 +85,9 @@ def measure(
                 answers = method.answer_alone(inputs)
                 tuned.append(float(np.mean([answer.steps > 0 for answer in answers])))
 
-            while method.exploring and any(answer.steps for answer in method.answer_alone(inputs)):
-                pass
+            for _ in range(_WARM_UP):  # a loss that is not finite teaches nothing, so exploring may never end
+                if not method.exploring or not any(answer.steps for answer in method.answer_alone(inputs)):
+                    break
             (base_seconds, _), (seconds, peak) = _by_turns((plain, whole), repeats)
             yield Cost(
                 model=model.name,

@@ -32,12 +32,13 @@ class Episodic(Method):
     """
 
     config: EpisodicConfig
+    default_config = EpisodicConfig()
 
     def __init__(
         self, model: TunableModel, config: EpisodicConfig | None = None, *, max_new_tokens: int = 16, seed: int = 0
     ) -> None:
         """Store the parameters."""
-        super().__init__(model, config or EpisodicConfig(), max_new_tokens=max_new_tokens, seed=seed)
+        super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
         self.gate, self.guard_ratio, self.updates = self.config.gate, self.config.ratio, self.config.steps
         self.changes_images = self.config.adapters.kernel != "none"
         self.adapters: Adapters | None = None
@@ -74,5 +75,5 @@ class Episodic(Method):
     def _answered_by(self, tuner: Tuner, inputs: Inputs, sets: Tensor | None) -> Attempt:
         with torch.no_grad(), tuner.adapters.applied(inputs, sets) as adapted:
             outcome = Outcome.of(self.model.generate(adapted, self.max_new_tokens))
-        how = ["through a kernel of its own"] * inputs.count
-        return Attempt(how=how, inputs=inputs, outcome=outcome, adapters=tuner.adapters, sets=sets)
+        how = "through a kernel of its own" if self.changes_images else "under LoRA of its own"
+        return Attempt(how=[how] * inputs.count, inputs=inputs, outcome=outcome, adapters=tuner.adapters, sets=sets)

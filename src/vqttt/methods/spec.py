@@ -60,23 +60,29 @@ class MethodSpec:
         """Return what decides the method's answers besides its class, as JSON has it; part of a study's identity.
 
         Of a file that was saved it is the content, by its SHA-256.
+
+        Raises:
+            InputError: if there is no such file.
         """
         if isinstance(self.config, SavedConfig):
             file = Path(self.config.file)
-            return asdict(self.config.config) | {"tuned": hashlib.sha256(file.read_bytes()).hexdigest()}
+            _check_saved(file)
+            of_saved = MethodSpec(self.config.kind, self.config.config).settings()
+            return of_saved | {"tuned": hashlib.sha256(file.read_bytes()).hexdigest()}
         return {} if self.config is None else asdict(self.config)
 
     def changed(self, settings: Mapping[str, Any]) -> "MethodSpec":
         """Return the method with some settings replaced; a nested one, such as `adapters`, is a mapping.
 
-        `tuned`, the name of a file that `vqttt tune` wrote, gives the method that applies that file and learns nothing.
+        `tuned`, the name of a file that `vqttt tune` writes, gives the method that applies it and learns nothing. The
+        file need not exist yet, so that a study can be planned before it is written.
 
         Raises:
             InputError: if a setting is not known, or its value cannot be used.
         """
         own = {name: value for name, value in settings.items() if name != "tuned"}
         spec = MethodSpec(self.kind, _changed(self.config, own, self.kind.__name__) if own else self.config)
-        return spec.saved(Path(settings["tuned"])) if "tuned" in settings else spec
+        return spec._frozen(_converted("", settings["tuned"], "tuned")) if "tuned" in settings else spec
 
     def saved(self, file: Path) -> "MethodSpec":
         """Return the method that applies what this one saved in a file, and learns nothing.
@@ -84,11 +90,19 @@ class MethodSpec:
         Raises:
             InputError: if this method learns nothing that could be saved, or there is no such file.
         """
+        spec = self._frozen(str(file))
+        _check_saved(file)
+        return spec
+
+    def _frozen(self, file: str) -> "MethodSpec":
         if not issubclass(self.kind, StreamMethod):
             raise InputError(f"{self.kind.__name__} learns nothing that could be saved and applied")
-        if not file.is_file():
-            raise InputError(f"there is no file {file}; `vqttt tune` writes one")
-        return MethodSpec(Saved, SavedConfig(kind=self.kind, config=self.config, file=str(file)))
+        return MethodSpec(Saved, SavedConfig(kind=self.kind, config=self.config, file=file))
+
+
+def _check_saved(file: Path) -> None:
+    if not file.is_file():
+        raise InputError(f"there is no file {file}; `vqttt tune` writes one")
 
 
 def _changed(config: Any, settings: Mapping[str, Any], owner: str) -> Any:
@@ -118,11 +132,11 @@ def _converted(old: Any, value: Any, name: str) -> Any:
         if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
             raise InputError(f"{name} must be a list of text, not {value!r}")
         return tuple(value)
-    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
     wanted = float if old is None else type(old)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
     if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(old, bool):
-        raise InputError(f"{name} must be {_WORDS[wanted]}, not {value!r}")
+        raise InputError(f"{name} must be {_WORDS.get(wanted, wanted.__name__)}, not {value!r}")
     return value
 
 

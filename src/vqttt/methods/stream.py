@@ -67,6 +67,12 @@ class StreamConfig(TuningConfig, GuardConfig):
     window: int = 100
     start: str = ""
 
+    def __post_init__(self) -> None:
+        """Reject settings that cannot run."""
+        super().__post_init__()
+        if self.window < 1:
+            raise ValueError(f"window must be at least 1: {self.window}")
+
 
 class GradientStream(StreamMethod):
     """Tune by gradients along a stream, with a guard against what goes wrong on the way.
@@ -81,6 +87,7 @@ class GradientStream(StreamMethod):
     def __init__(self, model: TunableModel, config: Any, *, max_new_tokens: int = 16, seed: int = 0) -> None:
         """Start at the identity, or at the file in `config.start`."""
         super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
+        config = self.config
         self.gate, self.guard_ratio, self.updates = config.gate, config.ratio, config.steps
         self.tuner = Tuner(model, config, sets=None, seed=seed)
         self.objective_curve: list[Tensor] = []

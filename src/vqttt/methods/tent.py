@@ -42,12 +42,13 @@ class Tent(StreamMethod):
     """Answer a batch, then minimise the mean entropy of its first answer tokens."""
 
     config: TentConfig
+    default_config = TentConfig()
 
     def __init__(
         self, model: TunableModel, config: TentConfig | None = None, *, max_new_tokens: int = 16, seed: int = 0
     ) -> None:
         """Collect weights and biases of the norms; nothing else is tuned."""
-        super().__init__(model, config or TentConfig(), max_new_tokens=max_new_tokens, seed=seed)
+        super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
         norms = AdapterConfig(kernel="none", lora_rank=0, norms=True)
         self._adapters = Adapters(model, norms, sets=1, seed=seed)
         self.updates = self.config.steps
@@ -135,12 +136,13 @@ class Sar(Tent):
     """TENT on reliable samples, with sharpness-aware steps (Foret et al. 2021) and a reset."""
 
     config: SarConfig
+    default_config = SarConfig()
 
     def __init__(
         self, model: TunableModel, config: SarConfig | None = None, *, max_new_tokens: int = 16, seed: int = 0
     ) -> None:
         """Collect weights and biases of the norms; nothing else is tuned."""
-        super().__init__(model, config or SarConfig(), max_new_tokens=max_new_tokens, seed=seed)
+        super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
         self._mean_entropy: float | None = None
 
     def redirect(self, inputs: Inputs) -> None:

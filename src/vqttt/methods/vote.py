@@ -26,17 +26,23 @@ class VoteConfig:
     temperature: float | None = None
     gate: float = 0.02
 
+    def __post_init__(self) -> None:
+        """Reject settings that cannot run."""
+        if self.temperature is not None and self.temperature <= 0:
+            raise ValueError(f"temperature must be above 0: {self.temperature}")
+
 
 class Vote(Method):
     """Costs a forward pass for each correction, on the samples that are not certain already."""
 
     config: VoteConfig
+    default_config = VoteConfig()
 
     def __init__(
         self, model: TunableModel, config: VoteConfig | None = None, *, max_new_tokens: int = 16, seed: int = 0
     ) -> None:
         """Store the parameters."""
-        super().__init__(model, config or VoteConfig(), max_new_tokens=max_new_tokens, seed=seed)
+        super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
         self.gate = self.config.gate
 
     @torch.no_grad()

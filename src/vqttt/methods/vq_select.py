@@ -47,13 +47,14 @@ class VQSelect(GradientStream):
     """Correct the uncertain images of each batch, tune on them, answer them afresh."""
 
     config: VQSelectConfig
+    default_config = VQSelectConfig()
     changes_images = True
 
     def __init__(
         self, model: TunableModel, config: VQSelectConfig | None = None, *, max_new_tokens: int = 16, seed: int = 0
     ) -> None:
         """Start without evidence, or at the file in `config.start`."""
-        config = config or VQSelectConfig()
+        config = config or self.default_config
         self.search = Search(model, first=config.explore_first, share=config.explore, caution=config.caution)
         self._start: dict[str, Tensor] = {}
         super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)

@@ -24,15 +24,17 @@ class VQTTT(GradientStream):
     """Tune kernel and LoRA on the uncertain samples of each batch, then answer them afresh."""
 
     config: VQTTTConfig
+    default_config = VQTTTConfig()
 
     def __init__(
         self, model: TunableModel, config: VQTTTConfig | None = None, *, max_new_tokens: int = 16, seed: int = 0
     ) -> None:
         """Start at the identity, or at the file in `config.start`."""
-        super().__init__(model, config or VQTTTConfig(), max_new_tokens=max_new_tokens, seed=seed)
+        super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
         self.changes_images = self.config.adapters.kernel != "none"
 
     def attempts(self, inputs: Inputs, base: LogitGeneration, *, learn: bool = True) -> list[Attempt]:
         """Tune, then answer."""
-        attempt = self.tuned(inputs, base, ["through the learned kernel"] * inputs.count, learn=learn)
+        how = "through the learned kernel" if self.changes_images else "under tuned LoRA"
+        attempt = self.tuned(inputs, base, [how] * inputs.count, learn=learn)
         return [attempt] if attempt else []

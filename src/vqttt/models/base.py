@@ -62,7 +62,8 @@ class Model(ABC):
 
     def ask(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> tuple[Inputs, Generation]:
         """Answer as `answer` does; also return the batch in the form that methods take."""
-        return Inputs(tensors={}, count=len(questions)), self.answer(images, questions, max_new_tokens)
+        inputs = Inputs(tensors={}, count=len(questions), images=tuple(images), questions=tuple(questions))
+        return inputs, self.answer(images, questions, max_new_tokens)
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
         """Return a batch of the samples `rows`, in that order; a sample may be repeated."""
@@ -146,7 +147,7 @@ class TunableModel(Model):
         self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int
     ) -> tuple[Inputs, LogitGeneration]:
         """Encode, then generate (see `Model.ask`)."""
-        inputs = self.encode(images, questions)
+        inputs = replace(self.encode(images, questions), images=tuple(images), questions=tuple(questions))
         return inputs, self.generate(inputs, max_new_tokens)
 
     @abstractmethod

@@ -1,7 +1,7 @@
-"""An encoded batch: what goes into a model."""
+"""A batch: questions about images that are asked together, encoded if the model gives access to its internals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -14,15 +14,18 @@ Shown = Image | Sequence[Image]
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """An encoded batch, ready for the model.
+    """A batch, ready for the model.
 
     Attributes:
-        tensors: keyword arguments of the model's forward pass; token tensors are (N, L), padded on the left.
+        tensors: keyword arguments of the model's forward pass; token tensors are (N, L), padded on the left. Empty for
+            a model that takes only images and questions.
         count: number of samples, N.
         groups: each sample's question type, if known. It is not given to the model.
         shown: number of images of each sample; empty if each has one.
         options: each sample's answer options, empty for an open question. They are not given to the model; a question
             that offers them repeats them in its text.
+        images, questions: each sample's images and question as given to `Model.ask`, for methods that ask again with
+            other images; empty if the batch was encoded without it.
     """
 
     tensors: dict[str, Tensor]
@@ -30,6 +33,8 @@ class Inputs:
     groups: tuple[str, ...] = ()
     shown: tuple[int, ...] = ()
     options: tuple[tuple[str, ...], ...] = ()
+    images: tuple[Shown, ...] = field(default=(), repr=False, compare=False)
+    questions: tuple[str, ...] = ()
 
     def select(self, rows: Sequence[int]) -> "Inputs":
         """Return the samples `rows`, in that order, without their tensors (see `TunableModel.select`)."""
@@ -39,6 +44,8 @@ class Inputs:
             groups=tuple(self.groups[n] for n in rows) if self.groups else (),
             shown=tuple(self.shown[n] for n in rows) if self.shown else (),
             options=tuple(self.options[n] for n in rows) if self.options else (),
+            images=tuple(self.images[n] for n in rows) if self.images else (),
+            questions=tuple(self.questions[n] for n in rows) if self.questions else (),
         )
 
     def with_tensors(self, **changed: Tensor) -> "Inputs":

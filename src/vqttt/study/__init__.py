@@ -2,7 +2,6 @@
 
 from vqttt.study.config import PRESETS, StudyConfig
 from vqttt.study.engines import EngineOptions
-from vqttt.study.plan import Cell, Job, conditions
-from vqttt.study.runner import ProgressCallback, resumed, run
+from vqttt.study.runner import run
 
-__all__ = ["PRESETS", "Cell", "EngineOptions", "Job", "ProgressCallback", "StudyConfig", "conditions", "resumed", "run"]
+__all__ = ["PRESETS", "EngineOptions", "StudyConfig", "run"]

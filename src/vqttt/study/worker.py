@@ -63,7 +63,8 @@ class Worker:
             owner: see `RunFolder`.
 
         Raises:
-            InputError: if a task or a restorer's weights cannot be loaded, or a method needs more than the model has.
+            InputError: if a task, a restorer's weights or what a method saved cannot be loaded, or a method needs more
+                than the model has.
             ModelError: if the model cannot be loaded.
         """
         config = self.config = spec.config
@@ -71,12 +72,13 @@ class Worker:
         restorers = {name: fingerprint(name) for name in dict.fromkeys(config.restorers)}
         self.tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
         self.methods = config.method_specs
+        settings = {name: method.settings() for name, method in self.methods.items()}
         self.model = spec.load()
         for method in self.methods.values():
-            method.check(self.model)
+            method.build(self.model)  # what does not fit the model is said before anything runs
         self.description: dict[str, Any] = describe_environment(self.model) | {
             "config": config.described(),
-            "methods": {name: method.settings() for name, method in self.methods.items()},
+            "methods": settings,
             "data": {name: data_hash(samples) for name, samples in self.tasks.items()},
             "restorers": restorers,
             "plugins": _plugins(config),

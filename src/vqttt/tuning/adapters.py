@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from vqttt.errors import InputError
 from vqttt.models.base import Inputs, Part, TunableModel, forward_hooks
 from vqttt.tuning.kernels import KERNELS, Kernel, KernelConfig
+from vqttt.tuning.layers import LoRA, NormChange, change_hook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,68 +47,13 @@ class AdapterConfig:
         """Reject unknown kernels and impossible sizes."""
         if self.kernel != "none":
             KERNELS[self.kernel]
+        if self.lora_rank < 0:
+            raise ValueError(f"lora_rank must not be negative: {self.lora_rank}")
         self.kernel_config()
 
     def kernel_config(self) -> KernelConfig:
         """Return the kernel's part of the configuration."""
         return KernelConfig(size=self.kernel_size, rank=self.kernel_rank, hidden=self.kernel_hidden)
-
-
-@dataclass(frozen=True)
-class LoRA:
-    """LoRA of one linear, or of one part of a fused linear.
-
-    Attributes:
-        module: the linear.
-        offset: first output that it changes; not 0 in a fused linear.
-        down: (sets, rank, inputs), random at the start.
-        up: (sets, outputs, rank), zero at the start.
-    """
-
-    module: nn.Linear
-    offset: int
-    down: Tensor
-    up: Tensor
-
-    def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
-        """Return what LoRA adds to the module's output.
-
-        Args:
-            x: the module's input, (rows, ..., inputs).
-            output: the module's output.
-            rows: the set that each row uses, (rows,); None if there is one set.
-        """
-        down, up = self.down.to(x), self.up.to(x)  # the network's dtype and device may differ
-        if rows is None:
-            own = (x @ down[0].mT) @ up[0].mT
-        elif x.ndim == 2:  # packed: consecutive rows use the same set
-            chosen, lengths = torch.unique_consecutive(rows, return_counts=True)
-            runs = zip(torch.split(x, lengths.tolist()), chosen.tolist(), strict=True)
-            own = torch.cat([(run @ down[n].mT) @ up[n].mT for run, n in runs])
-        else:
-            own = ((x.flatten(1, -2) @ down[rows].mT) @ up[rows].mT).view(*x.shape[:-1], -1)
-        rest = output.shape[-1] - own.shape[-1]
-        return nn.functional.pad(own, (self.offset, rest - self.offset)) if rest else own
-
-
-@dataclass(frozen=True)
-class _Norm:
-    """Changes to the weight and the bias of one norm, (sets, width) each, zero at the start."""
-
-    module: nn.Module
-    weight: Tensor
-    bias: Tensor
-
-    def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
-        """Return what the changes add to the norm's output; arguments as for `LoRA.change`."""
-        weight, bias = (shift[:1] if rows is None else shift[rows] for shift in (self.weight, self.bias))
-        broad = (len(weight), *[1] * (x.ndim - 2), -1)
-        wide = x.float()
-        if isinstance(self.module, nn.LayerNorm):
-            normal = nn.functional.layer_norm(wide, self.module.normalized_shape, eps=self.module.eps)
-        else:  # RMSNorm
-            normal = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + 1e-6)
-        return (normal * weight.view(broad) + bias.view(broad)).to(output.dtype)
 
 
 class Adapters:
@@ -133,7 +78,7 @@ class Adapters:
             seed: of the random numbers that LoRA and some kernels start from.
 
         Raises:
-            ValueError: if the model's vision blocks lack a LoRA target.
+            InputError: if the model's vision blocks lack a LoRA target.
         """
         self.model, self.config, self.sets = model, config, sets
         generator = torch.Generator().manual_seed(seed)
@@ -155,7 +100,7 @@ class Adapters:
             linears = self.model.lora_targets(block)
             missing = set(self.config.lora_targets) - set(linears)
             if missing:
-                raise ValueError(f"LoRA targets {sorted(missing)} are not in this model; it has {sorted(linears)}")
+                raise InputError(f"LoRA targets {sorted(missing)} are not in this model; it has {sorted(linears)}")
             for target in self.config.lora_targets:
                 found = linears[target]
                 module, offset = (found.linear, found.start) if isinstance(found, Part) else (found, 0)
@@ -165,7 +110,7 @@ class Adapters:
                 built.append(LoRA(module, offset, self._own(down), self._own(up)))
         return built
 
-    def _build_norms(self) -> list[_Norm]:
+    def _build_norms(self) -> list[NormChange]:
         norms = [
             module
             for block in self.model.vision_blocks
@@ -173,7 +118,7 @@ class Adapters:
             if "norm" in type(module).__name__.lower() and getattr(module, "weight", None) is not None
         ]
         zeros = [torch.zeros(self.sets, len(norm.weight)) for norm in norms]  # type: ignore[arg-type]
-        return [_Norm(norm, self._own(zero), self._own(zero)) for norm, zero in zip(norms, zeros, strict=True)]
+        return [NormChange(norm, self._own(zero), self._own(zero)) for norm, zero in zip(norms, zeros, strict=True)]
 
     @property
     def kernel_parameters(self) -> list[Tensor]:
@@ -250,8 +195,8 @@ class Adapters:
             assert self.sets in (1, inputs.count), f"{self.sets} adapter sets for {inputs.count} samples"
             sets = torch.arange(inputs.count, device=self.model.device)
         rows = None if self.sets == 1 else sets[self.model.row_owner(inputs)]
-        parts: list[LoRA | _Norm] = [*self.lora, *self.norms]
-        with forward_hooks([(part.module, _hook(part, rows)) for part in parts]):
+        parts: list[LoRA | NormChange] = [*self.lora, *self.norms]
+        with forward_hooks([(part.module, change_hook(part, rows)) for part in parts]):
             yield self._filtered(inputs, sets)
 
     def kernels(self, inputs: Inputs) -> Tensor | None:
@@ -289,14 +234,3 @@ class Adapters:
                 lambda content, which: content + kernel.change(kernel.coefficients(content, chosen[which]), content)
             ),
         )
-
-
-def _hook(part: LoRA | _Norm, rows: Tensor | None) -> Any:
-    def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        x = arguments[0]
-        own = None if rows is None else rows.to(x.device)
-        if own is not None and len(own) != len(x):  # the block cut each row into equally many windows
-            own = own.repeat_interleave(len(x) // len(own))
-        return output + part.change(x, output, own)
-
-    return add

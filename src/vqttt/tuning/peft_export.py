@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.tuning.adapters import Adapters, LoRA
+from vqttt.tuning.adapters import Adapters
+from vqttt.tuning.layers import LoRA
 
 
 def export_peft(adapters: Adapters, folder: Path) -> None:

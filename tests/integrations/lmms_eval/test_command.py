@@ -13,7 +13,7 @@ import torch
 from tests.integrations.lmms_eval.questions import TASKS, write
 from vqttt.images.files import save_image
 from vqttt.models import load_model
-from vqttt.results.report import load_records
+from vqttt.runs.loading import load_records
 from vqttt.study.config import StudyConfig
 from vqttt.study.runner import run
 from vqttt.tasks import vq_mini

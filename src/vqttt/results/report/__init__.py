@@ -7,17 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vqttt.errors import UnknownNameError
-from vqttt.results.paradox import quality_effect
 from vqttt.results.report.contents import Contents
 from vqttt.results.report.files import write_csv, write_figures, write_latex, write_markdown, write_quality
 from vqttt.results.report.page import write_html
 from vqttt.results.report.terminal import for_terminal
-from vqttt.results.summary import overview, summarise
 from vqttt.runs.loading import load_records
 
-__all__ = ["FORMS", "Contents", "for_terminal", "load_records", "overview", "quality_effect", "summarise"]
-__all__ += ["write_csv", "write_figures", "write_html", "write_latex", "write_markdown", "write_quality"]
-__all__ += ["write_report"]
+__all__ = ["FORMS", "Contents", "for_terminal", "write_csv", "write_figures", "write_html", "write_latex"]
+__all__ += ["write_markdown", "write_quality", "write_report"]
 
 FORMS: dict[str, tuple[Callable[[Path, Contents], Path], ...]] = {
     "html": (write_html,),

@@ -42,8 +42,8 @@ _MEASURES = ("base_confidence", "confidence", "entropy_before", "entropy_after")
 _OVERHEAD = 400
 """Approximate size of an example's JSON without its texts and images, in bytes."""
 
-_DEFAULTS = {"model": "", "task": "", "degradation": "", "severity": 0, "scale": "relative", "restorer": "none"}
-_DEFAULTS |= {"method": "none", "seed": 0}
+_DEFAULTS = {"model": "", "task": "", "degradation": "", "severity": 0, "scale": "relative", "restorer": NONE}
+_DEFAULTS |= {"method": NONE, "seed": 0}
 """The cell of an example, where its file does not say."""
 
 
