@@ -161,6 +161,7 @@ class Soot(Llava):
 '''
 
 
+@pytest.mark.slow
 def test_a_model_family_of_another_package(outside, tmp_path):
     install, run = outside
     install("[vqttt.families]", "soot = family:Soot")
@@ -231,6 +232,7 @@ gate = 0.0
 """
 
 
+@pytest.mark.slow
 def test_a_task_a_method_and_an_objective_of_another_package(outside, tmp_path):
     install, run = outside
     install(

@@ -86,7 +86,7 @@ def test_configurations_drawn_from_the_fields_of_each_class(kind: type, one_thre
         compare(model, spec)
         return
     rng = np.random.default_rng(0)
-    for _ in range(12):
+    for _ in range(6):
         compare(model, MethodSpec(kind, drawn(spec.config, rng)))
 
 
