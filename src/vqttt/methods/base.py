@@ -11,8 +11,12 @@ from collections.abc import Callable, Sequence
 from math import inf, isfinite
 from typing import Any, ClassVar
 
+import torch
+from torch import Tensor
+
 from vqttt.methods.attempts import Attempt, Outcome, surest
 from vqttt.models.base import Generation, Inputs, Model, Shown, TunableModel
+from vqttt.tuning.adapters import Adapters
 from vqttt.types import Answer
 
 
@@ -105,6 +109,14 @@ class Method(ABC):
     def reset(self) -> None:
         """Forget what was learned."""
         return
+
+    def answered_under(
+        self, adapters: Adapters, inputs: Inputs, how: Sequence[str], sets: Tensor | None = None
+    ) -> Attempt:
+        """Answer samples under adapters as they stand; `sets` says which of their sets each uses (see `Attempt`)."""
+        with torch.no_grad(), adapters.applied(inputs, sets) as adapted:
+            outcome = Outcome.of(self.model.generate(adapted, self.max_new_tokens))
+        return Attempt(how=how, inputs=inputs, outcome=outcome, adapters=adapters, sets=sets)
 
     def _answered(
         self, inputs: Inputs, base: Generation, began: float, attempts: Callable[[list[int]], Sequence[Attempt]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vqttt.methods.attempts import Attempt, GuardConfig, Outcome
+from vqttt.methods.attempts import Attempt, GuardConfig
 from vqttt.methods.base import Method
 from vqttt.models.base import Inputs, LogitGeneration, TunableModel
 from vqttt.tuning.adapters import Adapters
@@ -73,7 +73,5 @@ class Episodic(Method):
         return tuner
 
     def _answered_by(self, tuner: Tuner, inputs: Inputs, sets: Tensor | None) -> Attempt:
-        with torch.no_grad(), tuner.adapters.applied(inputs, sets) as adapted:
-            outcome = Outcome.of(self.model.generate(adapted, self.max_new_tokens))
         how = "through a kernel of its own" if self.changes_images else "under LoRA of its own"
-        return Attempt(how=[how] * inputs.count, inputs=inputs, outcome=outcome, adapters=tuner.adapters, sets=sets)
+        return self.answered_under(tuner.adapters, inputs, [how] * inputs.count, sets)

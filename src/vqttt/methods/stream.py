@@ -8,7 +8,6 @@ from math import isfinite, log
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vqttt.methods.attempts import Attempt, GuardConfig, Outcome
@@ -46,12 +45,6 @@ class StreamMethod(Method):
 
     def take_up(self, learned: dict[str, Tensor]) -> None:
         """Start at what `learned` returned."""
-
-    def answered(self, inputs: Inputs, how: Sequence[str]) -> Attempt:
-        """Answer a batch under the adapters as they stand."""
-        with torch.no_grad(), self.adapters.applied(inputs) as adapted:
-            outcome = Outcome.of(self.model.generate(adapted, self.max_new_tokens))
-        return Attempt(how=how, inputs=inputs, outcome=outcome, adapters=self.adapters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +112,7 @@ class GradientStream(StreamMethod):
         if learn and not self._tune(inputs, base):
             self.tuner.undo(kept)
             return None
-        attempt = self.answered(inputs, how)
+        attempt = self.answered_under(self.adapters, inputs, how)
         if not all(map(isfinite, attempt.outcome.entropies)):
             self.tuner.undo(kept)
             return None

@@ -62,7 +62,7 @@ class Tent(StreamMethod):
     def attempts(self, inputs: Inputs, base: LogitGeneration, *, learn: bool = True) -> list[Attempt]:
         """Answer as the norms stand before this batch's updates, as the published code does; then update them."""
         kept = self.adapters.snapshot()
-        attempt = self.answered(inputs, ["under tuned norms"] * inputs.count)
+        attempt = self.answered_under(self.adapters, inputs, ["under tuned norms"] * inputs.count)
         sound = all(isfinite(entropy) for entropy in attempt.outcome.entropies)
         if not sound or (learn and not all(self.adapt(inputs) for _ in range(self.config.steps))):
             self.undo(kept)

@@ -1,6 +1,6 @@
 """A worker: holds the model, the tasks and the images that jobs need, and runs jobs; one per process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -81,7 +81,7 @@ class Worker:
             "methods": settings,
             "data": {name: data_hash(samples) for name, samples in self.tasks.items()},
             "restorers": restorers,
-            "plugins": _plugins(config),
+            "plugins": _plugins(config, settings),
         }
         self.questions = {name: len(samples) for name, samples in self.tasks.items()}
         self._images = ("", ImageCache())
@@ -182,15 +182,18 @@ class Worker:
         return self._images[1]
 
 
-def _plugins(config: StudyConfig) -> dict[str, str]:
-    """Name the package and version of everything in a study that another package provides."""
+def _plugins(config: StudyConfig, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Name the package and version of everything in a study that another package provides.
+
+    Args:
+        config: of the study.
+        settings: of its methods, by name.
+    """
+    kinds = [name for kind in config.degradations for name in check_kind(kind)]
     used: list[tuple[Registry[Any], str]] = [(RESTORERS, name) for name in config.restorers]
-    used += [(registry, name) for kind in config.degradations for name in check_kind(kind) for registry in _KINDS]
+    used += [(registry, name) for name in kinds for registry in (DEGRADATIONS, STYLES)]
     used += [(TASKS, name) for name in config.tasks]
     used += [(METHODS, str(config.method_settings.get(name, {}).get("base", name))) for name in config.methods]
-    objectives = [spec.settings().get("objective") for spec in config.method_specs.values()]
-    used += [(OBJECTIVES, name) for objective in objectives if objective for name in terms(objective)]
+    objectives = [of_method["objective"] for of_method in settings.values() if "objective" in of_method]
+    used += [(OBJECTIVES, name) for objective in objectives for name in terms(objective)]
     return {name: origin for registry, name in used if (origin := registry.origin(name))}
-
-
-_KINDS = (DEGRADATIONS, STYLES)
