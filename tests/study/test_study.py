@@ -216,7 +216,7 @@ def test_a_method_that_fails_marks_its_batch(tmp_path: Path, monkeypatch: pytest
     run(replace(SMALL, methods=("vq-ttt", "none")), tmp_path / "run", FakeTunableModel, quiet)
     frame = records(tmp_path / "run")
     assert (frame.filter(method="none")["error"] == "").all()
-    assert set(frame.filter(method="vq-ttt")["error"]) == {"tuning failed: RuntimeError: out of memory"}
+    assert set(frame.filter(method="vq-ttt")["error"]) == {"the method failed: RuntimeError: out of memory"}
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:

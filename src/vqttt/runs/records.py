@@ -23,7 +23,7 @@ CELL = ("model", "task", "degradation", "severity", "scale", "restorer", "method
 _NUMBERS = ("severity", "seed")
 """The integer columns of `CELL`; the others are text."""
 
-_OPTIONAL = ("base_format_score", "format_score")
+_OPTIONAL = ("base_format_score", "format_score", "source_sha256", "chance")
 """Columns that runs of older versions lack."""
 
 
@@ -44,8 +44,12 @@ class Record:
         seconds: wall-clock seconds for this sample (its share of the batch).
         psnr, ssim, ms_ssim, gradient_similarity, sharpness, noise_level: quality of the image given to
             the model (see `vqttt.images.quality`); NaN for a sample that failed.
-        error: why the sample failed; empty if it did not. A failed sample keeps its row, with scores of 0.
+        error: why the sample failed; empty if it did not. A failed sample keeps its row, with a score of 0. If only
+            the method failed, the untuned answer and its scores are kept.
         base_format_score, format_score: scores with format credit; NaN in records of older versions.
+        source_sha256: hash of the pixels before any degradation: questions about one image share it. Empty if the
+            image could not be loaded, and in records of older versions.
+        chance: probability of guessing the answer, 0 to 1; NaN where it is not known.
     """
 
     sample_id: str
@@ -74,6 +78,8 @@ class Record:
     error: str
     base_format_score: float = float("nan")
     format_score: float = float("nan")
+    source_sha256: str = ""
+    chance: float = float("nan")
 
     @classmethod
     def parse(cls, line: str) -> "Record":

@@ -1,5 +1,6 @@
 """From samples to records: a batch is degraded, encoded and answered untuned once, then answered by each method."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -12,11 +13,12 @@ from vqttt.images.files import sha256
 from vqttt.images.quality import UNMEASURED, Quality, measure
 from vqttt.images.restorers import restore
 from vqttt.methods import Method
+from vqttt.methods.attempts import Outcome
 from vqttt.models.answering import Asked, answer_untuned
 from vqttt.models.base import Generation, Inputs, Model
 from vqttt.runs.records import Record
 from vqttt.scoring import format_score, score
-from vqttt.tasks import question_text
+from vqttt.tasks import chance, question_text
 from vqttt.types import Answer, Condition, Image, Sample
 
 
@@ -30,6 +32,7 @@ class ImageCache:
 
     def __init__(self) -> None:
         self._kept: dict[str, Image | VQTTTError] = {}
+        self._hashes: dict[str, str] = {}
         self._bytes = 0
 
     def load(self, sample: Sample) -> Image:
@@ -53,6 +56,12 @@ class ImageCache:
             raise kept
         return kept
 
+    def hash_of(self, sample: Sample) -> str:
+        """Return the hash of the undegraded image; raises as `load` does."""
+        if sample.id not in self._hashes:
+            self._hashes[sample.id] = sha256(self.load(sample))
+        return self._hashes[sample.id]
+
     def degraded(self, sample: Sample, condition: Condition, seed: int) -> Image:
         """Return the image after the condition's degradation, before its restorer."""
         return degraded(self.load(sample), condition, image_seed(seed, sample.id))
@@ -66,10 +75,11 @@ class ImageCache:
 class _Images:
     """A batch's images by sample id, with their quality; for samples without one, the reason.
 
-    `seconds` is the time that the restorer took for all of them.
+    `sources` are the hashes of the undegraded images. `seconds` is the time that the restorer took for all of them.
     """
 
     images: dict[str, Image] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
     qualities: dict[str, Quality] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
@@ -77,6 +87,7 @@ class _Images:
     def add(self, sample: Sample, cache: ImageCache, condition: Condition, seed: int) -> None:
         """Degrade, restore and measure one sample's image."""
         try:
+            self.sources[sample.id] = cache.hash_of(sample)
             before = cache.degraded(sample, condition, seed)
             began = time.perf_counter()
             image = restore(before, condition.restorer, condition.degradation)
@@ -96,6 +107,7 @@ class Batch:
     Attributes:
         samples: all of them, in order.
         images: by sample id, what the model was shown; only of samples that it could answer.
+        sources: by sample id, the hash of the undegraded image; only of samples whose image could be loaded.
         qualities: by sample id, the measured quality of those images.
         errors: by sample id, why there is no answer.
         answered: the encoded batch and its untuned answers; None if no sample could be answered.
@@ -104,6 +116,7 @@ class Batch:
 
     samples: Sequence[Sample]
     images: dict[str, Image]
+    sources: dict[str, str]
     qualities: dict[str, Quality]
     errors: dict[str, str]
     answered: tuple[Inputs, Generation] | None
@@ -140,6 +153,7 @@ class Batch:
         return cls(
             samples=samples,
             images=images,
+            sources=shown.sources,
             qualities=shown.qualities,
             errors=shown.errors | errors,
             answered=answered,
@@ -149,44 +163,65 @@ class Batch:
     def answered_by(self, method: Method) -> list[Record]:
         """Answer with a method; return one record per sample, in order.
 
-        A method that fails marks all samples of the batch as failed and is reset.
+        A method that fails is reset, and marks all samples of the batch as failed. They keep their untuned answers.
         """
-        try:
-            answers = method.answer(*self.answered) if self.answered else []
-        except RuntimeError as error:
-            method.reset()
-            reason = f"tuning failed: {in_a_line(error)}"
-            return [_failed(sample, self.errors.get(sample.id, reason)) for sample in self.samples]
-        good = dict(zip((sample.id for sample in self.samples if sample.id in self.images), answers, strict=True))
+        answers: dict[str, Answer] = {}
+        if self.answered:
+            try:
+                answers = dict(zip(self.images, method.answer(*self.answered), strict=True))
+            except Exception as error:  # a method may be another package's, and its network may raise anything
+                method.reset()
+                answers = self._unanswered(f"the method failed: {in_a_line(error)}")
         return [
-            self._record(sample, good[sample.id]) if sample.id in good else _failed(sample, self.errors[sample.id])
+            self._record(sample, answers[sample.id]) if sample.id in answers else self._failed(sample)
             for sample in self.samples
         ]
 
+    def _unanswered(self, error: str) -> dict[str, Answer]:
+        """Return the untuned answers as those of a method that failed, by sample id."""
+        assert self.answered is not None
+        before = Outcome.of(self.answered[1])
+        return {
+            name: Answer(
+                answer="",
+                base_answer=before.texts[n],
+                confidence=0.0,
+                base_confidence=before.confidences[n],
+                entropy_before=before.entropies[n],
+                entropy_after=math.nan,
+                steps=0,
+                rolled_back=False,
+                seconds=0.0,
+                error=error,
+            )
+            for n, name in enumerate(self.images)
+        }
+
     def _record(self, sample: Sample, answer: Answer) -> Record:
+        """Return the record of an answer; one that failed counts as wrong."""
         return Record(
-            **_described(sample),
+            **self._described(sample),
             **asdict(replace(answer, seconds=round(answer.seconds + self.seconds, 6))),
             **asdict(self.qualities[sample.id]),
             image_sha256=sha256(self.images[sample.id]),
             base_score=score(answer.base_answer, sample),
-            score=score(answer.answer, sample),
+            score=0.0 if answer.error else score(answer.answer, sample),
             base_format_score=format_score(answer.base_answer, sample),
-            format_score=format_score(answer.answer, sample),
+            format_score=0.0 if answer.error else format_score(answer.answer, sample),
         )
 
+    def _failed(self, sample: Sample) -> Record:
+        """Return the record of a sample that could not be answered at all."""
+        return Record.blank(**self._described(sample), **asdict(UNMEASURED), error=self.errors[sample.id])
 
-def _failed(sample: Sample, error: str) -> Record:
-    """Return the record of a sample that could not be answered."""
-    return Record.blank(**_described(sample), **asdict(UNMEASURED), error=error)
-
-
-def _described(sample: Sample) -> dict[str, Any]:
-    """Return the part of a record that depends on the sample alone."""
-    return {
-        "sample_id": sample.id,
-        "category": sample.category,
-        "question_type": sample.question_type,
-        "question": sample.question,
-        "reference": sample.answers[0],
-    }
+    def _described(self, sample: Sample) -> dict[str, Any]:
+        """Return the part of a record that does not depend on the answer."""
+        return {
+            "sample_id": sample.id,
+            "category": sample.category,
+            "question_type": sample.question_type,
+            "question": sample.question,
+            "reference": sample.answers[0],
+            "source_sha256": self.sources.get(sample.id, ""),
+            "chance": chance(sample),
+        }

@@ -1,5 +1,6 @@
 """Tasks by name: each is a list of samples in a fixed order."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from vqttt.scoring import RULES
 from vqttt.tasks import benchmarks, digits, easy_vqa, fashion_mnist, jsonl, tsv, vq_mini
 from vqttt.types import LETTERS, Sample
 
-__all__ = ["FILES", "TASKS", "Task", "find_task", "load_task", "question_text"]
+__all__ = ["FILES", "TASKS", "Task", "chance", "find_task", "load_task", "question_text"]
 
 Task: TypeAlias = Callable[[], list[Sample]]
 """Returns the samples of a task: the same ones, in the same order, every time."""
@@ -76,6 +77,13 @@ def question_text(sample: Sample) -> str:
         return sample.prompt or sample.question
     options = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, sample.choices, strict=False)]
     return "\n".join([sample.question, *options, "Answer with the option's letter from the given choices directly."])
+
+
+def chance(sample: Sample) -> float:
+    """Return the probability of guessing the answer, 0 to 1: by choosing an option, or yes or no; else NaN."""
+    if sample.choices:
+        return 1 / sum(bool(choice.strip()) for choice in sample.choices)
+    return 0.5 if {answer.strip().lower() for answer in sample.answers} <= {"yes", "no"} else math.nan
 
 
 def _checked(task: Task, source: str) -> list[Sample]:
