@@ -6,7 +6,7 @@ HARNESS := .venv-lmms
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help study test check lmms-eval format train-embedded accuracy screenshot
+.PHONY: help study test check fuzz lmms-eval format train-embedded accuracy screenshot
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -26,6 +26,11 @@ study: $(READY)
 ## make test            run all tests
 test: $(READY)
 	$(BIN)/python -m pytest -rs
+
+## make fuzz            try every property on FUZZ (10000) random inputs: any file, table, image or option, never a crash
+FUZZ ?= 10000
+fuzz: $(READY)
+	FUZZ=$(FUZZ) $(BIN)/python -m pytest -m fuzz -n $(WORKERS)
 
 ## make check           check format, lint and types, and run the fast tests
 check: $(READY)

@@ -1,21 +1,20 @@
 """What holds for any image, kind, severity and seed."""
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as some
 from hypothesis.extra.numpy import arrays
 
+from tests.support.fuzzing import examples
 from vqttt.images.degradations import DEGRADATIONS, SEVERITIES, STYLES, degrade
 from vqttt.images.quality import MAX_PSNR, measure
 
 small_images = some.tuples(some.integers(1, 40), some.integers(1, 40)).flatmap(
     lambda sides: arrays(np.uint8, (*sides, 3))
 )
-# The same examples every time: a failure here is for the author of a change, not for whoever runs the tests next.
-quick = settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
-@quick
+@examples(400)
 @given(
     image=small_images,
     names=some.lists(some.sampled_from([*DEGRADATIONS, *STYLES]), min_size=1, max_size=2),
@@ -31,7 +30,7 @@ def test_degrading(image, names, severity, seed, scale):
     np.testing.assert_array_equal(degraded, degrade(image, "+".join(names), severity, seed, scale))
 
 
-@quick
+@examples(400)
 @given(image=small_images, other=some.integers(0, 255))
 def test_measuring(image, other):
     same, flat = measure(image, image), measure(image, np.full_like(image, other))

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +18,18 @@ NONE = "none"
 ALL = "all"
 """In a `task` column: the mean over all tasks."""
 
-CELL = ("model", "task", "degradation", "severity", "scale", "restorer", "method", "seed")
+_CELL = {
+    "model": "name of the model",
+    "task": "name of the task",
+    "degradation": "degradation or style of the images, several joined by `+`, or `clean`",
+    "severity": "severity of the degradation, 1 to 5; 0 for `clean`",
+    "scale": "whether lengths of degradations are `relative` to the image's size or `absolute` in pixels",
+    "restorer": "restorer that was applied after the degradation, or `none`",
+    "method": "method that gave `answer`; `none` for the untuned model",
+    "seed": "seed of everything random in the cell",
+}
+
+CELL = tuple(_CELL)
 """The columns that identify a cell. In a file they come before the fields of `Record`."""
 
 _NUMBERS = ("severity", "seed")
@@ -27,59 +39,51 @@ _OPTIONAL = ("base_format_score", "format_score", "source_sha256", "chance")
 """Columns that runs of older versions lack."""
 
 
+def _column(meaning: str, **default: Any) -> Any:
+    """Make a field whose meaning `meanings` returns."""
+    return field(metadata={"meaning": meaning}, **default)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One row of a cell: a sample, its answer and its score.
+    """One row of a cell: a sample, its answer and its score. What each column means stands beside it.
 
-    Attributes:
-        sample_id: unique within the task.
-        image_sha256: hash of the pixels given to the model; tells whether two runs used the same image.
-        category, question_type, question, reference: as in `Sample`.
-        base_answer, answer: the untuned model's, and the method's.
-        base_score, score: 0 to 1; 0.5 or more counts as right.
-        base_confidence, confidence: probability of the answer's tokens (geometric mean), 0 to 1.
-        entropy_before, entropy_after: mean entropy of the answer's token distributions, in nats.
-        steps: tuning steps that this sample took part in.
-        rolled_back: whether the guard discarded the tuning for this sample.
-        seconds: wall-clock seconds for this sample (its share of the batch).
-        psnr, ssim, ms_ssim, gradient_similarity, sharpness, noise_level: quality of the image given to
-            the model (see `vqttt.images.quality`); NaN for a sample that failed.
-        error: why the sample failed; empty if it did not. A failed sample keeps its row, with a score of 0. If only
-            the method failed, the untuned answer and its scores are kept.
-        base_format_score, format_score: scores with format credit; NaN in records of older versions.
-        source_sha256: hash of the pixels before any degradation: questions about one image share it. Empty if the
-            image could not be loaded, and in records of older versions.
-        chance: probability of guessing the answer, 0 to 1; NaN where it is not known.
+    A sample that failed keeps its row, with a score of 0 and the reason in `error`. If only the method failed, the
+    untuned answer and its scores are kept.
     """
 
-    sample_id: str
-    image_sha256: str
-    category: str
-    question_type: str
-    question: str
-    reference: str
-    base_answer: str
-    answer: str
-    base_score: float
-    score: float
-    base_confidence: float
-    confidence: float
-    entropy_before: float
-    entropy_after: float
-    steps: int
-    rolled_back: bool
-    seconds: float
-    psnr: float
-    ssim: float
-    ms_ssim: float
-    gradient_similarity: float
-    sharpness: float
-    noise_level: float
-    error: str
-    base_format_score: float = float("nan")
-    format_score: float = float("nan")
-    source_sha256: str = ""
-    chance: float = float("nan")
+    sample_id: str = _column("name of the sample, unique within its task")
+    image_sha256: str = _column("hash of the pixels given to the model; tells whether two runs used the same image")
+    category: str = _column("skill that the question tests; empty if the task has none")
+    question_type: str = _column("finer type of the question; empty if the task has none")
+    question: str = _column("the question, without its options and any chat template")
+    reference: str = _column("the first accepted answer")
+    base_answer: str = _column("the untuned model's answer")
+    answer: str = _column("the method's answer")
+    base_score: float = _column("score of `base_answer`, 0 to 1; 0.5 or more counts as right")
+    score: float = _column("score of `answer`, 0 to 1; 0.5 or more counts as right")
+    base_confidence: float = _column("probability of the tokens of `base_answer` (geometric mean), 0 to 1")
+    confidence: float = _column("probability of the tokens of `answer` (geometric mean), 0 to 1")
+    entropy_before: float = _column("mean entropy of the token distributions of `base_answer`, in nats")
+    entropy_after: float = _column("mean entropy of the token distributions of `answer`, in nats")
+    steps: int = _column("tuning steps that this sample took part in")
+    rolled_back: bool = _column("whether the guard discarded the method's changes and kept the untuned answer")
+    seconds: float = _column("wall-clock time for this sample: its share of its batch's")
+    psnr: float = _column("peak signal-to-noise ratio to the undegraded image, in dB, at most 100")
+    ssim: float = _column("structural similarity to the undegraded image, -1 to 1")
+    ms_ssim: float = _column("multi-scale structural similarity to the undegraded image, 0 to 1")
+    gradient_similarity: float = _column("gradient magnitude similarity to the undegraded image, 0 to 1")
+    sharpness: float = _column("log10 of the variance of the Laplacian relative to the image's")
+    noise_level: float = _column("estimated standard deviation of noise in luma, of 255")
+    error: str = _column("why the sample failed; empty if it did not")
+    base_format_score: float = _column("score of `base_answer` with format credit, 0 to 1", default=nan)
+    format_score: float = _column("score of `answer` with format credit, 0 to 1", default=nan)
+    source_sha256: str = _column(
+        "hash of the pixels before any degradation, the same for all questions about one image; empty if the image "
+        "could not be loaded",
+        default="",
+    )
+    chance: float = _column("probability of guessing the answer, 0 to 1; NaN where it is not known", default=nan)
 
     @classmethod
     def parse(cls, line: str) -> "Record":
@@ -93,7 +97,7 @@ class Record:
     @classmethod
     def blank(cls, **known: Any) -> "Record":
         """Return a record with the `known` values; all others are 0, false or empty."""
-        kinds: dict[str, Any] = {field.name: field.type for field in fields(cls)}
+        kinds: dict[str, Any] = {one.name: one.type for one in fields(cls)}
         return cls(**{name: kind() for name, kind in kinds.items()} | known)
 
     def line(self) -> str:
@@ -107,7 +111,12 @@ def schema() -> dict[str, "type[pl.DataType]"]:
 
     types: dict[Any, type[pl.DataType]] = {str: pl.String, float: pl.Float64, int: pl.Int64, bool: pl.Boolean}
     cell = {name: types[int if name in _NUMBERS else str] for name in CELL}
-    return cell | {field.name: types[field.type] for field in fields(Record)}
+    return cell | {one.name: types[one.type] for one in fields(Record)}
+
+
+def meanings() -> dict[str, str]:
+    """Return what each column of a run's records means, in their order."""
+    return _CELL | {one.name: str(one.metadata["meaning"]) for one in fields(Record)}
 
 
 def to_frame(rows: Sequence[Record], cell: dict[str, Any]) -> "pl.DataFrame":
