@@ -17,8 +17,9 @@ from vqttt.interpret import draw, examine
 from vqttt.methods import find_method
 from vqttt.models import load_model
 from vqttt.models.base import TunableModel
+from vqttt.results.clusters import cluster_mean, paired_difference
 from vqttt.results.figures import COLOURS, STYLE
-from vqttt.results.statistics import Estimate, cluster_mean, paired_difference
+from vqttt.results.statistics import Estimate
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, FIGURES = ROOT / "docs" / "analyses.md", ROOT / "docs" / "analyses"
@@ -123,7 +124,7 @@ def answers_table(rows: Sequence[Row]) -> str:
             continue
         clean, degraded, tuned = np.array([[row["plain"] for row in t] for t in some]).T
         cells, questions = np.zeros(len(some)), np.array([t[0]["n"] for t in some])
-        moved = cluster_mean(tuned - degraded, cells, questions, cells)
+        moved = cluster_mean(tuned - degraded, cells, questions)
         means = [f"{100 * clean.mean():.1f}", f"{100 * degraded.mean():.1f}", f"{100 * tuned.mean():.1f}"]
         body.append([name, str(len(some)), *means, with_interval(moved, "{:+.1f}")])
     return table(["answer to the degraded image", "n", "clean", "degraded", "tuned", "tuned − degraded"], body)

@@ -29,9 +29,10 @@ def methods_table(rows: Sequence[Row], keep: Callable[[Row], bool] = lambda row:
         calibration = f"{gain.calibration[0]:.3f} → {gain.calibration[1]:.3f}" if gain.calibration else "–"
         body.append(
             (method, f"{gain.base:.1f}", gain.text(), f"{gain.value / lost:.0%}",
-             unhurt.text(), f"{gain.fixed}", f"{gain.broken}", calibration, f"{gain.cost:.1f}×" if gain.cost else "–")
+             unhurt.text(), f"{gain.corrected}", f"{gain.broken}", calibration,
+             f"{gain.cost:.1f}×" if gain.cost else "–")
         )  # fmt: skip
-    header = ("method", "untuned", "gain", "won back", "clean", "fixed", "broken", "calibration error", "time")
+    header = ("method", "untuned", "gain", "won back", "clean", "corrected", "broken", "calibration error", "time")
     return table(header, sorted(body, key=lambda cells: -float(cells[2].split(" ")[0].replace("−", "-"))))
 
 

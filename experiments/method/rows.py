@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from vqttt.results.statistics import cluster_mean
-from vqttt.runs.records import CLEAN
+from vqttt.results.clusters import cluster_mean
+from vqttt.results.statistics import Estimate
+from vqttt.runs.records import CLEAN, NONE
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -55,12 +56,13 @@ class Gain:
         tasks = np.concatenate([np.full(n, row["task"]) for n, row in zip(sizes, rows, strict=True)])
         cells = np.repeat(np.arange(len(rows)), sizes)
         change = np.concatenate(after) - np.concatenate(before)
-        estimate = cluster_mean(
-            change, _rank(cells, tasks), _rank(scenes, tasks), np.unique(tasks, return_inverse=True)[1]
-        )
+        images = np.unique(np.stack([np.unique(tasks, return_inverse=True)[1], scenes]), axis=1, return_inverse=True)[1]
+        # The baseline's gain is 0 by construction.
+        still = all(row["method"] == NONE for row in rows) and not change.any()
+        estimate = Estimate(0, 0, 0) if still else cluster_mean(change, cells, images)
         self.value, self.low, self.high = (100 * v for v in estimate)
         self.base = 100 * float(np.mean([b.mean() for b in before]))
-        self.fixed = int(sum(((a > b).sum()) for a, b in zip(after, before, strict=True)))
+        self.corrected = int(sum(((a > b).sum()) for a, b in zip(after, before, strict=True)))
         self.broken = int(sum(((a < b).sum()) for a, b in zip(after, before, strict=True)))
         self.count = int(sum(sizes))
         self.cost = _mean(rows, "cost")
@@ -72,14 +74,6 @@ class Gain:
         if self.low == self.high:
             return points(self.value)
         return f"{points(self.value)} [{points(self.low)}, {points(self.high)}]"
-
-
-def _rank(values: np.ndarray, strata: np.ndarray) -> np.ndarray:
-    out = np.zeros(len(values), np.int64)
-    for stratum in np.unique(strata):
-        inside = strata == stratum
-        out[inside] = np.unique(values[inside], return_inverse=True)[1]
-    return out
 
 
 def _mean(rows: Sequence[Row], name: str) -> float | None:

@@ -39,6 +39,7 @@ class UnknownNameError(InputError):
             name: the unknown name.
             known: the names to choose from; the message lists the nearest first.
         """
+        self.kind, self.name = kind, name
         names = list(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         rest = [known_name for known_name in names if known_name not in near]

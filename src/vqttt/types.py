@@ -1,6 +1,6 @@
 """Plain data that all rooms of vqttt share; every class is frozen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +15,16 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """Letters of the options of a multiple-choice question; a question has no more options than letters."""
 
 
+def letters_of(choices: Sequence[str]) -> str:
+    """Return the letters of the options that can be chosen.
+
+    An empty option is a gap: it keeps its letter from the others but cannot be chosen. If all are empty, only their
+    letters are known, and all can be chosen.
+    """
+    offered = "".join(letter for letter, choice in zip(LETTERS, choices, strict=False) if choice.strip())
+    return offered or LETTERS[: len(choices)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """One question about one image.
@@ -24,13 +34,14 @@ class Sample:
         load: returns the image. Images are loaded on demand, so a task may be larger than memory.
         question: the question as a person would ask it, without any chat template.
         answers: the accepted answers. Reports show the first.
-        choices: the options of a multiple-choice question, in order; empty for an open question.
+        choices: the options of a multiple-choice question, in order; empty for an open question. An empty option is a
+            gap (see `letters_of`).
         category: the skill that the question tests (`counting`, `reading`, ...); reports give accuracy by category.
         question_type: a finer type, or the template the question was made from; empty if the task has none.
         prompt: the exact text to ask, if the benchmark prescribes one; empty for the default prompt.
         rule: how answers are scored, a name in `vqttt.scoring.RULES`.
-        file: path of the image, if it is a file of the user's own. Its content is part of the run's identity, because
-            the user may change it.
+        file: path of the file that holds the image, if it is the user's own: the image, or a table of images. Its
+            content is part of the run's identity, because the user may change it.
     """
 
     id: str

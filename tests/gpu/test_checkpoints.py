@@ -9,11 +9,14 @@ import os
 import pytest
 import torch
 from PIL import Image as PILImage
+from transformers import AutoProcessor
 
 from experiments.families import PUBLISHED
+from tests.support.transformers_chat import transformers_inputs
 from vqttt.images.degradations import degrade
 from vqttt.methods import METHODS
 from vqttt.models import load_model
+from vqttt.models.cogvlm import CogVLM
 from vqttt.models.huggingface import HuggingFaceModel
 from vqttt.models.loading import LoadOptions
 from vqttt.tasks import vq_mini
@@ -27,6 +30,7 @@ pytestmark = pytest.mark.skipif(not CHOSEN, reason="needs a GPU, or VQTTT_MODELS
 
 IMAGE = degrade(vq_mini.samples("dev", 1)[0].load(), "fog", 4, 0, "relative")
 QUESTION = "what color is the largest shape?"
+SHOWN = [[PILImage.fromarray(IMAGE)]]
 
 
 @pytest.fixture(scope="module", params=CHOSEN or ["none"])
@@ -38,10 +42,17 @@ def model(request: pytest.FixtureRequest) -> HuggingFaceModel:
 
 
 def test_identity_equals_plain_transformers(model: HuggingFaceModel) -> None:
+    """The batch is transformers' own, token by token; so are the answers."""
     inputs = model.encode([IMAGE], [QUESTION])
-    plain = model.network.generate(**inputs.tensors, max_new_tokens=8, do_sample=False)
+    # A processor of its own, as the checkpoint has it; ours stays with CogVLM, which transformers does not have.
+    ours = model.processor if isinstance(model, CogVLM) else AutoProcessor.from_pretrained(model.name)
+    theirs = {key: value.to(model.device) for key, value in transformers_inputs(ours, SHOWN, [QUESTION]).items()}
+    theirs["pixel_values"] = theirs["pixel_values"].to(model.network.dtype)
+    assert set(inputs.tensors) == set(theirs)
+    assert all(torch.equal(inputs.tensors[key], theirs[key]) for key in theirs)
+    plain = model.network.generate(**theirs, max_new_tokens=8)
     with torch.no_grad(), Adapters(model, AdapterConfig(), sets=1).applied(inputs) as adapted:
-        assert torch.equal(model.network.generate(**adapted.tensors, max_new_tokens=8, do_sample=False), plain)
+        assert torch.equal(model.network.generate(**adapted.tensors, max_new_tokens=8), plain)
     shown = model.to_image(model.pixels(inputs).pixels[0])
     assert PILImage.fromarray(shown).size[0] > 0
 

@@ -13,7 +13,15 @@ import pytest
 from PIL import Image as PILImage
 
 from vqttt.errors import ImageError, InputError
-from vqttt.images.files import MAX_PIXELS, check_image, load_image, save_image, sha256, to_data_uri
+from vqttt.images.files import (
+    MAX_PIXELS,
+    check_image,
+    decode_base64,
+    load_image,
+    save_image,
+    sha256,
+    to_data_uri,
+)
 
 RED, WHITE = [255, 0, 0], [255, 255, 255]
 
@@ -296,3 +304,21 @@ def test_data_uri(photo):
     np.testing.assert_allclose(decoded.mean((0, 1)), photo.mean((0, 1)), atol=4)
     assert load_image(base64.b64decode(to_data_uri(photo, max_side=10).split(",")[1])).shape == (6, 10, 3)
     assert load_image(base64.b64decode(to_data_uri(photo, max_side=99).split(",")[1])).shape == photo.shape
+
+
+@pytest.mark.parametrize("size", range(8))
+def test_base64_in_every_common_form(size):
+    content = b"\xfb\xff\xfe>?\x00\xff"[:size]
+    plain, safe = base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode()
+    wrapped = "\r\n".join(plain[n : n + 3] for n in range(0, len(plain), 3))
+    for text in (plain, safe, plain.rstrip("="), safe.rstrip("="), wrapped, f" {plain}\n"):
+        assert decode_base64(text) == decode_base64(f"data:image/png;base64,{text}") == content
+    assert decode_base64(f"DATA:;charset=x;base64,{plain.replace('=', '%3D').replace('+', '%2B')}") == content
+    assert decode_base64("data:,a%20b") == b"a b"
+
+
+@pytest.mark.parametrize("text", ["QUJDR", "QUJ*", "caf\u00e9", "QU=JD", "data:image/png;base64,Q"])
+def test_what_is_not_base64_is_refused(text):
+    with pytest.raises(ImageError, match="not valid base64") as caught:
+        decode_base64(text)
+    assert "\n" not in str(caught.value)

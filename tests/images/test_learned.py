@@ -1,12 +1,16 @@
 """Networks from a weights file, and large images in tiles."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from hypothesis import given
+from hypothesis import strategies as some
+from safetensors.torch import save, save_file
 
+from tests.support.fuzzing import examples
 from tests.support.images import scene
 from vqttt.errors import InputError
 from vqttt.images.restorers import find, fingerprint, restore
@@ -107,16 +111,72 @@ def test_a_changed_file_is_read_again(tmp_path):
     assert not np.array_equal(*restored)
 
 
-def test_unusable_files(tmp_path):
-    cases = {"gone.safetensors": None, "text.pth": b"not weights", "text.safetensors": b"not weights"}
-    for name, content in cases.items():
-        if content:
-            (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match="no such file" if content is None else "cannot be read as weights"):
-            find(f"spandrel:{tmp_path / name}")
-    save_file({"strange.weight": torch.zeros(3)}, tmp_path / "strange.safetensors")
+def whole(network: torch.nn.Module, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(network.state_dict(), buffer, **options)
+    return buffer.getvalue()
+
+
+UNUSABLE = {
+    "an empty file": (lambda: b"", "the file is empty"),
+    "a web page": (lambda: b"<!DOCTYPE html>\n<html><body>404 \xe2\x80\x94 gone</body></html>", "a web page"),
+    "a text": (lambda: b"not weights", "a text"),
+    "a pointer": (lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "a cut zip": (lambda: whole(nafnet())[:9000], "truncated or damaged"),
+    "a cut pickle": (lambda: whole(nafnet(), _use_new_zipfile_serialization=False)[:3000], "damaged"),
+    "a cut safetensors": (lambda: save(nafnet().state_dict())[:9000], "truncated or damaged"),
+    "noise": (lambda: np.random.default_rng(0).bytes(5000), "damaged"),
+    "an image": (lambda: b"\x89PNG\r\n\x1a\n" + bytes(100), "damaged"),
+    "a list": (lambda: pickled([1, 2]), "holds a list"),
+    "a module": (lambda: pickled(torch.nn.Linear(2, 2)), "give the weights alone"),
+}
+
+
+def pickled(value: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_a_file_that_is_no_weights_is_told_by_its_content(case, suffix, tmp_path):
+    make, said = UNUSABLE[case]
+    file = tmp_path / f"file.{suffix}"
+    file.write_bytes(make())
+    with pytest.raises(InputError, match="cannot be read as weights") as error:
+        find(f"spandrel:{file}")
+    message = str(error.value)
+    assert said in message and len(message.splitlines()) == 1
+    assert not any(advice in message for advice in ("weights_only", "torch.load", "arbitrary code"))
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    file = tmp_path / "file.safetensors"
+    save_file({"strange.weight": torch.zeros(3)}, file)
     with pytest.raises(InputError, match="no architecture that spandrel knows"):
-        restore(scene(16, 16), f"spandrel:{tmp_path / 'strange.safetensors'}")
+        restore(scene(16, 16), f"spandrel:{file}")
+    save_file({name: value[..., :1].contiguous() for name, value in nafnet().state_dict().items()}, file)
+    with pytest.raises(InputError, match="its weights fit no network"):
+        find(f"spandrel:{file}")
+    with pytest.raises(InputError, match="no such file"):
+        find(f"spandrel:{tmp_path / 'gone.safetensors'}")
+
+
+def test_the_content_tells_the_format_and_not_the_suffix(tmp_path):
+    file = tmp_path / "file.pth"
+    save_file(nafnet().state_dict(), file)
+    assert restore(scene(16, 16), f"spandrel:{file}").shape == (16, 16, 3)
+
+
+@given(some.binary(max_size=3000), some.sampled_from(["pth", "safetensors"]))
+@examples(100)
+def test_any_bytes_are_refused_in_one_line(tmp_path_factory, content, suffix):
+    file = tmp_path_factory.mktemp("any") / f"file.{suffix}"
+    file.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        find(f"spandrel:{file}")
+    assert len(str(error.value).splitlines()) == 1 and "weights_only" not in str(error.value)
 
 
 def test_pickled_code_is_not_run(tmp_path):

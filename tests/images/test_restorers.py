@@ -11,6 +11,7 @@ import pytest
 from tests.support.images import natural, psnr, scene
 from vqttt.images.degradations import degrade
 from vqttt.images.files import sha256
+from vqttt.images.restorers import guess
 from vqttt.images.restorers.auto import auto
 from vqttt.images.restorers.deblur import find_blur, richardson_lucy, wiener
 from vqttt.images.restorers.denoise import bilateral, median, noise_model, non_local_means, total_variation
@@ -162,9 +163,15 @@ def test_auto_leaves_drawings_as_they_are():
 
 
 @pytest.mark.parametrize(("kind", "severity", "restorer"), AUTO_CHOICES)
-def test_auto_applies_the_restorer_that_fits(kind, severity, restorer):
-    degraded = degrade(photo(), kind, severity, 5)
-    np.testing.assert_array_equal(auto(degraded), restorer(degraded))
+def test_auto_applies_the_restorer_that_fits_and_says_so(kind, severity, restorer):
+    degraded, told = degrade(photo(), kind, severity, 5), []
+    np.testing.assert_array_equal(auto(degraded, told.append), restorer(degraded))
+    assert len(told) == 1 and restorer.__name__.replace("_", "-") in told[0]
+    assert guess(degraded) == told[0]
+
+
+def test_auto_says_that_it_found_nothing():
+    assert guess(photo()) == "nothing that is beyond doubt: left as it is"
 
 
 @pytest.mark.parametrize(("kind", "power", "sigmas"), [

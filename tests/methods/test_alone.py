@@ -14,12 +14,13 @@ from vqttt.tuning.adapters import AdapterConfig
 from vqttt.tuning.kernels import KERNELS
 from vqttt.tuning.objectives import OBJECTIVES
 
+SUMS = ["entropy+0.1*naturalness", "certain-marginal-entropy(certain=0.5)"]
+
 VALUES: dict[str, list[Any]] = {
     "steps": [1, 2, 3],
-    "objective": [name for name in OBJECTIVES if not OBJECTIVES[name].features] + ["entropy+0.1*naturalness"],
+    "objective": [name for name in OBJECTIVES if not OBJECTIVES[name].features] + SUMS,
     "kernel_rate": [0.0, 0.02, 0.2],
     "lora_rate": [0.0, 1e-3, 1e-2],
-    "norm_rate": [1e-3],
     "rate": [1e-4, 1e-2],
     "clean_features": [""],
     "checkpoint": [False, True],
@@ -43,7 +44,10 @@ VALUES: dict[str, list[Any]] = {
     "lora_rank": [0, 4],
     "lora_blocks": [1, -2],
     "lora_targets": [("q", "v"), ("q", "k", "v")],
-    "norms": [False, True],
+    "momentum": [0.0, 0.9],
+    "decay": [0.0, 0.01],
+    "views": [1, 3],
+    "at_once": [2, 8],
 }
 """Values of every setting; a setting that is missing here fails the test, so that a new one is thought of."""
 

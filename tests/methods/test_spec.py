@@ -54,10 +54,10 @@ def test_settings_of_ones_own() -> None:
     [
         ({"base": "vq-tt"}, "did you mean vq-ttt"),
         ({"base": 3}, "base is the name of a method, not 3"),
-        ({"base": "none", "steps": 1}, "NoTuning has no setting 'steps'; it has none"),
-        ({"base": "vq-ttt", "restore": True}, "VQTTT has no setting 'restore'; it has"),
-        ({"base": "vq-ttt-episodic", "window": 3}, "Episodic has no setting 'window'"),
-        ({"base": "vq-ttt", "steps": -1}, "steps must not be negative: -1"),
+        ({"base": "none", "steps": 1}, "none has no setting 'steps'; it has none"),
+        ({"base": "vq-ttt", "restore": True}, "vq-ttt has no setting 'restore'; it has"),
+        ({"base": "vq-ttt-episodic", "window": 3}, "vq-ttt-episodic has no setting 'window'"),
+        ({"base": "vq-ttt", "steps": -1}, "steps must be a finite number and not negative: -1"),
         ({"base": "vq-ttt", "steps": 1.5}, "steps must be a whole number, not 1.5"),
         ({"base": "vq-ttt", "steps": True}, "steps must be a whole number, not True"),
         ({"base": "vq-ttt", "guard": 1}, "guard must be true or false, not 1"),
@@ -67,12 +67,17 @@ def test_settings_of_ones_own() -> None:
         ({"base": "vq-ttt", "adapters": {"lora_targets": "q"}}, "lora_targets must be a list of text, not 'q'"),
         ({"base": "vq-ttt", "adapters": {"kernel": "round"}}, "unknown kernel 'round'"),
         ({"base": "vq-select", "explore": 2.0}, "explore is a share, 0 to 1, not 2"),
+        ({"base": "vq-ttt", "lora_rate": float("nan")}, "lora_rate must be a finite number, not nan"),
+        ({"base": "vq-ttt", "guard_ratio": 0}, "guard_ratio must be above 0: 0"),
+        ({"base": "sar", "momentum": 1}, "momentum must be at least 0 and below 1: 1"),
+        ({"base": "memo", "views": 0}, "views must be at least 1 and finite: 0"),
+        ({"base": "vq-ttt", "objective": "entropy(certain=1)"}, "the objective entropy has no parameter 'certain'"),
         ({"base": "vq-ttt", "window": 0}, "window must be at least 1: 0"),
         ({"base": "vq-ttt", "adapters": {"lora_rank": -1}}, "lora_rank must not be negative: -1"),
         ({"base": "tta", "temperature": 0}, "temperature must be above 0: 0"),
         ({"base": "tta", "temperature": "low"}, "temperature must be a number, not 'low'"),
         ({"base": "vq-ttt", "tuned": 5}, "tuned must be text, not 5"),
-        ({"base": "vq-ttt-episodic", "tuned": "x"}, "Episodic learns nothing that could be saved"),
+        ({"base": "vq-ttt-episodic", "tuned": "x"}, "the method vq-ttt-episodic learns nothing that could be saved"),
     ],
 )
 def test_what_cannot_be_set_says_why(settings: dict[str, object], reason: str) -> None:
@@ -99,8 +104,10 @@ def test_a_saved_method_learns_nothing(tmp_path: Path) -> None:
     assert MethodSpec(VQTTT).saved(file).settings() == {"tuned": spec.settings()["tuned"]}
     first, second = ([answer.answer for answer in saved.answer(inputs, base)] for _ in range(2))
     assert first == second
-    with pytest.raises(InputError, match="other adapters"):
+    with pytest.raises(InputError, match=r"was tuned by vq-ttt, not by vq-select; choose that method"):
         METHODS["vq-select"].saved(file).build(model)
+    with pytest.raises(InputError, match=r"was tuned with other settings of vq-ttt: gate is 0\.0, not 0\.02$"):
+        METHODS["vq-ttt"].saved(file).build(model)
     with pytest.raises(InputError, match=r"there is no file .*nothing; `vqttt tune` writes one"):
         METHODS["vq-ttt"].saved(tmp_path / "nothing")
     planned = METHODS["vq-ttt"].changed({"tuned": str(tmp_path / "nothing")})

@@ -10,6 +10,7 @@ from PIL import Image as PILImage
 
 from tests.support.small_families import BUILDERS, small
 from tests.support.small_models import QUESTIONS, sample_images
+from tests.support.transformers_chat import transformers_inputs
 from vqttt.errors import InputError
 from vqttt.methods import METHODS, Episodic, EpisodicConfig
 from vqttt.models import load_model
@@ -51,14 +52,9 @@ def disturbed(model: HuggingFaceModel, sets: int, **config: object) -> Adapters:
 
 
 def plain_inputs(model: HuggingFaceModel, images: list[list[Image]], questions: list[str]) -> dict[str, torch.Tensor]:
-    """Encode a batch with the stock processor alone."""
+    """Encode a batch by transformers alone (see `transformers_inputs`)."""
     shown = [[PILImage.fromarray(image) for image in sample] for sample in images]
-    if model.network.config.model_type == "idefics":
-        text = [["User:", *s, q, "\nAssistant:"] for s, q in zip(shown, questions, strict=True)]
-        return dict(model.processor(text=text, return_tensors="pt", padding=True))
-    text = [model.prompt(question, len(s)) for question, s in zip(questions, shown, strict=True)]
-    batch = model.processor(images=shown, text=text, return_tensors="pt", padding=True)
-    return {key: value for key, value in batch.items() if key != "labels"}
+    return transformers_inputs(model.processor, shown, questions)
 
 
 @torch.no_grad()

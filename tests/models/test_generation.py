@@ -1,12 +1,13 @@
 """Certainty from listed log-probabilities, against that from the full distributions."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from vqttt.models.generation import ListedGeneration, LogitGeneration
+from vqttt.models.generation import ListedGeneration, LogitGeneration, token_entropy
 
 VOCABULARY, LENGTHS = 12, (4, 1, 3)
 
@@ -66,3 +67,37 @@ def test_selected_answers_keep_their_certainty(whole: LogitGeneration) -> None:
         assert some.texts == ["yes", "red"]
         assert some.entropies == pytest.approx([answers.entropies[n] for n in (2, 0)])
         assert some.confidences == pytest.approx([answers.confidences[n] for n in (2, 0)])
+
+
+def test_a_log_probability_that_is_no_number_is_not_certainty() -> None:
+    nan, half = math.nan, math.log(0.5)
+    answers = ListedGeneration(
+        texts=["a", "b", "c", "d"], chosen=[[half], [half, nan], [math.inf], []],
+        likeliest=[[[half, nan]], [[half, half], [nan]], [[800.0]], []],
+    )  # fmt: skip
+    assert answers.finite == [True, False, False, True]
+    assert math.isnan(answers.entropies[0]) and math.isnan(answers.entropies[1])
+    assert answers.entropies[2] == 0, "no probability is above 1"
+    assert answers.select([1, 0]).finite == [False, True]
+    too_sure = ListedGeneration(texts=["a"], chosen=[[1e6]], likeliest=[[[1e6]]])
+    assert too_sure.confidences == [1.0]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_only_an_answers_own_tokens_must_be_finite(whole: LogitGeneration, value: float) -> None:
+    inside, outside = whole.logits.clone(), whole.logits.clone()
+    chosen = int(whole.tokens[2, 1])
+    inside[2, 1, (chosen + 1) % VOCABULARY] = value  # the third answer has three tokens, the second one
+    outside[1, 2] = value
+    spoilt, sound = (replace(whole, logits=logits) for logits in (inside, outside))
+    assert spoilt.finite == [True, True, value == -math.inf]
+    assert sound.finite == [True, True, True]
+    assert [math.isfinite(entropy) for entropy in spoilt.entropies] == spoilt.finite
+
+
+def test_a_probability_of_zero_adds_no_entropy_and_stops_no_gradient() -> None:
+    logits = torch.tensor([[1.0, 2.0, -math.inf]], requires_grad=True)
+    entropy = token_entropy(logits)
+    assert torch.equal(entropy, token_entropy(logits[:, :2]))
+    entropy.sum().backward()
+    assert logits.grad is not None and logits.grad.isfinite().all() and logits.grad[0, :2].abs().min() > 0

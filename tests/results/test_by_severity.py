@@ -6,6 +6,7 @@ import pytest
 from tests.support.runs import scored_records, write_run
 from vqttt.results.by_severity import gains_by_severity, quality_by_severity
 from vqttt.results.paradox import quality_effect
+from vqttt.results.proportions import wilson
 from vqttt.runs.loading import load_records
 
 
@@ -16,10 +17,10 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
 
 def test_with_one_seed_changes_agree_with_the_quality_effect(records: pl.DataFrame) -> None:
     keys = ["model", "task", "degradation", "severity"]
-    table = quality_effect(records).select(*keys, "delta", "helped", "hurt", "p_holm").sort(keys)
+    table = quality_effect(records).select(*keys, "delta", "corrective", "destructive", "p_holm").sort(keys)
     single = quality_by_severity(records).filter(pl.col("task") != "all").select(table.columns).sort(keys)
     assert single.select(keys).equals(table.select(keys))
-    for name in ("delta", "helped", "hurt", "p_holm"):
+    for name in ("delta", "corrective", "destructive", "p_holm"):
         assert single[name].to_list() == pytest.approx(table[name].to_list())
 
 
@@ -28,7 +29,7 @@ def test_all_tasks_together_are_the_mean_of_their_cells(records: pl.DataFrame) -
     means = (
         every.filter(pl.col("task") != "all")
         .group_by("degradation", "severity")
-        .agg(pl.col("delta").mean(), pl.col("helped", "hurt").sum())
+        .agg(pl.col("delta").mean(), pl.col("corrective", "destructive").sum())
     )
     pooled = every.filter(task="all").select(means.columns)
     for row in means.to_dicts():
@@ -51,15 +52,33 @@ def test_gains_compare_with_the_untuned_answers(records: pl.DataFrame) -> None:
     assert "clean" not in set(gains["degradation"])
     cell = records.filter(task="digits", method="vq-ttt", degradation="fog", severity=3)
     (row,) = gains.filter(task="digits", method="vq-ttt", degradation="fog", severity=3).to_dicts()
-    assert row["helped"] == ((cell["score"] > cell["base_score"]).sum())
+    assert row["corrective"] == ((cell["score"] > cell["base_score"]).sum())
     assert row["delta"] == pytest.approx((cell["score"] - cell["base_score"]).mean())
 
 
 def test_seeds_of_a_sample_count_once(records: pl.DataFrame) -> None:
     doubled = pl.concat([records, records.with_columns(seed=pl.lit(1, pl.Int64))])
     once, twice = quality_by_severity(records), quality_by_severity(doubled)
-    for name in ("delta", "helped", "hurt", "p_holm"):
+    for name in ("delta", "corrective", "destructive", "p_holm"):
         assert once[name].to_list() == pytest.approx(twice[name].to_list())
+
+
+def test_accuracies_have_intervals_clustered_by_image(records: pl.DataFrame) -> None:
+    cell = records.filter(task="digits", method="none", degradation="fog", severity=3)
+    shared = records.with_columns(source_sha256=pl.col("sample_id").str.head(-1))  # ten questions an image
+    rows = [
+        quality_by_severity(frame).filter(task="digits", degradation="fog", severity=3).row(0, named=True)
+        for frame in (records, shared)
+    ]
+    assert [(row["n"], row["images"]) for row in rows] == [(40, 40), (40, 4)]
+    assert [row["accuracy"] for row in rows] == pytest.approx([cell["score"].mean()] * 2)
+    expected = wilson(cell["score"].sum(), len(cell))
+    assert (rows[0]["accuracy_low"], rows[0]["accuracy_high"]) == pytest.approx(expected)
+    assert rows[1]["accuracy_low"] < expected[0] < expected[1] < rows[1]["accuracy_high"]
+    for frame in (quality_by_severity(records), gains_by_severity(records)):
+        assert (frame["ci_low"] < frame["ci_high"]).all()
+        assert frame["delta"].is_between(frame["ci_low"], frame["ci_high"]).all()
+        assert frame["accuracy"].is_between(frame["accuracy_low"], frame["accuracy_high"]).all()
 
 
 def test_no_records_give_no_changes() -> None:

@@ -40,6 +40,25 @@ def test_a_sample_under_many_conditions_counts_once_in_the_test() -> None:
     assert row["p_value"] == pytest.approx(2 / 2**4)
 
 
+def test_rounding_noise_of_soft_scores_is_no_gain() -> None:
+    fog, snow = ("fog", 3), ("snow", 3)
+    before, after = {fog: [0.6] * 20, snow: [0.6] * 20}, {fog: [0.9] * 20, snow: [0.3] * 20}
+    first = scored_records({(*key, "none"): score for key, score in before.items()}, before)
+    second = scored_records({(*key, "none"): score for key, score in after.items()}, before)
+    row = compare(first, second).row(0, named=True)
+    assert 0.9 - 0.6 + (0.3 - 0.6) != 0  # the mean is not quite zero
+    assert row["delta"] == pytest.approx(0, abs=1e-12) and row["ci_low"] < 0 < row["ci_high"]
+    assert row["p_value"] == row["p_holm"] == 1.0
+
+
+def test_questions_about_one_image_count_once_in_the_test() -> None:
+    first, second = (scored_records({(*FOG, "none"): [score] * 20}, {FOG: [0.0] * 20}) for score in (0.0, 1.0))
+    shared = [part.with_columns(source_sha256=pl.Series(list("abcde") * 4)) for part in (first, second)]
+    row = compare(*shared).row(0, named=True)
+    assert (row["n"], row["images"], row["corrective"]) == (20, 5, 20)
+    assert row["p_value"] == pytest.approx(2 / 2**5)
+
+
 def test_answers_to_different_images_are_not_compared() -> None:
     one, other = (run("none", [1, 0], [0, 1]).with_columns(image_sha256=pl.lit(name)) for name in ("a", "b"))
     with pytest.raises(InputError, match="every image differs"):

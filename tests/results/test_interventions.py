@@ -35,6 +35,7 @@ def test_interventions_compare_with_the_unrestored_image() -> None:
     table = interventions(records).filter(pl.col("task") == "all")
     assert table["restorer"].to_list() == ["none", "bad", "good"]
     none, bad, good = table.rows(named=True)
+    assert none["ci_low"] == none["ci_high"] == 0
     assert (none["delta"], none["corrective"], none["destructive"]) == (0.0, 0, 0)
     assert good["ci_low"] > 0 and good["destructive"] == 0 and good["psnr"] == pytest.approx(none["psnr"] + 3)
     assert bad["ci_high"] < 0 and bad["corrective"] == 0

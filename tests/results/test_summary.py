@@ -4,8 +4,10 @@ import polars as pl
 import pytest
 
 from tests.support.runs import METHODS, SAMPLES, TASKS, rated_records, scored_records, write_run
-from vqttt.results.summary import clean_and_degraded, costs, overview, summarise, untuned, without_restorers
+from vqttt.results.summary import clean_and_degraded, costs, images, overview, summarise, untuned, without_restorers
 from vqttt.runs.loading import load_records
+
+TIMED = {"seconds": pl.lit(0.1), "confidence": pl.lit(0.9), "steps": pl.lit(0), "rolled_back": pl.lit(False)}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def test_the_clean_image_is_the_unrestored_one_unless_all_are_restored() -> None
 def test_summary_columns_and_failures(records: pl.DataFrame) -> None:
     cells = summarise(records)
     assert ",".join(cells.columns) == (
-        "model,task,degradation,severity,restorer,method,n,accuracy,delta,ci_low,ci_high,p_value,corrective,"
+        "model,task,degradation,severity,restorer,method,n,images,accuracy,chance,delta,ci_low,ci_high,p_value,corrective,"
         "destructive,ece,seconds_per_sample,accuracy_low,accuracy_high,rolled_back,tuned,failed,scale,seed,"
         "format_accuracy,base_format_accuracy"
     )
@@ -52,6 +54,39 @@ def test_summary_columns_and_failures(records: pl.DataFrame) -> None:
     assert cells.filter(method="none").select("delta", "p_value").unique().rows() == [(0.0, 1.0)]
     assert set(cells.filter(method="vq-ttt")["tuned"]) == {1.0}
     assert cells["ece"].is_finite().all()
+
+
+def test_the_image_of_a_record_is_its_source_or_else_its_sample() -> None:
+    base = {("fog", 1): [1.0] * 4}
+    frame = scored_records({("fog", 1, "none"): [1.0] * 4}, base)
+    frame = pl.concat([frame, frame.with_columns(task=pl.lit("other"))]).with_columns(**TIMED)
+    assert len(set(images(frame))) == 8
+    source = frame.with_columns(source_sha256=pl.Series(["x", "x", "", None, "x", "y", "", None]))
+    one, two, three, four, again, other, elsewhere, last = images(source)
+    assert one == two == again != other
+    assert len({one, three, four, other, elsewhere, last}) == 6
+    assert summarise(source).select("n", "images").rows() == [(4, 3), (4, 4)]
+    assert overview(source).filter(task="all").select("n", "images").rows() == [(8, 6)]
+
+
+def test_only_the_baseline_has_intervals_of_zero_width() -> None:
+    base = {("clean", 0): [1.0] * 20, ("fog", 1): [1.0] * 20}
+    frame = scored_records({(*key, method): [1.0] * 20 for key in base for method in ("none", "tuned")}, base)
+    frame = frame.with_columns(**TIMED)
+    for made in (summarise(frame), overview(frame).filter(task="all")):
+        widths = dict(made.select("method", width=pl.col("ci_high") - pl.col("ci_low")).rows())
+        assert widths["none"] == 0 < 0.2 < widths["tuned"]
+    assert (summarise(frame)["accuracy_low"] < 1).all()
+
+
+def test_chance_stands_beside_accuracy() -> None:
+    frame = scored_records({("fog", 1, "none"): [1.0, 0.0]}, {("fog", 1): [1.0, 0.0]})
+    frame = frame.with_columns(**TIMED)
+    known = frame.with_columns(chance=pl.Series([0.5, 0.25]))
+    for made in (summarise, overview):
+        assert set(made(known)["chance"]) == {0.375}
+        assert set(made(known.with_columns(chance=pl.Series([0.5, float("nan")])))["chance"]) == {None}
+        assert set(made(frame)["chance"]) == {None}
 
 
 def test_overview_averages_cells_and_relates_time_to_the_baseline(records: pl.DataFrame) -> None:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from tests.support.runs import HOSTILE, write_run
+from tests.support.runs import HOSTILE, scored_records, write_run
 from vqttt.results import tables
 from vqttt.results.report import Contents, for_terminal
 from vqttt.results.tables import gain, percent, points
@@ -69,8 +69,38 @@ def test_hostile_text_is_escaped(contents: Contents) -> None:
 
 def test_everything_fits_a_terminal_of_80_columns(contents: Contents) -> None:
     console = Console(width=80, file=StringIO(), record=True)
-    for part in for_terminal(contents):
+    for part in for_terminal(contents, verbose=True):
         console.print(part)
     shown = console.export_text()
     assert "vq-ttt-episodic" in shown and "gaussian noise" in shown and "…" not in shown
     assert "embedded: untuned accuracy is " in shown and "conditions compared with clean images: " in shown
+
+
+def test_a_terminal_ends_with_the_verdict_the_best_remedy_and_each_failure_once(contents: Contents) -> None:
+    (text,) = map(str, for_terminal(contents))
+    lines = text.splitlines()
+    assert len(lines) == 6 and lines[1].startswith("embedded: untuned accuracy is ")
+    gains = contents.frames.overview.filter(pl.col("task") == "all", pl.col("method") != "none")
+    best = gains.sort("delta").row(-1, named=True)
+    assert lines[3].startswith(f"embedded: the best of 2 remedies is {best['method']}: {points(best['delta'])} [")
+    assert lines[3].partition(" on clean ones, ")[2].startswith("at 3.5 times the time of no remedy.")
+    failed = contents.records.filter(pl.col("error") != "")
+    assert lines[4] == f"Failed: {len(failed)} of {len(contents.records):,} answers; they count as wrong."
+    assert lines[5].startswith(f"  2 samples, {len(failed)} answers: the image cannot be read <script>")
+
+
+def test_restorers_are_remedies_as_well() -> None:
+    runs = []
+    for restorer, right in (("none", 10), ("auto", 30), ("denoise", 20)):
+        degraded, clean = ([1.0] * n + [0.0] * (40 - n) for n in (right, 35))
+        base = {("fog", 3): degraded, ("clean", 0): clean}
+        records = scored_records({(*condition, "none"): scores for condition, scores in base.items()}, base)
+        runs.append(records.with_columns(restorer=pl.lit(restorer), seconds=0.1, psnr=20.0))
+    text = str(for_terminal(Contents(pl.concat(runs)))[0])
+    assert "m: the best of 2 remedies is auto: +50.0 [" in text and "at 1.0 times the time" in text
+
+
+def test_a_long_table_breaks_over_pages_in_latex(contents: Contents) -> None:
+    latex = contents.main_tables["quality"].latex()
+    assert latex.count(r"\toprule") == latex.count(r"\midrule") == 2 and r"\endfirsthead" in latex
+    assert r"\label{tab:quality-effect}" in latex and r"\begin{table}" not in latex

@@ -7,7 +7,7 @@ from vqttt.scoring import RULES, format_score, score
 from vqttt.scoring.choices import extract_choice
 from vqttt.scoring.mmmu import candidates
 from vqttt.scoring.numbers import edit_distance, nearest
-from vqttt.scoring.vqa import normalise, soft_accuracy
+from vqttt.scoring.vqa import bare, normalise, soft_accuracy
 from vqttt.scoring.yes_no import mme, pope, yes_or_no
 from vqttt.types import Sample
 
@@ -37,8 +37,8 @@ def test_an_empty_answer_is_wrong_and_format_credit_is_never_less(rule: str) -> 
 # and format credit.
 CHOICES = [
     ("B", 1, 1, 1, 1, 1, 1),
-    ("b", 1, 1, 1, 0, 0, 1),
-    ("B.", 1, 1, 1, 1, 1, 1),
+    ("b", 1, 0, 1, 0, 0, 1),
+    ("B.", 1, 0, 1, 1, 1, 1),
     ("(B)", 1, 0, 1, 1, 1, 1),
     ("B. red", 1, 1, 1, 1, 0, 1),
     ("B) red", 0, 0, 1, 1, 0, 1),
@@ -70,6 +70,32 @@ def test_choices(answer, letter, scienceqa, mmstar, mmbench, mmmu, credit) -> No
     assert {rule: format_score(answer, sample(rule, "B", choices=COLORS)) for rule in rules} == {
         rule: max(taken, credit) for rule, taken in rules.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("answer", "taken"),
+    [
+        ("B", 1), ("B. red", 1), ("(B) red", 1), ("B) red", 1), ("B: red", 1), ("The answer is B.", 1), ("A. red", 0),
+        ("(B) or (A)", 0), ("(A) or (B)", 1), ("It is B because of the light", 1), ("b", 0), ("red", 0), ("Because", 0),
+        ("D or B", 0), ("The answer is Blue", 1),
+    ],
+)  # fmt: skip
+def test_realworldqa_takes_the_letter_with_the_strongest_mark(answer: str, taken: int) -> None:
+    assert score(answer, sample("realworldqa", "B", choices=COLORS)) == taken
+
+
+def test_realworldqa_compares_open_answers_but_for_case_and_a_full_stop() -> None:
+    answers = ("2", " 2.", "2!", "two", "2 cars")
+    assert [score(answer, sample("realworldqa-open", "2")) for answer in answers] == [1, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "taken"),
+    [("B", 1), ("B. red", 1), ("The answer is B.", 1), ("The answer is B, for", 1), ("The answer is B", 0), ("B.", 0),
+     ("b", 0), ("the answer is B.", 0), ("(B)", 0), ("The answer is A. The answer is B.", 0), ("Z", 0)],
+)  # fmt: skip
+def test_scienceqa_takes_what_llavas_script_takes(answer: str, taken: int) -> None:
+    assert score(answer, sample("scienceqa", "B", choices=COLORS)) == taken
 
 
 def test_a_letter_means_the_option_in_that_place_not_one_of_that_name() -> None:
@@ -112,7 +138,8 @@ def test_mmmu_open_cuts_to_key_parts() -> None:
     ("answer", "by_mme", "by_pope", "by_us"),
     [
         ("Yes", "yes", "yes", "yes"), ("yes.", "yes", "yes", "yes"), ("No,", "no", "no", "no"),
-        ("y", "yes", None, None),
+        ("y", "yes", None, None), ("Yes!", "yes", "yes", "yes"), ("**Yes**", None, "yes", "yes"),
+        ("yesterday", "yes", None, None),
         ("N", "no", None, None), ("No, there is a yes sign", "no", "no", "no"), ("", None, None, None),
         ("not at all", "no", "no", "no"), ("There is no dog.", None, "no", "no"), ("There is a dog.", None, None, None),
         ("Yes. But no cat", "yes", "yes", "yes"), ("The answer is yes", None, "yes", "yes"),
@@ -138,6 +165,18 @@ def test_yes_and_no(answer: str, by_mme: str | None, by_pope: str | None, by_us:
 )  # fmt: skip
 def test_vqa_normalisation(text: str, normal: str) -> None:
     assert normalise(text) == normal
+
+
+@pytest.mark.parametrize("rule", ["vqa", "vqav2"])
+def test_vqa_takes_answers_that_normalise_to_nothing(rule: str) -> None:
+    question = sample(rule, *["the"] * 6, *["a"] * 4)
+    assert [score(answer, question) for answer in ("the", "a", "-", "one", "")] == [1, 1, 1, 0, 0]
+
+
+def test_vqav2_leaves_the_comma_in_a_number_to_take_all_marks_along() -> None:
+    assert [bare("1,000;red"), normalise("1,000;red"), bare("it's"), normalise("it's")] == [
+        "1000red", "1000 red", "it's", "it 's",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -184,6 +223,10 @@ def test_chartqa(answer: str, reference: str, strict: int, credit: int) -> None:
         ("mathvista-integer", "1,200", "1200", 0, 1), ("mathvista-integer", "five", "5", 0, 0),
         ("mathvista-integer", "6", "5", 0, 0), ("mathvista-float-1", "1.23", "1.2", 1, 1),
         ("mathvista-float-1", "1.26", "1.2", 0, 0), ("mathvista-float-2", "1.2", "1.2", 1, 1),
+        ("mathvista-float-1", ".5", "0.5", 1, 1), ("mathvista-float-1", "The answer is .5.", "0.5", 1, 1),
+        ("mathvista-float-1", "-.5", "-0.5", 1, 1), ("mathvista-float-1", ".5", "5.0", 0, 0),
+        ("mathvista-integer", ".5", "5", 0, 0), ("mathvista-integer", ".5", "0", 1, 1),
+        ("mathvista-integer", 'The answer is "5".', "5", 1, 1),
         ("mathvista-float-2", "x is 0.456 m", "0.46", 0, 1), ("mathvista-list", "[1, 2]", "[1, 2]", 1, 1),
         ("mathvista-list", "[1,2]", "[1, 2]", 0, 1), ("mathvista-list", "the list [1, 2] it is", "[1, 2]", 0, 1),
         ("mathvista-list", "1, 2", "[1, 2]", 0, 0), ("mathvista-list", "[1, 3]", "[1, 2]", 0, 0),
@@ -199,6 +242,10 @@ def test_mathvista_choices() -> None:
     assert [score(answer, question) for answer in answers] == [1, 1, 1, 1, 1, 0, 0, 0]
     assert both("Two equal sides and a right angle: the angle is 45°", question) == (0, 1)
     assert nearest("cannot determine", question.choices) == 3
+    numbers = sample("mathvista-choice", "15", choices=("12", "15", "5", "51"))
+    answers = ("B. 15", "(B) 15", "B) 15", "B: 15", "15", "A. 15", "(C) 15", "because it is 15 I take it")
+    assert [score(answer, numbers) for answer in answers] == [1, 1, 1, 1, 1, 0, 0, 0]
+    assert nearest("x", ("", "yy", "x")) == 2
     assert [edit_distance(*pair) for pair in (("kitten", "sitting"), ("", "abc"), ("abc", "abc"))] == [3, 3, 0]
 
 
@@ -220,7 +267,7 @@ def test_ocrbench(rule: str, answer: str, reference: str, strict: int, credit: i
     ("answer", "reference", "strict", "credit"),
     [
         ("Left.", "left", 1, 1), ("left", "right", 0, 0), ("to the left", "left", 0, 1), ("the left", "left", 0, 1),
-        ("T-shirt", "t shirt", 0, 0), ("t-shirt", "T-Shirt", 1, 1), ("?", "!", 0, 0),
+        ("T-shirt", "t shirt", 0, 0), ("t-shirt", "T-Shirt", 1, 1), ("?", "!", 1, 1), ("5°", "5", 0, 1),
     ],
 )  # fmt: skip
 def test_exact(answer: str, reference: str, strict: int, credit: int) -> None:

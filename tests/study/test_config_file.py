@@ -42,7 +42,7 @@ def test_a_file_says_what_options_say(tmp_path: Path) -> None:
         ("seed = 3", "line 1", "unknown study setting 'seed'; did you mean seeds"),
         ("seeds = 3", "line 1", "seeds must be a list, such as [0], not 3"),
         ('preset = "slow"', "line 1", "unknown preset 'slow'; known: quick, paper"),
-        ("tasks = [1]", "line 1", "tasks must be text, not 1"),
+        ("tasks = [1]", "line 1", "tasks must be a list of text"),
         ("tasks = [\n", "study.toml", "not TOML"),
         ('[load]\ndtype = "float8"', "line 2", "dtype 'float8' is not known"),
         ('[load]\nbits = "4"', "line 2", "bits must be a whole number, not '4'"),

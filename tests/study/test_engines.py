@@ -6,7 +6,6 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import polars as pl
@@ -14,14 +13,12 @@ import pytest
 
 from tests.support.engines import STUDY, HopelessModel, Killer, SlowModel, assert_equal
 from vqttt.errors import EngineError, InputError, UnknownNameError
-from vqttt.models import load_model
 from vqttt.models.fake import FakeTunableModel
 from vqttt.study.engines import EngineOptions
-from vqttt.study.engines.dispatch import Failed, Finished, Lost, Message, Progress, Ready, dispatch
-from vqttt.study.estimate import estimate
+from vqttt.study.engines.dispatch import Failed, Finished, Lost, Message, Ready, dispatch
 from vqttt.study.plan import Job, rounds
 from vqttt.study.runner import IDENTITY, run
-from vqttt.study.worker import Worker, WorkerSpec
+from vqttt.study.worker import Filled, Worker, WorkerSpec
 
 SHORT = replace(STUDY, tasks=("digits",), severities=(5,))
 
@@ -122,14 +119,16 @@ def test_jobs_are_sent_in_rounds_and_started_again_when_lost() -> None:
     def script(job: Job) -> list[Message]:
         tries[job.task] += 1
         order.append(job.task)
-        return [Progress(2), Lost("gone")] if job.task == "b" and tries["b"] < 3 else [Progress(4), Finished()]
+        return (
+            [Filled(records=2), Lost("gone")] if job.task == "b" and tries["b"] < 3 else [Filled(records=4), Finished()]
+        )
 
     pool, ready = ScriptedPool(script), []
     jobs = [[Job(task=name, seed=0) for name in "abc"], [Job(task="last", seed=0)]]
     events = list(dispatch(pool, jobs, ready.append, EngineOptions(workers=2, retries=2)))
     assert tries == {"a": 1, "b": 3, "c": 1, "last": 1}
     assert order[-1] == "last"
-    assert [count for job, count in events if job.task == "b"] == [2, 2, 4]
+    assert [filled.records for job, filled in events if job.task == "b"] == [2, 2, 4]
     assert len(pool.started) == 4 and all(worker.stopped for worker in pool.started)
     assert len(ready) == 4
 
@@ -151,12 +150,3 @@ def test_options_that_cannot_be() -> None:
     for wrong in ({"workers": 0}, {"retries": -1}, {"gpus_per_worker": 1.0}, {"address": "auto"}):
         with pytest.raises(InputError):
             EngineOptions(**wrong)
-
-
-@pytest.mark.parametrize(("workers", "seconds"), [(1, 12.0), (2, 6.0), (3, 4.0), (100, 4.0)])
-def test_an_estimate_is_divided_by_the_workers_that_have_a_job(workers: int, seconds: float, one_thread: None) -> None:
-    ticks = count()
-    config = replace(SHORT, limit=20, batch=5)
-    found = estimate(config, lambda: load_model("fake"), workers=workers, clock=lambda: float(next(ticks)))
-    # A tick per batch of 5: 0.2 s per question, 20 questions, 3 conditions, and so 3 jobs.
-    assert found.seconds == pytest.approx(seconds)

@@ -61,6 +61,18 @@ def unruly():
     return [sample(0, rule="sooty")]
 
 
+def mixed():
+    options = {"choices": ("red", "blue")}
+    wrong = dict(load=lambda: None, question="which?", **options)
+    return [sample(0), Sample(id="AC", answers=("AC",), **wrong),
+            Sample(id="B.", answers=("B.",), rule="letter", **wrong),
+            Sample(id="none", load=lambda: None, question=None, answers=())]
+
+
+def hopeless():
+    return [Sample(id="x", load=lambda: None, question="what?", answers=("",))]
+
+
 constant = 7
 '''
 MISTAKES = {
@@ -92,7 +104,7 @@ print(json.dumps(said))
 def python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Install a package into a folder of its own; returns a function that runs Python with it."""
     root = tmp_path_factory.mktemp("smoke")
-    points = [f"{name} = smoke:{name}" for name in ("soot", *MISTAKES)] + ["gone = smoke:gone"]
+    points = [f"{name} = smoke:{name}" for name in ("soot", "mixed", "hopeless", *MISTAKES)] + ["gone = smoke:gone"]
     files = {
         "smoke.py": SOOT,
         "smoke-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: smoke\nVersion: 1.0\n",
@@ -152,3 +164,19 @@ def test_the_command_line_shows_a_mistake_in_one_line(python, tmp_path):
 def test_it_takes_no_path(python):
     done = python("-c", "from vqttt.tasks import load_task; load_task('soot:here')")
     assert "the task 'soot' takes no path; these do: jsonl, tsv, mathvista" in done.stderr
+
+
+def test_its_samples_that_cannot_be_used_are_marked(python):
+    code = (
+        "from vqttt.tasks import load_task; from vqttt.tasks.broken import fault\n"
+        "print([(s.id, s.answers[0], fault(s)[:40]) for s in load_task('mixed')]); load_task('hopeless')"
+    )
+    done = python("-c", code)
+    assert done.stdout.strip() == str([
+        ("soot-0", "yes", ""), ("AC", "", "AC: the answer 'AC' names none of the op"), ("B.", "B", ""),
+        ("none", "", "none: the question is empty or not a tex"),
+    ])  # fmt: skip
+    assert (
+        "none of the 1 samples of the task 'hopeless' of the package smoke 1.0 can be used; x: the answer"
+        in done.stderr
+    )

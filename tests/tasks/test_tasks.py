@@ -10,8 +10,9 @@ import pytest
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.images.files import save_image
 from vqttt.scoring import normalise, score
-from vqttt.study.provenance import data_hash
-from vqttt.tasks import TASKS, load_task, question_text
+from vqttt.study.provenance import data_hash, images_hash
+from vqttt.tasks import TASKS, chance, is_file, load_task, question_text
+from vqttt.tasks.broken import fault
 from vqttt.tasks.vq_mini import CATEGORIES, samples, scene_and_question
 from vqttt.tasks.vq_mini.drawing import draw
 from vqttt.types import Sample
@@ -43,6 +44,18 @@ def test_limit_keeps_the_order_of_the_task() -> None:
     part = [sample.id for sample in load_task("easy-vqa", 50)]
     assert len(part) == 50
     assert part == sorted(part, key=whole.index)
+
+
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_limit_below_one_is_refused(limit: int) -> None:
+    with pytest.raises(InputError, match=f"limit must be at least 1, not {limit}"):
+        load_task("digits", limit)
+
+
+def test_files_of_the_users_own_are_known_by_name() -> None:
+    assert [is_file(name) for name in ("jsonl:a", "tsv:a", "mme:a", "digits", "jsonl")] == [True, True, *[False] * 3]
+    with pytest.raises(InputError, match="'tsv:' lacks a path; give tsv:PATH"):
+        load_task("tsv:")
 
 
 def test_vq_mini_cycles_through_categories_and_splits_are_disjoint() -> None:
@@ -111,6 +124,20 @@ def test_scoring_choices() -> None:
     assert normalise(" The  cat. ") == "cat"
 
 
+def test_gaps_keep_the_letters_of_the_other_options() -> None:
+    gaps = sample("Two", choices=("", "Two", "One", "Three"))
+    assert "\nB. Two\nC. One\nD. Three\n" in question_text(gaps) and "A." not in question_text(gaps)
+    assert [score(answer, gaps) for answer in ("B", "A", "C", ".")] == [1, 0, 0, 0]
+    assert chance(gaps) == 1 / 3
+
+
+def test_chance() -> None:
+    assert chance(sample("A", choices=("red",))) == 1
+    assert chance(sample("A", choices=("", "", "", ""))) == 0.25
+    assert chance(sample("Yes.")) == chance(sample("no")) == 0.5
+    assert np.isnan(chance(sample("red"))) and np.isnan(chance(sample("")))
+
+
 def test_unknown_task() -> None:
     with pytest.raises(UnknownNameError, match="did you mean vq-mini"):
         load_task("vqmini")
@@ -148,7 +175,7 @@ def test_jsonl_that_cannot_be_read(tmp_path: Path) -> None:
     line = json.dumps({"image": "a.png", "question": "what?", "answer": "red", "id": "one"})
     (tmp_path / "twice.jsonl").write_text(f"{line}\n{line}\n")
     _, second = load_task(f"jsonl:{tmp_path / 'twice.jsonl'}")
-    with pytest.raises(InputError, match="line 2: the id 'one' is already used on an earlier line"):
+    with pytest.raises(InputError, match="line 2: the id 'one' is already used on line 1"):
         second.load()
 
 
@@ -159,16 +186,18 @@ def test_jsonl_with_unusual_bytes(tmp_path: Path) -> None:
     (tmp_path / "odd.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\n".join([good, b"\xff\xfe", surrogate, null]))
     read = load_task(f"jsonl:{tmp_path / 'odd.jsonl'}")
     assert [s.id for s in read] == ["g", "line 2", "line 3", "line 4"]
+    for sample, reason in zip(read[1:], ("not UTF-8, at byte 1", "half a character", "answer is empty"), strict=True):
+        assert reason in fault(sample)
     assert read[0].answers == ("3",)
 
 
-def test_a_changed_image_changes_the_data_hash(tmp_path: Path) -> None:
+def test_a_changed_image_changes_the_hash_of_images(tmp_path: Path) -> None:
     questions = tmp_path / "q.jsonl"
     questions.write_text('{"image": "a.png", "question": "what?", "answer": "x"}\n')
     hashes = set()
     for content in (None, b"", b"0" * 200_000, b"0" * 199_999 + b"1"):
         if content is not None:
             (tmp_path / "a.png").write_bytes(content)
-        hashes.add(data_hash(load_task(f"jsonl:{questions}")))
+        hashes.add(images_hash(f"jsonl:{questions}", load_task(f"jsonl:{questions}")))
     assert len(hashes) == 4
     assert data_hash(load_task("vq-mini", 3)) == data_hash(load_task("vq-mini", 3))

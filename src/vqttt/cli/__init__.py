@@ -1,4 +1,5 @@
-"""The command line: parse, call, print. An error meant for the user becomes one line and exit status 2.
+"""The command line: parse, call, print. An error meant for the user becomes one line and exit status 2; where the
+input is in order but there is no answer, the status is 1.
 
 Heavy packages are imported inside the commands, so that `--help` answers at once.
 """
@@ -12,6 +13,9 @@ import typer
 from vqttt.cli.analysis import analyse
 from vqttt.cli.images import degrade, quality, restore
 from vqttt.cli.lists import install, list_
+from vqttt.cli.once import Command
+from vqttt.cli.options import FailedError
+from vqttt.cli.output import tolerate_any_text
 from vqttt.cli.questions import answer
 from vqttt.cli.runs import compare, report
 from vqttt.cli.studies import study
@@ -33,9 +37,9 @@ app = typer.Typer(
 restorers = typer.Typer(help="Install restorers whose weights do not ship with vqttt.", no_args_is_help=True)
 
 for command in (study, report, compare, answer, analyse, degrade, restore, quality, tune, clean_features, bench):
-    app.command()(command)
-app.command(name="list")(list_)
-restorers.command()(install)
+    app.command(cls=Command)(command)
+app.command(name="list", cls=Command)(list_)
+restorers.command(cls=Command)(install)
 app.add_typer(restorers, name="restorers")
 
 
@@ -62,10 +66,13 @@ def _restorers() -> None: ...
 
 def main() -> None:
     """Run the command line."""
+    tolerate_any_text()
     try:
         code = app(standalone_mode=False)
     except VQTTTError as error:
         _stop(str(error))
+    except FailedError as error:
+        _stop(str(error), status=1)
     except OSError as error:
         _stop(f"{error.filename or 'cannot write'}: {error.strerror or error}; files written so far are kept")
     except Exception as error:
@@ -79,6 +86,6 @@ def main() -> None:
     sys.exit(code or 0)
 
 
-def _stop(message: str) -> None:
+def _stop(message: str, status: int = 2) -> None:
     typer.echo(f"vqttt: {' '.join(message.split())}", err=True)
-    sys.exit(2)
+    sys.exit(status)

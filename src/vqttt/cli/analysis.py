@@ -1,6 +1,5 @@
 """`vqttt analyse`: look inside a model while it answers."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from vqttt.cli.options import (
     AsJson,
+    Attention,
     Bits,
     Device,
     Dtype,
@@ -18,12 +18,14 @@ from vqttt.cli.options import (
     Seed,
     Severity,
     Tuned,
-    answering,
+    attempting,
     check_question,
     chosen_method,
     load_options,
     numbers,
+    say_scope,
 )
+from vqttt.cli.output import as_json as to_json
 from vqttt.errors import InputError
 
 
@@ -49,6 +51,7 @@ def analyse(
     ] = None,
     dtype: Dtype = None,
     device: Device = None,
+    attention: Attention = None,
     bits: Bits = None,
     revision: Revision = None,
     as_json: AsJson = False,
@@ -65,16 +68,18 @@ def analyse(
 
     check_question(question)
     spec, layers = chosen_method(method, tuned), numbers("--layer", layer)
-    options = load_options(dtype=dtype, device=device, bits=bits, revision=revision)
+    options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
     if out is None and not as_json:
         raise InputError("give the figure's file, such as --out analysis.png, or --json for the numbers")
     if out is not None:
         check_format(out)
     clean = load_image(image)
     degraded = degrade(clean, degradation, 0 if degradation == CLEAN else severity, seed)
-    restored = restore(degraded, restorer, degradation)
+    with attempting(f"{image} cannot be restored"):
+        restored = restore(degraded, restorer, degradation)
     loaded = tunable(load_model(model, options), "`vqttt analyse`")
-    with answering():
+    say_scope(loaded)
+    with attempting("the model cannot answer this"):
         rows = compare(
             loaded,
             question,
@@ -85,4 +90,4 @@ def analyse(
         )
     if out is not None:
         draw(rows, out, question)
-    typer.echo(json.dumps({"question": question, "rows": [row.numbers() for row in rows]}) if as_json else out)
+    typer.echo(to_json({"question": question, "rows": [row.numbers() for row in rows]}) if as_json else out)

@@ -1,6 +1,5 @@
 """`vqttt degrade`, `restore` and `quality`: one image at a time."""
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -9,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from vqttt.cli.options import AsJson, ImagePath, Scale, Seed, Severity, names
+from vqttt.cli.options import AsJson, ImagePath, Scale, Seed, Severity, attempting, names, say_how_long
+from vqttt.cli.output import as_json as to_json
 from vqttt.errors import InputError
 
 _PYIQA = "pyiqa:"
@@ -69,9 +69,14 @@ def restore(
         missing = [name for name in restorers.RESTORERS if name not in installed]
         if missing:
             typer.echo(f"left out because they are not installed: {', '.join(missing)}", err=True)
-        save_image(restored_sheet(loaded, _track(installed, "restoring")), out)
+        with attempting(f"{image} cannot be restored"):
+            sheet = restored_sheet(loaded, _track(installed, "restoring"))
+        save_image(sheet, out)
     else:
-        save_image(restorers.restore(loaded, restorer), out)
+        say_how_long(loaded, restorer)
+        with attempting(f"{image} cannot be restored"):
+            restored = restorers.restore(loaded, restorer, tell=lambda found: typer.echo(f"auto: {found}", err=True))
+        save_image(restored, out)
     typer.echo(out)
 
 
@@ -97,7 +102,7 @@ def quality(
     for name in extra:
         values[name] = pyiqa_metric(name.removeprefix(_PYIQA))(loaded, undegraded)
     if as_json:
-        typer.echo(json.dumps(values))
+        typer.echo(to_json(values))
         return
     width = max(map(len, values))
     for name, value in values.items():

@@ -1,7 +1,6 @@
 """`vqttt list`: what is available; and `vqttt restorers install`: what more can be installed."""
 
 import importlib
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from vqttt.cli.options import AsJson
+from vqttt.cli.output import as_json as to_json
 
 _MODULES = {
     "styles": "images.degradations",
@@ -18,8 +18,8 @@ _MODULES = {
 }
 """The modules of those registries whose module is not named after them."""
 
-_ALSO = {"models": "FAMILIES"}
-"""Registries of the same module that are listed as well."""
+_APART = {"models": ("FAMILIES", "--model also takes a checkpoint folder or Hugging Face id of one of these families:")}
+"""Registries whose names cannot be given where the listed ones can: the registry, and what to say above it."""
 
 
 class Kind(StrEnum):
@@ -40,14 +40,22 @@ def list_(
 ) -> None:
     """List what is available, with a one-line summary of each."""
     module = importlib.import_module(f"vqttt.{_MODULES.get(kind, kind)}")
-    registries: list[Any] = [getattr(module, name) for name in (kind.upper(), _ALSO.get(kind)) if name]
-    rows = [{"name": name, "summary": registry.summary(name)} for registry in registries for name in registry]
+    apart, heading = _APART.get(kind, ("", ""))
+    parts = [_rows(getattr(module, name)) for name in (kind.upper(), apart) if name]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(to_json([row for rows in parts for row in rows], indent=2))
         return
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        typer.echo(f"{row['name']:<{width}}  {row['summary']}")
+    width = max(len(row["name"]) for rows in parts for row in rows)
+    for rows, above in zip(parts, ("", heading), strict=False):
+        if above:
+            typer.echo(f"\n{above}")
+        for row in rows:
+            typer.echo(f"{row['name']:<{width}}  {row['summary']}")
+
+
+def _rows(registry: Any) -> list[dict[str, str]]:
+    """Describe the entries of a registry; `kind` tells, say, a model from a model family."""
+    return [{"name": name, "kind": registry.kind, "summary": registry.summary(name)} for name in registry]
 
 
 def install(

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqttt.errors import InputError, in_a_line
+from vqttt.errors import InputError, VQTTTError, in_a_line
 
 if TYPE_CHECKING:
     from vqttt.methods import MethodSpec
     from vqttt.models import LoadOptions
+    from vqttt.models.base import Model
+    from vqttt.types import Image
 
 LOADING = "Loading a checkpoint"
 """The panel of the options that only apply to checkpoint folders and Hub ids."""
@@ -113,10 +115,46 @@ def chosen_method(name: str, tuned: Path | None) -> "MethodSpec":
     return spec if tuned is None else spec.saved(tuned)
 
 
+class FailedError(Exception):
+    """The input is in order, but there is no result: one line, and exit status 1."""
+
+
 @contextmanager
-def answering() -> Iterator[None]:
-    """Within the block, an error that a processor or network raises over its input becomes an `InputError`."""
+def attempting(what: str) -> Iterator[None]:
+    """Within the block, whatever a processor or network raises becomes a `FailedError`; our own errors pass.
+
+    Args:
+        what: begins the message, such as "the model cannot answer this".
+    """
     try:
         yield
-    except (ValueError, RuntimeError, IndexError) as error:
-        raise InputError(f"the model cannot answer this: {in_a_line(error)}") from error
+    except VQTTTError:
+        raise
+    except Exception as error:
+        raise FailedError(f"{what}: {in_a_line(error)}") from error
+
+
+_COSTS = {
+    "auto": (7.0, 0.14),
+    "richardson-lucy": (7.0, 0.14),
+    "non-local-means": (2.4, 0.06),
+    "total-variation": (2.5, 0.05),
+    "deblock": (2.1, 0.07),
+    "wiener": (0.8, 0.08),
+}
+"""Seconds and GB for each megapixel of the slow restorers, measured on one core with an image of 4000 x 3000."""
+
+
+def say_how_long(image: "Image", restorer: str) -> None:
+    """Say on standard error what restoring will take, if that is 10 seconds or more."""
+    megapixels = image.shape[0] * image.shape[1] / 1e6
+    seconds, memory = (megapixels * cost for cost in _COSTS.get(restorer, (0.0, 0.0)))
+    if seconds >= 10:
+        about = "up to" if restorer == "auto" else "about"
+        typer.echo(f"{restorer}, {megapixels:.0f} megapixels: {about} {seconds:.0f} s and {memory:.1f} GB", err=True)
+
+
+def say_scope(model: "Model") -> None:
+    """Say on standard error what the model is limited to, if it is."""
+    if model.scope:
+        typer.echo(f"{model.name}: {model.scope}", err=True)

@@ -1,6 +1,6 @@
 """`vqttt answer`: ask one question."""
 
-import json
+import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,19 +12,24 @@ from vqttt.cli.options import (
     Bits,
     Device,
     Dtype,
+    FailedError,
     ImagePath,
     ModelName,
     Question,
     Revision,
     Tuned,
-    answering,
+    attempting,
     check_question,
     chosen_method,
     load_options,
+    say_how_long,
+    say_scope,
 )
+from vqttt.cli.output import as_json as to_json
 
 if TYPE_CHECKING:
-    from vqttt.types import Answer
+    from vqttt.methods import Method
+    from vqttt.types import Answer, Image
 
 
 def answer(
@@ -52,28 +57,59 @@ def answer(
     spec = chosen_method(method, tuned)
     options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
     shown = load_image(image)
+    say_how_long(shown, restorer)
     began = time.perf_counter()
-    shown = restore(shown, restorer)
+    with attempting(f"{image} cannot be restored"):
+        shown = restore(shown, restorer)
     restoring = time.perf_counter() - began
     loaded = load_model(model, options)
+    say_scope(loaded)
+    answering = spec.build(loaded)
     began = time.perf_counter()
-    with answering():
-        result = spec.build(loaded).ask([shown], [question])[0]
+    result = _asked(answering, shown, question)
     result = replace(result, seconds=restoring + time.perf_counter() - began)
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
-        return
-    typer.echo(result.answer)
-    typer.echo(
-        f"{_what_happened(result)}; entropy {result.entropy_before:.3f} -> {result.entropy_after:.3f} nats, "
-        f"{result.steps} tuning step{'s' if result.steps != 1 else ''}, {result.seconds:.2f} s",
-        err=True,
-    )
+        typer.echo(to_json(asdict(result)))
+    if result.error:
+        raise FailedError(result.error)
+    if not as_json:
+        typer.echo(result.answer)
+        typer.echo(f"{_what_happened(result, frozen=tuned is not None)}; {_measured(result)}", err=True)
 
 
-def _what_happened(result: "Answer") -> str:
-    if result.rolled_back:
+def _asked(method: "Method", image: "Image", question: str) -> "Answer":
+    """Ask one question; what a processor or network raises is the answer's `error`."""
+    from vqttt.types import Answer
+
+    try:
+        with attempting("the model cannot answer this"):
+            return method.ask([image], [question])[0]
+    except FailedError as error:
+        return Answer(
+            answer="",
+            base_answer="",
+            confidence=math.nan,
+            base_confidence=math.nan,
+            entropy_before=math.nan,
+            entropy_after=math.nan,
+            steps=0,
+            rolled_back=False,
+            seconds=0.0,
+            error=str(error),
+        )
+
+
+def _measured(result: "Answer") -> str:
+    steps = f"{result.steps} tuning step{'s' if result.steps != 1 else ''}"
+    return f"entropy {result.entropy_before:.3f} -> {result.entropy_after:.3f} nats, {steps}, {result.seconds:.2f} s"
+
+
+def _what_happened(result: "Answer", *, frozen: bool) -> str:
+    """Say in words how the answer came about; `frozen` if what was tuned before was only applied."""
+    if result.rolled_back and result.steps:
         return "tuning rolled back, untuned answer kept"
+    if result.rolled_back:
+        return f"the {'saved tuning' if frozen else 'method'}'s answer was less certain, untuned answer kept"
     if result.answer != result.base_answer:
         return f"untuned answer was {result.base_answer!r}"
     tuned = result.steps or result.entropy_after != result.entropy_before

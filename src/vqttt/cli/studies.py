@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vqttt.cli.dry_run import print_estimate
 from vqttt.cli.options import Attention, Bits, Device, Dtype, Revision, names, numbers
 from vqttt.errors import InputError
 
@@ -52,7 +55,18 @@ Restorers = Annotated[
     list[str] | None, typer.Option(help="Restorers: registered names, matched, spandrel:PATH or none.")
 ]
 Methods = Annotated[list[str] | None, typer.Option(help="Methods: registered, or defined in the --config file.")]
-Limit = Annotated[int | None, typer.Option(help="Maximum number of questions per task.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="A setting of a method, such as vq-ttt.steps=3; may be repeated.", metavar="METHOD.KEY=VALUE"
+    ),
+]
+TunedFile = Annotated[
+    Path | None, typer.Option(help="File written by `vqttt tune` with the one --method that it is for; applied frozen.")
+]
+Limit = Annotated[
+    int | None, typer.Option(help="Maximum number of questions per task. Default: the preset's, and all of a file.")
+]
 Seeds = Annotated[list[str] | None, typer.Option(help="Seeds; everything runs once with each.", metavar="<list[int]>")]
 BatchSize = Annotated[int | None, typer.Option(help="Number of questions answered, and tuned on, together.")]
 Tokens = Annotated[int | None, typer.Option(help="Maximum length of an answer, in tokens.")]
@@ -60,6 +74,7 @@ Scale = Annotated[
     str | None, typer.Option(help="Lengths such as blur radii: relative to the image size, or absolute in pixels.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count the answers and estimate the time.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Print the tables of the report as well.")]
 Out = Annotated[
     str | None, typer.Option(help="Run folder, or an address such as s3://bucket/run. Default: a folder in runs/.")
 ]
@@ -89,12 +104,15 @@ def study(
     severity: Severities = None,
     restorer: Restorers = None,
     method: Methods = None,
+    set_: Settings = None,
+    tuned: TunedFile = None,
     limit: Limit = None,
     seed: Seeds = None,
     batch: BatchSize = None,
     tokens: Tokens = None,
     scale: Scale = None,
     dry_run: DryRun = False,
+    verbose: Verbose = False,
     out: Out = None,
     resume: Resume = None,
     engine: Engine = EngineName.LOCAL,
@@ -116,6 +134,7 @@ def study(
 
     In --task and --restorer, a value with ':' or '/' is a path and includes any commas that follow.
     """
+    began = time.perf_counter()
     from vqttt.study.engines import EngineOptions
 
     given: dict[str, Any] = {
@@ -136,27 +155,45 @@ def study(
         name=engine.value, workers=workers, address=ray_address, gpus_per_worker=gpus_per_worker, retries=retries
     )
     if resume is not None:
-        chosen, folder = _resumed(resume, {"preset": preset, "config": config, "out": out, **given, **load})
+        apart = {"preset": preset, "config": config, "out": out, "set": set_ or None, "tuned": tuned}
+        chosen, folder = _resumed(resume, {**apart, **given, **load})
     else:
-        chosen, folder = _configured(preset or PresetName.QUICK, config, given, load, out)
+        chosen = _with_method_settings(_configured(preset, config, given, load), set_ or [], tuned)
+        folder = out or _default_folder(chosen, preset or PresetName.QUICK)
     if dry_run:
-        _estimate(chosen, options.workers)
+        print_estimate(chosen, options.workers, began)
         return
     _run(chosen, folder, options)
-    _show(folder)
+    _say_limits(folder)
+    _show(folder, verbose)
 
 
 def _configured(
-    preset: PresetName, file: Path | None, given: dict[str, Any], load: dict[str, Any], out: str | None
-) -> tuple["StudyConfig", str]:
-    """Return the study that was asked for, and its run folder."""
+    preset: PresetName | None, file: Path | None, given: dict[str, Any], load: dict[str, Any]
+) -> "StudyConfig":
+    """Return the study that was asked for, but for the settings of its methods."""
     from vqttt.study.config import PRESETS
     from vqttt.study.config_file import read_config
 
-    base = read_config(file, preset) if file else PRESETS[preset]
+    base = read_config(file, preset) if file else PRESETS[preset or PresetName.QUICK]
     load_options = replace(base.load, **{name: value for name, value in load.items() if value is not None})
-    config = replace(base, load=load_options, **{name: value for name, value in given.items() if value is not None})
-    return config, out or str(Path("runs") / (preset if config == PRESETS[preset] else f"study-{config.digest}"))
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if "limit" in chosen:
+        chosen["preset_limit"] = None
+    return replace(base, load=load_options, **chosen)
+
+
+def _with_method_settings(config: "StudyConfig", settings: list[str], tuned: Path | None) -> "StudyConfig":
+    from vqttt.study.settings import with_settings, with_tuned
+
+    config = with_settings(config, settings)
+    return config if tuned is None else with_tuned(config, tuned)
+
+
+def _default_folder(config: "StudyConfig", preset: PresetName) -> str:
+    from vqttt.study.config import PRESETS
+
+    return str(Path("runs") / (preset if config == PRESETS[preset] else f"study-{config.digest}"))
 
 
 def _resumed(folder: str, given: dict[str, Any]) -> tuple["StudyConfig", str]:
@@ -166,26 +203,6 @@ def _resumed(folder: str, given: dict[str, Any]) -> tuple["StudyConfig", str]:
     if extra := [name for name, value in given.items() if value is not None]:
         raise InputError(f"--resume takes all settings from the run itself; leave out {', '.join(extra)}")
     return resumed(folder), folder
-
-
-def _estimate(config: "StudyConfig", workers: int) -> None:
-    from datetime import timedelta
-
-    from vqttt.models import load_model
-    from vqttt.results.statistics import smallest_difference
-    from vqttt.study.estimate import estimate
-
-    found = estimate(config, lambda: load_model(config.model, config.load), workers=workers)
-    for task, questions in found.questions.items():
-        least = smallest_difference(questions, discordant=0.1)
-        detects = "no difference" if least is None else f"differences from {100 * least:.1f} points"
-        typer.echo(f"{task}: {questions:,} questions; one cell detects {detects}")
-    typer.echo("(with a power of 80% by McNemar's test, if one answer in ten changes)")
-    counts = {"conditions": found.conditions, "methods": found.methods, "seeds": found.seeds}
-    counts |= {"cells": found.cells, "answers": found.records}
-    typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()))
-    shared = f", with {workers} workers that share its threads" if workers > 1 else ""
-    typer.echo(f"estimated time on this machine{shared}: {timedelta(seconds=round(found.seconds or 0))}")
 
 
 def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
@@ -219,10 +236,25 @@ def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
                 typer.echo(f"{label}: {done}/{total} answers", err=True)
             bars.update(bar, completed=done, total=total, description=label)
 
-        run(config, folder, progress=advance, command=shlex.join(["vqttt", *sys.argv[1:]]), engine=engine)
+        command = shlex.join(["vqttt", *sys.argv[1:]])
+        run(config, folder, progress=advance, command=command, engine=engine, started=_say_questions)
 
 
-def _show(out: str) -> None:
+def _say_questions(description: Mapping[str, Any], *, err: bool = True) -> None:
+    """Say of which tasks only a part is used."""
+    for task, count in (description.get("questions") or {}).items():
+        if count["used"] < count["of"]:
+            typer.echo(f"{task}: {count['used']:,} of {count['of']:,} questions, drawn at random", err=err)
+
+
+def _say_limits(out: str) -> None:
+    """Say at the end of a run of which tasks only a part was used."""
+    from vqttt.runs.folder import RunFolder
+
+    _say_questions(RunFolder(out).description(), err=False)
+
+
+def _show(out: str, verbose: bool) -> None:
     """Write the report and tables of a run, and print the main ones."""
     from rich.console import Console
 
@@ -233,8 +265,11 @@ def _show(out: str) -> None:
     console = Console()
     with local_copy(out) as folder:
         contents = report.Contents(load_records(folder))
-        files = (report.write_csv, report.write_quality, report.write_html)
-        written = [write(folder, contents) for write in files]
-        for part in report.for_terminal(contents):
+        tables = [write(folder, contents).name for write in (report.write_csv, report.write_quality)]
+        page = report.write_html(folder, contents).name
+        for part in report.for_terminal(contents, verbose):
             console.print(part)
-    console.print("\n".join(f"{out.rstrip('/')}/{file.name}" for file in written), soft_wrap=True)
+    where = out.rstrip("/")
+    console.print(f"Report: {where}/{page}. Tables: {', '.join(f'{where}/{name}' for name in tables)}.", soft_wrap=True)
+    if not verbose:
+        console.print("The option --verbose prints tables here as well.")

@@ -1,12 +1,28 @@
 """`vqttt tune`, `clean-features` and `bench`: saved adapters, clean statistics, and what methods cost."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vqttt.cli.options import ModelName, Severity, names, numbers
+from vqttt.cli.options import (
+    Attention,
+    Bits,
+    Device,
+    Dtype,
+    ModelName,
+    Revision,
+    Seed,
+    Severity,
+    load_options,
+    names,
+    numbers,
+)
 from vqttt.errors import InputError
+
+if TYPE_CHECKING:
+    from vqttt.models import LoadOptions
+    from vqttt.models.base import TunableModel
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -20,6 +36,11 @@ def clean_features(
     ],
     model: ModelName = "embedded",
     limit: Annotated[int, typer.Option(help="Maximum number of images; 256 are plenty.")] = 256,
+    dtype: Dtype = None,
+    device: Device = None,
+    attention: Attention = None,
+    bits: Bits = None,
+    revision: Revision = None,
 ) -> None:
     """Measure a model's vision features on clean images, for the method `vq-select-features`."""
     if not folder.is_dir():
@@ -33,7 +54,8 @@ def clean_features(
     from vqttt.tuning.feature_statistics import measure_clean, save_clean
 
     _check_writable(out)
-    loaded = tunable(load_model(model), "`vqttt clean-features`")
+    options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
+    loaded = tunable(load_model(model, options), "`vqttt clean-features`")
     clean = measure_clean(loaded, [load_image(file) for file in files], ["what is shown?"] * len(files))
     save_clean(out, clean)
     typer.echo(f"{out}: features of {len(files)} images")
@@ -43,8 +65,11 @@ def _check_writable(out: Path) -> None:
     """Check that a file can be written, before any work is done.
 
     Raises:
-        OSError: if it cannot.
+        InputError: if it is a folder.
+        OSError: if it cannot be written.
     """
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; give the name of a file to write, such as {out / 'tuned.safetensors'}")
     out.parent.mkdir(parents=True, exist_ok=True)
     existed = out.exists()
     out.open("ab").close()
@@ -53,27 +78,34 @@ def _check_writable(out: Path) -> None:
 
 
 def tune(
-    task: Annotated[str, typer.Option(help="Task, jsonl:PATH, tsv:PATH or BENCHMARK:PATH; its answers are not used.")],
-    out: Annotated[Path, typer.Option(help="File to write, a few kB; for `vqttt answer --tuned`.")],
+    task: Annotated[
+        str, typer.Option(help="Task, jsonl:PATH, tsv:PATH or BENCHMARK:PATH; nothing is learned from its answers.")
+    ],
+    out: Annotated[Path, typer.Option(help="File to write, a few kB; for `--tuned` of answer and study.")],
     model: ModelName = "embedded",
     method: Annotated[str, typer.Option(help="Method that learns along the stream.")] = "vq-select-restore",
     degradation: Annotated[
         str, typer.Option(help="Degradation or style of the images, or several joined by +.")
     ] = "clean",
     severity: Severity = 3,
-    limit: Annotated[int | None, typer.Option(help="Maximum number of samples.")] = None,
+    restorer: Annotated[str, typer.Option(help="Restorer applied after the degradation.")] = "none",
+    seed: Seed = 0,
+    limit: Annotated[int | None, typer.Option(help="Maximum number of samples, at least 1.")] = None,
     batch: Annotated[int, typer.Option(help="Number of samples tuned on together.")] = 20,
+    dtype: Dtype = None,
+    device: Device = None,
+    attention: Attention = None,
+    bits: Bits = None,
+    revision: Revision = None,
 ) -> None:
     """Tune on a stream of images and questions, and save what was learned."""
-    from rich.console import Console
-    from rich.progress import track
-
+    from vqttt.cli.learning import learn, report
     from vqttt.images.degradations import check_kind
+    from vqttt.images.restorers import check_restorer
     from vqttt.methods import METHODS, find_method
     from vqttt.methods.stream import StreamMethod
     from vqttt.models import load_model
     from vqttt.runs.records import CLEAN
-    from vqttt.study.batch import Batch, ImageCache
     from vqttt.tasks import load_task
     from vqttt.types import Condition
 
@@ -82,23 +114,19 @@ def tune(
         known = ", ".join(name for name in METHODS if issubclass(METHODS[name].kind, StreamMethod))
         raise InputError(f"the method {method!r} learns nothing that could be saved; these do: {known}")
     check_kind(degradation)
-    if batch < 1 or not 1 <= severity <= 5:
-        raise InputError("batch must be at least 1, and severity 1 to 5")
+    check_restorer(restorer)
+    if batch < 1 or not 1 <= severity <= 5 or seed < 0 or (limit is not None and limit < 1):
+        raise InputError("batch and limit must be at least 1, severity 1 to 5, and seed at least 0")
     _check_writable(out)
-    samples, images, loaded = load_task(task, limit), ImageCache(), load_model(model)
-    condition = Condition(degradation=degradation, severity=0 if degradation == CLEAN else severity)
+    options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
+    samples, loaded = load_task(task, limit), load_model(model, options)
+    severity = 0 if degradation == CLEAN else severity
+    condition = Condition(degradation=degradation, severity=severity, restorer=restorer)
     learner = spec.build(loaded)
     assert isinstance(learner, StreamMethod), learner
-    console = Console(stderr=True)
-    for start in track(range(0, len(samples), batch), "tuning", console=console, disable=not console.is_terminal):
-        some = samples[start : start + batch]
-        prepared = Batch.prepare(some, images, condition, loaded, seed=0, max_new_tokens=16)
-        for name, error in prepared.errors.items():
-            typer.echo(f"{name}: {error}", err=True)
-        if prepared.answered:
-            learner.answer(*prepared.answered)
+    learned = learn(learner, loaded, samples, condition, seed=seed, batch=batch)
     learner.save(out)
-    typer.echo(out)
+    report(learned, learner, task, out, model)
 
 
 def bench(
@@ -122,22 +150,31 @@ def bench(
         bool, typer.Option("--profile", help="Show where the time of one batch of the first method goes, and exit.")
     ] = False,
     out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("runs/bench.json"),
+    dtype: Dtype = None,
+    device: Device = None,
+    attention: Attention = None,
+    bits: Bits = None,
+    revision: Revision = None,
 ) -> None:
     """Measure the time and memory that methods need, relative to plain inference."""
     from rich.console import Console
     from rich.table import Table
 
     from vqttt.methods import cost, find_method
-    from vqttt.models import load_model
-    from vqttt.models.base import tunable
 
     chosen = names(method) or ("none", "kernel-only", "vq-select-restore", "vq-ttt", "vq-ttt-episodic", "tent")
     methods, sizes = {name: find_method(name) for name in chosen}, numbers("--batch", batch)
-    loaded = cost.proportioned() if model == "proportions" else tunable(load_model(model), "`vqttt bench`")
+    if min(*(sizes or (1,)), repeats) < 1:
+        raise InputError("batch sizes and repeats must be at least 1")
+    options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
+    if not profile:
+        _check_writable(out)
+    loaded = _benched(model, options)
     if profile:
         typer.echo(cost.profile(loaded, chosen[0], (sizes or (16,))[0]))
         return
-    drawn = Table("method", "batch", "ms a sample", "plain", "ratio", "peak MiB", "plain", "tuned")
+    columns = "method", "batch", "ms a sample", "ms plain", "ratio", "peak MiB", "plain peak MiB", "tuned"
+    drawn = Table(*columns, title="plain: the same model without the method")
     costs = []
     console = Console()
     for one in cost.measure(loaded, methods, sizes or (1, 4, 16, 64), repeats):
@@ -149,3 +186,15 @@ def bench(
         cost.write(costs, out)
     console.print(drawn)
     typer.echo(out)
+
+
+def _benched(name: str, options: "LoadOptions") -> "TunableModel":
+    from vqttt.methods import cost
+    from vqttt.models import LoadOptions, load_model
+    from vqttt.models.base import tunable
+
+    if name != "proportions":
+        return tunable(load_model(name, options), "`vqttt bench`")
+    if options != LoadOptions():
+        raise InputError("proportions takes no load options; they are for folders and Hugging Face ids")
+    return cost.proportioned()

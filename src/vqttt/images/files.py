@@ -5,10 +5,12 @@ import contextlib
 import hashlib
 import io
 import logging
+import re
 import threading
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,9 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 
 # Vector formats: Pillow would run other programs to draw them.
 _DRAWINGS = ("EPS", "WMF")
+
+_DATA_URI = re.compile(r"\s*data:[^,]*?(?P<base64>;base64)?\s*,", re.IGNORECASE)
+_STANDARD = str.maketrans("-_", "+/")
 
 # Before Python 3.14, warning filters are global to the process, so only one thread at a time may silence Pillow's.
 _QUIET = threading.Lock()
@@ -69,6 +74,25 @@ def load_image(source: str | Path | bytes) -> Image:
             return _decode(stream, name)
 
 
+def decode_base64(text: str) -> bytes:
+    """Return the bytes of a base64 text, or of a data URI.
+
+    Both alphabets are read, the standard and the URL-safe one, with or without padding, in one line or several.
+
+    Raises:
+        ImageError: if it is neither.
+    """
+    uri = _DATA_URI.match(text)
+    if uri and not uri["base64"]:
+        return unquote_to_bytes(text[uri.end() :])
+    plain = "".join(text[uri.end() if uri else 0 :].split())
+    plain = plain.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=").rstrip("=").translate(_STANDARD)
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError as error:
+        raise ImageError(f"an image is not valid base64 ({_reason(error)}); encode the whole image file") from error
+
+
 def from_pillow(image: PILImage.Image) -> Image:
     """Convert a Pillow image to a new uint8 array of shape (H, W, 3), by the rules of `load_image`."""
     image.load()
@@ -76,6 +100,21 @@ def from_pillow(image: PILImage.Image) -> Image:
     with contextlib.suppress(Exception):  # a malformed EXIF block does not make the image unusable
         upright = ImageOps.exif_transpose(image)
     return np.array(_to_rgb(upright))
+
+
+def as_image(value: Image | PILImage.Image) -> Image:
+    """Return an image in our form: an array as it is, a Pillow image of any mode by the rules of `load_image`.
+
+    Raises:
+        InputError: if it is neither a uint8 array of shape (H, W, 3) nor a Pillow image that can be read.
+    """
+    if isinstance(value, PILImage.Image):
+        try:
+            value = from_pillow(value)
+        except Exception as error:  # it may be read from its file only now
+            raise ImageError(f"the Pillow image cannot be read: {_reason(error)}") from error
+    check_image(value)
+    return value
 
 
 def save_image(image: Image, path: str | Path) -> None:
@@ -121,7 +160,8 @@ def to_data_uri(image: Image, max_side: int | None = None) -> str:
 def check_image(image: Image) -> None:
     """Raise `InputError` unless `image` is uint8 of shape (H, W, 3) with at least one pixel."""
     if not isinstance(image, np.ndarray):
-        raise InputError(f"an image must be a uint8 array of shape (H, W, 3); got a {type(image).__name__}")
+        kind = type(image).__name__
+        raise InputError(f"an image must be a uint8 array of shape (H, W, 3), or a Pillow image; got a {kind}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise InputError(f"an image must be a uint8 array of shape (H, W, 3); got {image.dtype} of shape {image.shape}")
 

@@ -1,6 +1,7 @@
 """Array operations that degradations and restorers share."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -27,6 +28,29 @@ def at_least(image: Image, side: int) -> Image:
     padded = np.pad(image, padding, mode="edge") if min(height, width) < side else image.view()
     padded.flags.writeable = False
     return padded
+
+
+def in_strips(
+    function: Callable[[NDArray[Any]], NDArray[Any]], image: NDArray[Any], *, reach: int, height: int
+) -> NDArray[Any]:
+    """Apply a function to overlapping strips: the same result in less memory, and sooner, as strips fit into caches.
+
+    Args:
+        function: takes and returns arrays whose last axis but one is the rows; each row of its result depends only on
+            the rows within `reach`.
+        image: shape (..., H, W).
+        reach: in rows.
+        height: of a strip, in rows, without its surroundings.
+    """
+    rows = image.shape[-2]
+    if rows <= height + 2 * reach:
+        return function(image)
+    strips = []
+    for top in range(0, rows, height):
+        first = max(top - reach, 0)
+        strip = function(image[..., first : top + height + reach, :])
+        strips.append(np.ascontiguousarray(strip[..., top - first : top - first + height, :]))
+    return np.concatenate(strips, axis=-2)
 
 
 _LEVELS = np.arange(256) / 255

@@ -10,9 +10,10 @@ from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
+from PIL import Image as PILImage
 
 from vqttt.errors import InputError, MissingExtraError, UnknownNameError
-from vqttt.images.files import check_image
+from vqttt.images.files import as_image
 from vqttt.images.ops import Floats
 from vqttt.types import Image
 
@@ -70,23 +71,23 @@ UNMEASURED = Quality(**{field.name: math.nan for field in fields(Quality)})
 """The quality of an image that could not be produced: all NaN."""
 
 
-def measure(image: Image, reference: Image | None = None) -> Quality:
+def measure(image: Image | PILImage.Image, reference: Image | PILImage.Image | None = None) -> Quality:
     """Measure an image, and compare it with the undegraded one if that is given.
 
     Args:
-        image: uint8 RGB of shape (H, W, 3). If its sides are a multiple of the reference's, as after super-resolution,
-            it is shrunk before the comparison. Neither image is modified.
-        reference: uint8 RGB; without it, the metrics that compare are NaN.
+        image: uint8 RGB of shape (H, W, 3), or a Pillow image. If its sides are a multiple of the reference's, as after
+            super-resolution, it is shrunk before the comparison. Neither image is modified.
+        reference: of the same kind; without it, the metrics that compare are NaN.
 
     Raises:
         InputError: if one of them is not such an image, or their sizes do not allow a comparison.
     """
-    check_image(image)
+    image = as_image(image)
     own_luma = _luma(image)
     own = {"sharpness": _sharpness(own_luma), "noise_level": _noise_level(own_luma)}
     if reference is None:
         return replace(UNMEASURED, **own)
-    check_image(reference)
+    reference = as_image(reference)
     zoom = max(image.shape[0] // reference.shape[0], 1)
     if image.shape != (zoom * reference.shape[0], zoom * reference.shape[1], 3):
         sizes = " and ".join(f"{one.shape[1]} x {one.shape[0]}" for one in (image, reference))
@@ -128,8 +129,7 @@ def pyiqa_metric(name: str) -> Callable[[Image, Image | None], float]:
     metric = pyiqa.create_metric(name)
 
     def tensor(image: Image) -> torch.Tensor:
-        check_image(image)
-        return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
+        return torch.from_numpy(as_image(image).copy()).permute(2, 0, 1)[None].float() / 255
 
     def measured(image: Image, reference: Image | None = None) -> float:
         if metric.metric_mode == "FR" and reference is None:

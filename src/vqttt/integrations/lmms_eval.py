@@ -34,9 +34,6 @@ MANIFEST = ModelManifest(
 )
 """The object of the entry point in the group `lmms_eval.models`."""
 
-_MARK = "<image>"
-"""Some tasks put this into a text to mark the place of an image; it is removed, because images come first here."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Request:
@@ -165,7 +162,7 @@ class ChatVQTTT(lmms):  # type: ignore[misc]
                         self._warn(f"{task} has images after text; the model gets all images first")
                 else:
                     raise UnsupportedError(f"{task} has a {part['type']}; vqttt answers questions about images")
-        return images, _unmarked("\n".join(texts), images)
+        return images, "\n".join(texts)
 
     def _batches(self, read: Sequence[_Request]) -> Iterator[tuple[tuple[str, int], list[_Request]]]:
         """Split requests into batches of one kind each, keeping their order."""
@@ -209,7 +206,7 @@ class SimpleVQTTT(ChatVQTTT):
     def _load_visuals(self, text: str, visuals: Any, doc_id: int, task: str, split: str) -> tuple[list[Image], str]:
         shown = (visuals(self.task_dict[task][split][doc_id]) if visuals else None) or []
         images = [_image(visual) for visual in (shown if isinstance(shown, list | tuple) else [shown])]
-        return images, _unmarked(text, images)
+        return images, text
 
 
 def _image(visual: Any) -> Image:
@@ -225,7 +222,3 @@ def _image(visual: Any) -> Image:
         return load_image(visual)
     what = visual if isinstance(visual, str) else f"a {type(visual).__name__}"
     raise UnsupportedError(f"{what} is not an image; vqttt answers questions about images, not videos or sound")
-
-
-def _unmarked(text: str, images: Sequence[Image]) -> str:
-    return text.replace(_MARK, "").strip() if images and _MARK in text else text

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isfinite
 
 import torch
 from torch import Tensor
@@ -27,6 +27,11 @@ class GuardConfig:
     gate: float = 0.02
     guard: bool = True
     guard_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Reject settings that cannot run."""
+        if self.guard_ratio <= 0:
+            raise ValueError(f"guard_ratio must be above 0: {self.guard_ratio}")
 
     @property
     def ratio(self) -> float:
@@ -99,6 +104,10 @@ class Attempt:
 
 
 def surest(attempts: Sequence[Attempt]) -> list[int]:
-    """Return for each sample the number of the attempt with the lowest entropy; of equal ones the first."""
-    columns = zip(*(attempt.outcome.entropies for attempt in attempts), strict=True)
+    """Return for each sample the number of the attempt with the lowest entropy; of equal ones the first.
+
+    An entropy that is not finite is never the lowest.
+    """
+    finite = [[value if isfinite(value) else inf for value in attempt.outcome.entropies] for attempt in attempts]
+    columns = zip(*finite, strict=True)
     return [min(range(len(entropies)), key=entropies.__getitem__) for entropies in columns]

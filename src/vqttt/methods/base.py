@@ -8,16 +8,20 @@ and the account of what happened.
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from vqttt.methods.attempts import Attempt, Outcome, surest
-from vqttt.models.base import Generation, Inputs, Model, Shown, TunableModel
+from vqttt.models.base import Generation, Inputs, Model, TunableModel
+from vqttt.models.batch import Given
+from vqttt.models.generation import NOT_FINITE
 from vqttt.tuning.adapters import Adapters
 from vqttt.types import Answer
+
+_NO_ANSWER = Outcome(texts=[""], confidences=[0.0], entropies=[nan])
 
 
 class Method(ABC):
@@ -30,6 +34,8 @@ class Method(ABC):
         gate: samples whose untuned entropy (nats) is below this keep their untuned answer and cost nothing more.
         guard_ratio: a new answer is kept if its entropy is at most this share of the untuned one's.
         updates: tuning steps that a sample takes part in.
+        name: what the registry calls it; its class's name if it was built without the registry.
+        objective_curve: the losses (N,) before each update of the last batch; empty if no sample was tuned on.
         default_config: the settings of a method that is built without any; None for a method that has none.
     """
 
@@ -44,6 +50,8 @@ class Method(ABC):
     def __init__(self, model: Any, config: Any = None, *, max_new_tokens: int = 16, seed: int = 0) -> None:
         """Store the parameters; `model` is one that `needs` allows."""
         self.model, self.max_new_tokens, self.seed = model, max_new_tokens, seed
+        self.name = type(self).__name__
+        self.objective_curve: list[Tensor] = []
         self.config = config or self.default_config
 
     @abstractmethod
@@ -56,7 +64,8 @@ class Method(ABC):
             learn: whether what can be learned from the samples is kept for later ones.
 
         Returns:
-            The attempts, each over all the samples; none if nothing came of it and they keep their untuned answers.
+            The attempts, each over all the samples; none if nothing came of it: then they keep their untuned answers,
+            and the method returns to what it was before (see `snapshot`).
         """
 
     def answer(self, inputs: Inputs, base: Any) -> list[Answer]:
@@ -70,8 +79,11 @@ class Method(ABC):
         """Answer a batch without its untuned answers; a method that can save a forward pass here does."""
         return self.answer(inputs, self.model.generate(inputs, self.max_new_tokens))
 
-    def ask(self, images: Sequence[Shown], questions: Sequence[str]) -> list[Answer]:
-        """Answer questions, each about an image, several or none."""
+    def ask(self, images: Sequence[Given], questions: Sequence[str]) -> list[Answer]:
+        """Answer questions, each about an image, several or none.
+
+        An answer has an error, and no text, if the model's numbers are not finite.
+        """
         if issubclass(self.needs, TunableModel):
             return self.answer_alone(self.model.encode(images, questions))
         return self.answer(*self.model.ask(images, questions, self.max_new_tokens))
@@ -110,6 +122,17 @@ class Method(ABC):
         """Forget what was learned."""
         return
 
+    def snapshot(self) -> Any:
+        """Return a copy of all that the method carries from batch to batch, for `restore`; None if it carries nothing.
+
+        A batch that comes to nothing is undone with it and leaves no trace.
+        """
+        return None
+
+    def restore(self, snapshot: Any) -> None:
+        """Return to what `snapshot` returned, bit for bit."""
+        return
+
     def answered_under(
         self, adapters: Adapters, inputs: Inputs, how: Sequence[str], sets: Tensor | None = None
     ) -> Attempt:
@@ -121,13 +144,20 @@ class Method(ABC):
     def _answered(
         self, inputs: Inputs, base: Generation, began: float, attempts: Callable[[list[int]], Sequence[Attempt]]
     ) -> list[Answer]:
-        """Turn the attempts at the admitted samples into answers to the whole batch: gate, choice and guard."""
-        before = Outcome.of(base)
-        admitted = self.admitted(inputs, before)
-        after, undone = before, set[int]()
-        if admitted:
-            after, undone = self._guarded(before, admitted, attempts(admitted))
-        if self.collapsed(before, after):
+        """Turn the attempts at the admitted samples into answers to the whole batch: gate, choice and guard.
+
+        A sample whose untuned numbers are not finite has no answer, and takes no part in anything.
+        """
+        self.objective_curve = []
+        lost = {n: (_NO_ANSWER, 0) for n, finite in enumerate(base.finite) if not finite}
+        before = Outcome.of(base).replaced(lost)
+        admitted = [n for n in self.admitted(inputs, before) if n not in lost]
+        attempted = self._attempted(lambda: attempts(admitted)) if admitted else []
+        after, undone = before, set(admitted)
+        if attempted:
+            after, undone = self._guarded(before, admitted, attempted)
+        # A batch that was undone leaves no trace in what `collapsed` looks back on either.
+        if not lost and (attempted or not admitted) and self.collapsed(before, after):
             self.reset()
             after, undone = before, set(admitted)
         seconds = (time.perf_counter() - began) / inputs.count
@@ -142,14 +172,24 @@ class Method(ABC):
                 steps=self.updates if n in admitted else 0,
                 rolled_back=n in undone,
                 seconds=seconds,
+                error=NOT_FINITE if n in lost else "",
             )
             for n in range(inputs.count)
         ]
 
+    def _attempted(self, attempts: Callable[[], Sequence[Attempt]]) -> Sequence[Attempt]:
+        """Return the attempts; if there are none, or if one fails, the method is as it was before."""
+        kept = self.snapshot()
+        made: Sequence[Attempt] = []
+        try:
+            made = attempts()
+        finally:
+            if not made:
+                self.restore(kept)
+        return made
+
     def _guarded(self, before: Outcome, admitted: list[int], attempts: Sequence[Attempt]) -> tuple[Outcome, set[int]]:
         """Put in those new answers that the guard keeps; also return the samples whose new answer it does not."""
-        if not attempts:
-            return before, set(admitted)
         choice = surest(attempts)
         outcomes = [attempts[a].outcome for a in choice]
         kept = [i for i, n in enumerate(admitted) if self.keeps(before.entropies[n], outcomes[i].entropies[i])]

@@ -22,13 +22,17 @@ class EpisodicConfig(TuningConfig, GuardConfig):
     kernel_rate: float = 0.2
     lora_rate: float = 6e-3
 
+    def __post_init__(self) -> None:
+        """Reject settings that cannot run."""
+        TuningConfig.__post_init__(self)
+        GuardConfig.__post_init__(self)
+
 
 class Episodic(Method):
     """Tune on each uncertain image alone, then answer it afresh.
 
     Attributes:
         adapters: those of the last batch; None before the first.
-        objective_curve: the losses (N,) before each update of the last batch.
     """
 
     config: EpisodicConfig
@@ -42,7 +46,6 @@ class Episodic(Method):
         self.gate, self.guard_ratio, self.updates = self.config.gate, self.config.ratio, self.config.steps
         self.changes_images = self.config.adapters.kernel != "none"
         self.adapters: Adapters | None = None
-        self.objective_curve: list[Tensor] = []
 
     def attempts(self, inputs: Inputs, base: LogitGeneration, *, learn: bool = True) -> list[Attempt]:
         """Tune every image's adapters, then answer."""

@@ -6,7 +6,7 @@ from vqttt.methods.attempts import Attempt, Outcome
 from vqttt.methods.base import Method
 from vqttt.models.base import Inputs, LogitGeneration
 from vqttt.models.likelihood import option_likelihoods
-from vqttt.types import LETTERS
+from vqttt.types import letters_of
 
 
 class OptionLikelihood(Method):
@@ -21,7 +21,7 @@ class OptionLikelihood(Method):
 
     def attempts(self, inputs: Inputs, base: LogitGeneration, *, learn: bool = True) -> list[Attempt]:
         """Choose the likeliest letters."""
-        letters = [LETTERS[: len(options)] for options in inputs.options]
+        letters = [letters_of(options) for options in inputs.options]
         likelihoods = option_likelihoods(self.model, inputs, [list(of_sample) for of_sample in letters])
         shares = [torch.tensor(values, dtype=torch.float64).softmax(0) for values in likelihoods]
         outcome = Outcome(

@@ -16,11 +16,13 @@ class SavedConfig:
 
     Attributes:
         kind: the class of the method that saved it.
+        name: what the registry calls that method.
         config: its settings.
         file: what it wrote (see `StreamMethod.save`).
     """
 
     kind: type[StreamMethod]
+    name: str
     config: Any
     file: str
 
@@ -34,11 +36,12 @@ class Saved(Method):
         """Load the file.
 
         Raises:
-            InputError: if it is not there, or is not of this method and model.
+            InputError: if it is not there, or was not written by this method, with these settings, on this model.
         """
         super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
         self.method = config.kind(model, config.config, max_new_tokens=max_new_tokens, seed=seed)
-        self.method.load(Path(config.file))
+        self.method.name = config.name
+        self.method.load(Path(config.file), frozen=True)
         self.changes_images = self.method.changes_images
         self.gate, self.guard_ratio = self.method.gate, self.method.guard_ratio
 

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,16 @@ class MethodSpec:
     Attributes:
         kind: its class.
         config: its settings, a frozen dataclass; None for a method without any.
+        name: what the registry calls it; its class's name if it is not from there.
     """
 
     kind: type[Method]
     config: Any = None
+    name: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        """Take the class's name for want of another."""
+        object.__setattr__(self, "name", self.name or self.kind.__name__)
 
     @property
     def learns(self) -> bool:
@@ -42,7 +49,9 @@ class MethodSpec:
             InputError: if the model does not offer what the method needs.
         """
         self.check(model)
-        return self.kind(model, self.config, max_new_tokens=max_new_tokens, seed=seed)
+        built = self.kind(model, self.config, max_new_tokens=max_new_tokens, seed=seed)
+        built.name = self.name
+        return built
 
     def check(self, model: Model) -> None:
         """See that a model offers what the method needs.
@@ -52,7 +61,7 @@ class MethodSpec:
         """
         if not isinstance(model, self.needs):
             raise InputError(
-                f"the method {self.kind.__name__} needs access to the model's internals, which {model.name} does not "
+                f"the method {self.name} needs access to the model's internals, which {model.name} does not "
                 "give; choose another method, such as none"
             )
 
@@ -81,7 +90,7 @@ class MethodSpec:
             InputError: if a setting is not known, or its value cannot be used.
         """
         own = {name: value for name, value in settings.items() if name != "tuned"}
-        spec = MethodSpec(self.kind, _changed(self.config, own, self.kind.__name__) if own else self.config)
+        spec = replace(self, config=_changed(self.config, own, self.name) if own else self.config)
         return spec._frozen(_converted("", settings["tuned"], "tuned")) if "tuned" in settings else spec
 
     def saved(self, file: Path) -> "MethodSpec":
@@ -96,8 +105,9 @@ class MethodSpec:
 
     def _frozen(self, file: str) -> "MethodSpec":
         if not issubclass(self.kind, StreamMethod):
-            raise InputError(f"{self.kind.__name__} learns nothing that could be saved and applied")
-        return MethodSpec(Saved, SavedConfig(kind=self.kind, config=self.config, file=file))
+            raise InputError(f"the method {self.name} learns nothing that could be saved and applied")
+        saved = SavedConfig(kind=self.kind, name=self.name, config=self.config, file=file)
+        return MethodSpec(Saved, saved, self.name)
 
 
 def _check_saved(file: Path) -> None:
@@ -133,7 +143,9 @@ def _converted(old: Any, value: Any, name: str) -> Any:
             raise InputError(f"{name} must be a list of text, not {value!r}")
         return tuple(value)
     wanted = float if old is None else type(old)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not isfinite(value):
+            raise InputError(f"{name} must be a finite number, not {value}")
         return float(value)
     if not isinstance(value, wanted) or isinstance(value, bool) != isinstance(old, bool):
         raise InputError(f"{name} must be {_WORDS.get(wanted, wanted.__name__)}, not {value!r}")

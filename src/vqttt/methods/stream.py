@@ -3,16 +3,19 @@
 from abc import abstractmethod
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from math import isfinite, log
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from vqttt.errors import InputError
 from vqttt.methods.attempts import Attempt, GuardConfig, Outcome
 from vqttt.methods.base import Method
 from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.tuning import tuned_file
 from vqttt.tuning.adapters import Adapters
 from vqttt.tuning.tuner import Tuner, TuningConfig, finite
 
@@ -29,15 +32,65 @@ class StreamMethod(Method):
 
     def save(self, path: Path) -> None:
         """Write what was learned, so that another stream can start from it, or apply it frozen."""
-        self.adapters.save(path, self.learned())
+        about = {"method": self.name, "settings": self.settings(), "model": self.model.name}
+        about |= {"version": version("vqttt"), "weights": self.model.fingerprint()} | self.made_with()
+        self.adapters.save(path, self.learned(), about)
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path, *, frozen: bool = False) -> None:
         """Start, now and at a reset, at what `save` wrote.
 
+        Args:
+            path: the file.
+            frozen: whether it is applied as it is. Then the method that wrote it must be this one, with the same
+                settings; one that goes on learning may have others, as long as the adapters are the same.
+
         Raises:
-            InputError: if the file is not there, or is not of this method and model.
+            InputError: if the file is not there, or was made with another model, or with other corrections, or does
+                not fit the method. The message says what differs.
         """
+        self._check(path, tuned_file.read(path)[1], frozen)
         self.take_up(self.adapters.load(path))
+
+    def _check(self, path: Path, about: dict[str, Any], frozen: bool) -> None:
+        if frozen and about.get("method") != self.name:
+            raise InputError(f"{path} was tuned by {about.get('method')}, not by {self.name}; choose that method")
+        if frozen and (other := tuned_file.difference(about.get("settings"), self.settings())):
+            raise InputError(f"{path} was tuned with other settings of {self.name}: {other}")
+        for key, value in self.made_with().items():
+            if about.get(key) != value:
+                raise InputError(f"{path} was tuned with other {key} than this version's; run `vqttt tune` again")
+        if about.get("weights") != self.model.fingerprint():
+            raise InputError(
+                f"{path} was tuned on a model with other weights ({about.get('model')}) than {self.model.name}; "
+                "run `vqttt tune` with this one"
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as JSON has them, without the file that the method started from."""
+        own: dict[str, Any] = tuned_file.as_json(asdict(self.config)) if self.config is not None else {}
+        own.pop("start", None)
+        return own
+
+    def made_with(self) -> dict[str, Any]:
+        """Return what else must be the same where a saved file is used, as JSON has it."""
+        return {}
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the adapters; a method that carries more adds it."""
+        return {"adapters": self.adapters.snapshot()}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Return to a snapshot, bit for bit."""
+        self.adapters.restore(snapshot["adapters"])
+
+    def summary(self) -> str:
+        """Say in a line what was learned."""
+        units = {
+            "kernel": "the kernel's largest parameter moved by {:.3g}",
+            "LoRA": "LoRA changes a weight matrix by up to {:.2%}",
+            "norms": "a norm's weights change by up to {:.2%}",
+        }
+        return ", ".join(units[name].format(value) for name, value in self.adapters.changes().items()) or "no adapters"
 
     def learned(self) -> dict[str, Tensor]:
         """Return what was learned besides the adapters."""
@@ -62,7 +115,8 @@ class StreamConfig(TuningConfig, GuardConfig):
 
     def __post_init__(self) -> None:
         """Reject settings that cannot run."""
-        super().__post_init__()
+        TuningConfig.__post_init__(self)
+        GuardConfig.__post_init__(self)
         if self.window < 1:
             raise ValueError(f"window must be at least 1: {self.window}")
 
@@ -70,11 +124,9 @@ class StreamConfig(TuningConfig, GuardConfig):
 class GradientStream(StreamMethod):
     """Tune by gradients along a stream, with a guard against what goes wrong on the way.
 
-    A loss that is not finite undoes the batch. Where the recent answers are far less varied than the untuned ones, the
-    adapters have collapsed, and the stream starts anew. Every roll-back is marked in its record.
-
-    Attributes:
-        objective_curve: the losses (N,) before each update of the last batch.
+    A loss that is not finite undoes the batch, which then leaves no trace. Where the recent answers are far less varied
+    than the untuned ones, the adapters have collapsed, and the stream starts anew. Every roll-back is marked in its
+    record.
     """
 
     def __init__(self, model: TunableModel, config: Any, *, max_new_tokens: int = 16, seed: int = 0) -> None:
@@ -83,7 +135,6 @@ class GradientStream(StreamMethod):
         config = self.config
         self.gate, self.guard_ratio, self.updates = config.gate, config.ratio, config.steps
         self.tuner = Tuner(model, config, sets=None, seed=seed)
-        self.objective_curve: list[Tensor] = []
         self._recent: deque[tuple[str, str]] = deque(maxlen=config.window)
         if config.start:
             self.load(Path(config.start))
@@ -98,34 +149,42 @@ class GradientStream(StreamMethod):
         self.tuner.reset()
         self._recent.clear()
 
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of all that is carried along: adapters, optimiser, history and recent answers."""
+        return {"tuner": self.tuner.snapshot(), "recent": list(self._recent)}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Return to a snapshot, bit for bit."""
+        self.tuner.restore(snapshot["tuner"])
+        self._recent.clear()
+        self._recent.extend(snapshot["recent"])
+
     def collapsed(self, before: Outcome, after: Outcome) -> bool:
-        """Tell whether the recent answers have less than half the entropy of the untuned ones."""
-        self._recent.extend(zip(before.texts, after.texts, strict=True))
+        """Tell whether the recent answers have less than half the entropy of the untuned ones.
+
+        Untuned answers that are not finite are no answers and do not count.
+        """
+        pairs = zip(before.texts, after.texts, before.entropies, strict=True)
+        self._recent.extend((untuned, tuned) for untuned, tuned, entropy in pairs if isfinite(entropy))
         if not self.config.guard or len(self._recent) < self.config.window // 2:
             return False
         untuned, tuned = (_variety(texts) for texts in zip(*self._recent, strict=True))
         return tuned < 0.5 * untuned
 
     def tuned(self, inputs: Inputs, base: LogitGeneration, how: Sequence[str], *, learn: bool) -> Attempt | None:
-        """Tune, if told to, then answer afresh; None if the tuning was not finite and was undone."""
-        kept = self.adapters.snapshot()
+        """Tune, if told to, then answer afresh; None if anything was not finite, so that the batch is to be undone."""
         if learn and not self._tune(inputs, base):
-            self.tuner.undo(kept)
             return None
         attempt = self.answered_under(self.adapters, inputs, how)
-        if not all(map(isfinite, attempt.outcome.entropies)):
-            self.tuner.undo(kept)
-            return None
-        return attempt
+        return attempt if all(map(isfinite, attempt.outcome.entropies)) else None
 
     def _tune(self, inputs: Inputs, base: LogitGeneration) -> bool:
-        """Apply the updates; return whether every loss was finite."""
-        self.objective_curve = []
+        """Apply the updates; return whether every loss, and what was tuned, is finite."""
         for _ in range(self.config.steps):
             self.objective_curve.append(self.tuner.step(inputs, base))
             if not finite(self.objective_curve[-1]):
                 return False
-        return True
+        return all(map(finite, self.adapters.parameters))
 
 
 def _variety(texts: Sequence[str]) -> float:

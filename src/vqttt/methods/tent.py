@@ -1,18 +1,18 @@
-"""TENT and SAR: the affine weights of the vision encoder's norms, tuned along the stream by entropy.
+"""TENT: the affine weights of the vision encoder's norms, tuned along the stream by entropy.
 
-TENT: Wang et al., "Tent: Fully Test-Time Adaptation by Entropy Minimization", ICLR 2021.
-SAR: Niu et al., "Towards Stable Test-Time Adaptation in Dynamic Wild World", ICLR 2023.
+Wang et al., "Tent: Fully Test-Time Adaptation by Entropy Minimization", ICLR 2021.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
-from math import isfinite, log
+from math import inf, isfinite
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from vqttt.methods.attempts import Attempt, Outcome
+from vqttt.methods.attempts import Attempt
 from vqttt.methods.stream import StreamMethod
 from vqttt.models.base import Inputs, LogitGeneration, TunableModel
 from vqttt.models.generation import token_entropy
@@ -25,7 +25,7 @@ class TentConfig:
     """Settings of TENT.
 
     Attributes:
-        rate: Adam's learning rate.
+        rate: the optimiser's learning rate.
         steps: updates for each batch.
     """
 
@@ -34,7 +34,7 @@ class TentConfig:
 
     def __post_init__(self) -> None:
         """Reject settings that cannot run."""
-        if self.rate < 0 or self.steps < 1:
+        if not 0 <= self.rate < inf or self.steps < 1:
             raise ValueError(f"rate must not be negative and steps must be at least 1: {self.rate}, {self.steps}")
 
 
@@ -49,8 +49,9 @@ class Tent(StreamMethod):
     ) -> None:
         """Collect weights and biases of the norms; nothing else is tuned."""
         super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
-        norms = AdapterConfig(kernel="none", lora_rank=0, norms=True)
-        self._adapters = Adapters(model, norms, sets=1, seed=seed)
+        nothing = AdapterConfig(kernel="none", lora_rank=0)
+        blocks = self.adapted(list(model.vision_blocks))
+        self._adapters = Adapters(model, nothing, sets=1, seed=seed, norms_of=blocks)
         self.updates = self.config.steps
         self._start_optimiser()
 
@@ -59,120 +60,70 @@ class Tent(StreamMethod):
         """What was added to the norms' weights and biases."""
         return self._adapters
 
+    def adapted(self, blocks: Sequence[nn.Module]) -> Sequence[nn.Module]:
+        """Return those of the vision encoder's blocks whose norms are tuned: all."""
+        return blocks
+
     def attempts(self, inputs: Inputs, base: LogitGeneration, *, learn: bool = True) -> list[Attempt]:
-        """Answer as the norms stand before this batch's updates, as the published code does; then update them."""
-        kept = self.adapters.snapshot()
+        """Answer as the norms stand before this batch's last update, as the published code does; then apply it."""
+        if learn and not all(self.adapt(inputs) for _ in range(self.config.steps - 1)):
+            return []
         attempt = self.answered_under(self.adapters, inputs, ["under tuned norms"] * inputs.count)
-        sound = all(isfinite(entropy) for entropy in attempt.outcome.entropies)
-        if not sound or (learn and not all(self.adapt(inputs) for _ in range(self.config.steps))):
-            self.undo(kept)
+        if not all(map(isfinite, attempt.outcome.entropies)):
+            return []
+        if learn and not (self.adapt(inputs) and all(map(finite, self.adapters.parameters))):
             return []
         return [attempt]
 
     def adapt(self, inputs: Inputs) -> bool:
         """Apply one update; return whether the entropies were finite."""
-        if not self.backward(inputs):
-            return False
-        if self.optimiser is not None and self.moved:
-            self.redirect(inputs)
+        entropies, _ = self.descended(inputs, lambda logits: torch.ones_like(logits[:, 0], dtype=torch.bool))
+        if self.optimiser is not None and finite(entropies):
             self.optimiser.step()
-        return True
+        return finite(entropies)
 
-    def redirect(self, inputs: Inputs) -> None:
-        """Replace the gradients before the step; TENT keeps them."""
+    def descended(self, inputs: Inputs, chosen_by: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Fill in the gradients of the mean entropy of some samples' first answer tokens.
 
-    def backward(self, inputs: Inputs) -> bool:
-        """Fill in the gradients of the mean entropy over reliable samples; return whether the entropies were finite."""
+        Args:
+            inputs: the batch.
+            chosen_by: tells by the logits (N, V) which samples the mean is over, (N,). Without any, the gradients are
+                zero.
+
+        Returns:
+            the entropies of all samples, and which were chosen, (N,) each.
+        """
         for tensor in self.adapters.parameters:
             tensor.grad = None
         with torch.enable_grad(), self.adapters.applied(inputs) as adapted:
             logits = self.model.answer_logits(adapted)[:, 0]
-            entropies = token_entropy(logits)
-            reliable = self.reliable(logits.detach()).to(entropies)
-            loss = (entropies * reliable).sum() / reliable.sum().clamp_min(1e-6)
+            entropies, chosen = token_entropy(logits), chosen_by(logits.detach())
+            loss = entropies[chosen].sum() / chosen.sum().clamp_min(1)
             if loss.requires_grad:  # not where no sample has an image
                 loss.backward()  # type: ignore[no-untyped-call]
-        return finite(entropies)
+        return entropies.detach(), chosen
 
-    def reliable(self, logits: Tensor) -> Tensor:
-        """Tell which samples, by their logits (N, V), are learned from, (N,): all."""
-        return torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of the norms and of the optimiser's memory."""
+        memory = deepcopy(self.optimiser.state_dict()) if self.optimiser is not None else None
+        return super().snapshot() | {"optimiser": memory}
 
-    @property
-    def moved(self) -> bool:
-        """Whether any gradient is not zero; momentum alone must not move anything."""
-        return any(tensor.grad is not None and bool(tensor.grad.any()) for tensor in self.adapters.parameters)
-
-    def undo(self, kept: list[Tensor]) -> None:
-        """Return to a snapshot and start the optimiser anew."""
-        self.adapters.restore(kept)
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Return to a snapshot, bit for bit."""
+        super().restore(snapshot)
         self._start_optimiser()
+        if self.optimiser is not None and snapshot["optimiser"] is not None:
+            self.optimiser.load_state_dict(deepcopy(snapshot["optimiser"]))
 
     def reset(self) -> None:
         """Return every bit to the start."""
-        self.undo(self.adapters.start)
+        self.adapters.reset()
+        self._start_optimiser()
+
+    def optimiser_of(self, parameters: list[Tensor]) -> torch.optim.Optimizer:
+        """Return a new optimiser: Adam."""
+        return torch.optim.Adam(parameters, lr=self.config.rate)
 
     def _start_optimiser(self) -> None:
         norms = self.adapters.parameters  # none in an encoder whose norms have no weights
-        self.optimiser = torch.optim.Adam(norms, lr=self.config.rate) if norms else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SarConfig(TentConfig):
-    """Settings of SAR, whose form here is that of a baseline: Adam, and one filter of samples (`docs/method.md`).
-
-    Attributes:
-        margin: samples whose entropy is above this share of ln V, the largest possible, are not learned from.
-        sharpness: radius within which the worst point's gradient is taken.
-        floor: where the running mean of the answers' entropy (nats) falls below this, the stream starts anew.
-    """
-
-    margin: float = 0.4
-    sharpness: float = 0.05
-    floor: float = 0.02
-
-
-class Sar(Tent):
-    """TENT on reliable samples, with sharpness-aware steps (Foret et al. 2021) and a reset."""
-
-    config: SarConfig
-    default_config = SarConfig()
-
-    def __init__(
-        self, model: TunableModel, config: SarConfig | None = None, *, max_new_tokens: int = 16, seed: int = 0
-    ) -> None:
-        """Collect weights and biases of the norms; nothing else is tuned."""
-        super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
-        self._mean_entropy: float | None = None
-
-    def redirect(self, inputs: Inputs) -> None:
-        """Take the gradients at the worst point nearby."""
-        with self.worst_nearby():
-            self.backward(inputs)
-
-    def reliable(self, logits: Tensor) -> Tensor:
-        """Tell which samples, by their logits (N, V), are learned from, (N,): those that are certain enough."""
-        return token_entropy(logits) < self.config.margin * log(logits.shape[-1])
-
-    @contextmanager
-    def worst_nearby(self) -> Iterator[None]:
-        """Within the block, the norms stand where the loss rises fastest, `sharpness` away."""
-        kept = self.adapters.snapshot()
-        moving = [tensor for tensor in self.adapters.parameters if tensor.grad is not None]
-        length = torch.stack([tensor.grad.norm() for tensor in moving if tensor.grad is not None]).norm()
-        with torch.no_grad():
-            for tensor in moving:
-                tensor.add_(tensor.grad * (self.config.sharpness / length.clamp_min(1e-12)))
-        yield
-        self.adapters.restore(kept)
-
-    def collapsed(self, before: Outcome, after: Outcome) -> bool:
-        """Tell whether the running mean of the answers' entropy has fallen below the floor."""
-        mean = sum(after.entropies) / len(after.entropies)
-        self._mean_entropy = mean if self._mean_entropy is None else 0.9 * self._mean_entropy + 0.1 * mean
-        return self._mean_entropy < self.config.floor
-
-    def reset(self) -> None:
-        """Return every bit to the start."""
-        super().reset()
-        self._mean_entropy = None
+        self.optimiser = self.optimiser_of(norms) if norms else None

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
+from math import exp, isfinite
 
 import torch
 
@@ -54,9 +54,11 @@ class Vote(Method):
         return [Attempt(how=["by vote"] * inputs.count, outcome=self.count(voters), inputs=None)]
 
     def count(self, voters: Sequence[Outcome]) -> Outcome:
-        """Count the votes of some views for each sample."""
+        """Count the votes of some views for each sample; a view whose entropy is not finite has no vote."""
         texts, confidences, entropies = [], [], []
-        for n in range(len(voters[0].texts)):
+        all_voters = voters
+        for n in range(len(all_voters[0].texts)):
+            voters = [voter for voter in all_voters if isfinite(voter.entropies[n])] or all_voters[:1]
             least = min(voter.entropies[n] for voter in voters)
             weights = [self._weight(voter.entropies[n] - least) for voter in voters]
             votes: defaultdict[str, float] = defaultdict(float)

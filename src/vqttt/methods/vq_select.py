@@ -6,6 +6,7 @@ competes, and the surer answer is taken.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -81,6 +82,23 @@ class VQSelect(GradientStream):
         self.search.predictor.reset()
         if self._start:
             self.search.predictor.load(self._start)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return a copy of all that is carried along, the predictor's evidence included."""
+        return super().snapshot() | {"predictor": self.search.predictor.state()}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Return to a snapshot, bit for bit."""
+        super().restore(snapshot)
+        self.search.predictor.load(snapshot["predictor"])
+
+    def made_with(self) -> dict[str, Any]:
+        """Return the corrections, to which the predictor refers by their order."""
+        return {"corrections": list(names())}
+
+    def summary(self) -> str:
+        """Say in a line what was learned."""
+        return f"which correction suits which image, from {self.search.predictor.observed} samples; {super().summary()}"
 
     def learned(self) -> dict[str, Tensor]:
         """Return the predictor's state."""

@@ -6,8 +6,10 @@ from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vqttt.errors import InputError, ModelError, UnknownNameError, VQTTTError
+from vqttt.errors import InputError, ModelError, UnknownNameError, VQTTTError, in_a_line
+from vqttt.models.checkpoints import check_folder, missing_parts, unsupported
 from vqttt.models.loading import LoadOptions, check_memory
+from vqttt.models.processors import check_processor, complete_processor
 from vqttt.registry import Registry
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ __all__ = ["CLEAN_FEATURES", "EMBEDDED", "FAMILIES", "MODELS", "LoadOptions", "f
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 """The checkpoint folder of the model `embedded`."""
+
+SCOPE = "knows only the questions of easy-vqa, digits, fashion-mnist and vq-mini; to others its answers mean nothing"
+"""What the model `embedded` can answer."""
 
 CLEAN_FEATURES = "clean_features.safetensors"
 """The file in a checkpoint folder with feature statistics of clean images (see `vqttt.tuning.feature_statistics`)."""
@@ -49,12 +54,14 @@ for _family, _class, _summary in (
     ("cogvlm", "cogvlm:CogVLM", "CogVLM, reimplemented here; the checkpoint's remote code is not run"),
     ("cogvlm2", "cogvlm:CogVLM", "CogVLM2, reimplemented here; the checkpoint's remote code is not run"),
 ):
-    FAMILIES.add(_family, f"vqttt.models.{_class}", f"any folder or Hugging Face id of this type: {_summary}")
+    FAMILIES.add(_family, f"vqttt.models.{_class}", _summary)
 
 
 @MODELS.register("embedded", "a small LLaVA that ships with vqttt; nothing to download")
 def _embedded() -> "Model":
-    return _from_pretrained("embedded", str(EMBEDDED), LoadOptions())
+    model = _from_pretrained("embedded", str(EMBEDDED), LoadOptions())
+    model.scope = SCOPE
+    return model
 
 
 @MODELS.register("fake", "a few hundred weights that name colours; for trying out and testing")
@@ -90,6 +97,9 @@ def load_model(name: str, options: LoadOptions | None = None) -> "Model":
             raise InputError(f"the model {name!r} takes no load options; they are for folders and Hugging Face ids")
         return MODELS[name]()
     if not Path(name).exists() and "/" not in name:
+        if name in FAMILIES:
+            known = ", ".join(MODELS)
+            raise InputError(f"{name} is a model family; give a checkpoint folder or Hugging Face id of it, or {known}")
         raise UnknownNameError("model", name, MODELS)
     return _from_pretrained(name, name, chosen)
 
@@ -110,27 +120,40 @@ def family_class(model_type: str) -> "type[HuggingFaceModel]":
 
 
 def _from_pretrained(name: str, source: str, options: LoadOptions) -> "Model":
-    if Path(source).exists() and not (Path(source) / "config.json").is_file():
-        raise ModelError(f"{source} is not a model: the folder has no config.json")
+    check_folder(source)
     _quiet_transformers()
-    arguments = options.arguments()
     try:
-        family = family_class(_supported_type(source, options))
-        check_memory(source, options)
-        network, processor, loading_info = family.load(source, **arguments)
+        model = _loaded(name, source, options)
     except VQTTTError:
         raise
     except Exception as error:  # transformers and its dependencies may raise anything over a broken folder
-        hint = "" if Path(source).exists() else "; without access to the Hub, give a folder with the checkpoint"
-        raise ModelError(f"cannot load {source} as a model: {' '.join(str(error).split())[:300]}{hint}") from error
-    _check_complete(source, processor, loading_info)
-    if "device_map" not in arguments:
-        network = network.to(options.target)
-    model = family(name, network, processor)
+        raise ModelError(_reason(source, error)) from error
+    check_processor(model)
     clean_features = Path(source) / CLEAN_FEATURES
     if clean_features.is_file():
         model.clean_features = clean_features
     return model
+
+
+def _loaded(name: str, source: str, options: LoadOptions) -> "HuggingFaceModel":
+    arguments = options.arguments()
+    family = family_class(_supported_type(source, options))
+    check_memory(source, options)
+    network, processor, loading_info = family.load(source, **arguments)
+    _check_complete(source, processor, loading_info)
+    complete_processor(processor, family.image_settings(network.config))
+    if "device_map" not in arguments:
+        network = network.to(options.target)
+    return family(name, network, processor)
+
+
+def _reason(source: str, error: Exception) -> str:
+    """Return why a folder or id cannot be loaded, in one line."""
+    words = in_a_line(error)[:300]
+    if Path(source).exists():
+        return f"cannot load {source} as a model: {missing_parts(source) or words}"
+    hint = "without access to the Hub, give a folder with the checkpoint"
+    return f"there is no folder {source}, and it cannot be loaded from the Hub: {words}; {hint}"
 
 
 def _quiet_transformers() -> None:
@@ -153,8 +176,11 @@ def _supported_type(source: str, options: LoadOptions) -> str:
 
     config = PreTrainedConfig.get_config_dict(source, revision=options.revision or None)[0]
     model_type = str(config.get("model_type") or family_of(config))
+    if model_type == "llava" and "mm_vision_tower" in config:
+        model_type = "llava_llama"
+        config = {**config, "model_type": model_type}
     if model_type not in FAMILIES:
-        raise ModelError(f"{source} is a {model_type!r} model; supported families: {', '.join(FAMILIES)}")
+        raise unsupported(source, config, list(FAMILIES))
     return model_type
 
 
@@ -167,5 +193,6 @@ def _check_complete(source: str, processor: Any, loading_info: dict[str, Any]) -
     missing = sorted(map(str, [*loading_info["missing_keys"], *loading_info["mismatched_keys"]]))
     if missing:
         raise ModelError(f"{source} lacks weights, among them {missing[0]}; the checkpoint is not complete")
-    if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
-        raise ModelError(f"{source} has no processor for images and text; the checkpoint is not complete")
+    for part, file in (("image_processor", "preprocessor_config.json"), ("tokenizer", "tokenizer.json")):
+        if getattr(processor, part, None) is None:
+            raise ModelError(f"{source} has no {part.replace('_', ' ')}; it belongs into {file}")

@@ -1,12 +1,15 @@
 """Answer a batch untuned; a sample that the model cannot answer does not fail the others."""
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+import torch
 
 from vqttt.errors import VQTTTError, in_a_line
 from vqttt.models.base import Model
 from vqttt.models.batch import Inputs, Shown
-from vqttt.models.generation import Generation
+from vqttt.models.generation import NOT_FINITE, Generation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,8 @@ def answer_untuned(
 ) -> tuple[tuple[Inputs, Generation] | None, dict[str, str]]:
     """Answer a batch untuned, leaving out samples that the model cannot answer.
 
+    A sample whose logits are not finite has no answer either: its text means nothing.
+
     Args:
         asked: the questions, by sample name.
         model: the model that answers.
@@ -42,29 +47,62 @@ def answer_untuned(
     Raises:
         VQTTTError: if the model can answer the samples one by one but not together.
     """
-    answered, errors = _answer_together(list(asked.values()), model, max_new_tokens), dict[str, str]()
-    if isinstance(answered, Exception):  # find out which sample causes it
-        for name, one in asked.items():
-            alone = _answer_together([one], model, max_new_tokens)
-            if isinstance(alone, Exception):
-                errors[name] = f"the model cannot answer this: {in_a_line(alone)}"
-        good = [one for name, one in asked.items() if name not in errors]
-        answered = _answer_together(good, model, max_new_tokens)
-    if isinstance(answered, Exception):
-        reason = in_a_line(answered)
-        raise VQTTTError(f"the model answers these samples one by one but not together; try smaller batches: {reason}")
-    return answered, errors
+    errors = dict[str, str]()
+    answered = _answer_together(asked, model, max_new_tokens)
+    suspects = _suspects(asked, answered)
+    if suspects:
+        del answered  # nothing of the pass that failed takes up memory while its samples are asked again
+        errors = {name: why for name in suspects if (why := _why_not(asked[name], model, max_new_tokens))}
+        asked = {name: one for name, one in asked.items() if name not in errors}
+        answered = _answer_together(asked, model, max_new_tokens)
+    if isinstance(answered, str):
+        raise VQTTTError(
+            f"the model answers these samples one by one but not together; try smaller batches: {answered}"
+        )
+    left = _suspects(asked, answered)
+    if answered is None or not left:
+        return answered, errors
+    rows = [n for n, name in enumerate(asked) if name not in left]
+    kept = (model.select(answered[0], rows), answered[1].select(rows)) if rows else None
+    return kept, errors | dict.fromkeys(left, NOT_FINITE)
+
+
+def release_memory() -> None:
+    """Free what a failed pass held; call it when nothing refers to its exception any more."""
+    gc.collect()  # an exception's frames often refer to it, which makes a circle
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _suspects(asked: Mapping[str, Asked], answered: tuple[Inputs, Generation] | str | None) -> list[str]:
+    """Return the samples that may have failed: all if the pass did, or else those whose numbers are not finite."""
+    if answered is None or isinstance(answered, str):
+        return list(asked) if answered else []
+    return [name for name, finite in zip(asked, answered[1].finite, strict=True) if not finite]
+
+
+def _why_not(one: Asked, model: Model, max_new_tokens: int) -> str:
+    """Ask a sample alone; return why it cannot be answered, or an empty text if it can."""
+    answered = _answer_together({"": one}, model, max_new_tokens)
+    if isinstance(answered, str):
+        return f"the model cannot answer this: {answered}"
+    return NOT_FINITE if _suspects({"": one}, answered) else ""
 
 
 def _answer_together(
-    asked: Sequence[Asked], model: Model, max_new_tokens: int
-) -> tuple[Inputs, Generation] | Exception | None:
-    """Answer a batch untuned; None for an empty batch, and the exception if the model raised one."""
+    asked: Mapping[str, Asked], model: Model, max_new_tokens: int
+) -> tuple[Inputs, Generation] | str | None:
+    """Answer a batch untuned; None for an empty batch, and what was raised, in a line, if the model raised anything.
+
+    The exception itself is not kept, because its traceback holds the activations of the pass.
+    """
     if not asked:
         return None
+    of = list(asked.values())
     try:
-        inputs, answers = model.ask([one.shown for one in asked], [one.text for one in asked], max_new_tokens)
-        inputs = replace(inputs, groups=tuple(a.group for a in asked), options=tuple(a.options for a in asked))
-        return inputs, answers
+        inputs, answers = model.ask([one.shown for one in of], [one.text for one in of], max_new_tokens)
+        return replace(inputs, groups=tuple(a.group for a in of), options=tuple(a.options for a in of)), answers
     except Exception as error:  # a processor or a network may raise anything over an unusual sample
-        return error
+        reason = in_a_line(error)
+    release_memory()
+    return reason

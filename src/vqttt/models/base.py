@@ -20,11 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.batch import Inputs, Shown
+from vqttt.models.batch import Given, Inputs, Shown, as_shown
 from vqttt.models.blocks import Part
 from vqttt.models.content import ImageContent
 from vqttt.models.decoder import Decoder, ImageTokens
 from vqttt.models.generation import Generation, LogitGeneration
+from vqttt.models.questions import without_markers
 from vqttt.types import Image
 
 __all__ = [
@@ -48,9 +49,11 @@ class Model(ABC):
 
     Attributes:
         name: identifies the model in records.
+        scope: a sentence on the only questions that the model can answer; empty if it is meant for any.
     """
 
     name: str
+    scope: str = ""
 
     @abstractmethod
     def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> Generation:
@@ -60,10 +63,14 @@ class Model(ABC):
     def fingerprint(self) -> str:
         """Return a text that identifies the model whatever its name: a hash of its weights, if they are available."""
 
-    def ask(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> tuple[Inputs, Generation]:
-        """Answer as `answer` does; also return the batch in the form that methods take."""
-        inputs = Inputs(tensors={}, count=len(questions), images=tuple(images), questions=tuple(questions))
-        return inputs, self.answer(images, questions, max_new_tokens)
+    def ask(self, images: Sequence[Given], questions: Sequence[str], max_new_tokens: int) -> tuple[Inputs, Generation]:
+        """Answer as `answer` does; also return the batch in the form that methods take.
+
+        A question is text: markers of images are removed from it first (see `without_markers`).
+        """
+        shown, asked = as_shown(images), [without_markers(question) for question in questions]
+        inputs = Inputs(tensors={}, count=len(asked), images=shown, questions=tuple(asked))
+        return inputs, self.answer(shown, asked, max_new_tokens)
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
         """Return a batch of the samples `rows`, in that order; a sample may be repeated."""
@@ -92,6 +99,7 @@ class TunableModel(Model):
         """Encode N samples, one image and one question each, with the family's stock processor and chat template.
 
         Families in transformers also accept a list of images, or an empty list, in place of an image (see `Shown`).
+        A question is text: markers of images and control tokens in it have no effect (see `vqttt.models.questions`).
         """
 
     @abstractmethod
@@ -144,10 +152,11 @@ class TunableModel(Model):
         return self.ask(images, questions, max_new_tokens)[1]
 
     def ask(
-        self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int
+        self, images: Sequence[Given], questions: Sequence[str], max_new_tokens: int
     ) -> tuple[Inputs, LogitGeneration]:
         """Encode, then generate (see `Model.ask`)."""
-        inputs = replace(self.encode(images, questions), images=tuple(images), questions=tuple(questions))
+        shown = as_shown(images)
+        inputs = replace(self.encode(shown, questions), images=shown, questions=tuple(questions))
         return inputs, self.generate(inputs, max_new_tokens)
 
     @abstractmethod
@@ -198,7 +207,11 @@ class TunableModel(Model):
 
     @abstractmethod
     def to_image(self, pixels: Tensor) -> Image:
-        """Undo the normalisation of an image (3, H, W)."""
+        """Undo the normalisation of an image (3, H, W).
+
+        Raises:
+            ModelError: if a value is not finite; it would become black without a word.
+        """
 
     @abstractmethod
     def to_pixels(self, image: Image) -> Tensor:

@@ -3,13 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
+from PIL import Image as PILImage
 from torch import Tensor
 
+from vqttt.images.files import as_image
 from vqttt.types import Image
 
 Shown = Image | Sequence[Image]
 """The images of one sample: one image, or a list of several or none."""
+
+Given = Shown | PILImage.Image | Sequence[PILImage.Image]
+"""What callers may give as the images of one sample."""
+
+
+def as_shown(images: Sequence[Given]) -> tuple[Shown, ...]:
+    """Return the images of N samples as arrays, whether given so or as Pillow images.
+
+    Raises:
+        InputError: if one is neither.
+    """
+    single = np.ndarray | PILImage.Image
+    return tuple(
+        as_image(given) if isinstance(given, single) or not isinstance(given, Sequence) else [*map(as_image, given)]
+        for given in images
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +41,8 @@ class Inputs:
         count: number of samples, N.
         groups: each sample's question type, if known. It is not given to the model.
         shown: number of images of each sample; empty if each has one.
+        sizes: height and width, in pixels, of each sample's images as they were given; empty if not known. Some
+            families need them to tell an image from the margins around it.
         options: each sample's answer options, empty for an open question. They are not given to the model; a question
             that offers them repeats them in its text.
         images, questions: each sample's images and question as given to `Model.ask`, for methods that ask again with
@@ -32,6 +53,7 @@ class Inputs:
     count: int
     groups: tuple[str, ...] = ()
     shown: tuple[int, ...] = ()
+    sizes: tuple[tuple[tuple[int, int], ...], ...] = ()
     options: tuple[tuple[str, ...], ...] = ()
     images: tuple[Shown, ...] = field(default=(), repr=False, compare=False)
     questions: tuple[str, ...] = ()
@@ -43,6 +65,7 @@ class Inputs:
             count=len(rows),
             groups=tuple(self.groups[n] for n in rows) if self.groups else (),
             shown=tuple(self.shown[n] for n in rows) if self.shown else (),
+            sizes=tuple(self.sizes[n] for n in rows) if self.sizes else (),
             options=tuple(self.options[n] for n in rows) if self.options else (),
             images=tuple(self.images[n] for n in rows) if self.images else (),
             questions=tuple(self.questions[n] for n in rows) if self.questions else (),

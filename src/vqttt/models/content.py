@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vqttt.errors import ModelError
+
 
 class ImageContent(NamedTuple):
     """The images of a batch, in the same form for every family.
@@ -75,6 +77,35 @@ class ImageContent(NamedTuple):
         for which, rows, columns, content in made:
             out[..., which, :, rows, columns] = content
         return out
+
+
+def apart_from_padding(pixels: Tensor, mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return images whose content is not all zeros, for a model that drops images of zeros as padding.
+
+    Where content has become zero, for example a white tile under a shift of brightness, it is set to the smallest
+    normal number of `dtype`: at most 6.1e-5, in float16, where one level of 255 is 7.8e-3 or more. All other images
+    keep every bit. Gradients pass as if nothing were set.
+
+    Args:
+        pixels: (P, 3, H, W), normalised.
+        mask: (P, 1, H, W), True on content.
+        dtype: that in which the model compares with zero.
+    """
+    empty = mask.flatten(1).any(1) & (pixels.to(dtype) == 0).flatten(1).all(1)
+    if not empty.any():
+        return pixels
+    least = max(torch.finfo(dtype).tiny, torch.finfo(pixels.dtype).tiny)
+    return torch.where(empty[:, None, None, None] & mask, pixels + (least - pixels).detach(), pixels)
+
+
+def check_finite(pixels: Tensor) -> None:
+    """Refuse pixels that cannot be shown as an image; a level that is not a number would become black.
+
+    Raises:
+        ModelError: if any value is not finite.
+    """
+    if not pixels.isfinite().all():
+        raise ModelError("the image has values that are not finite, so it cannot be shown; try another dtype")
 
 
 def _places(mask: Tensor) -> list[tuple[int, ...]]:

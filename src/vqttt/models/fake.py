@@ -9,8 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vqttt.images.files import as_image
 from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Model, Shown, TunableModel
+from vqttt.models.batch import as_shown
+from vqttt.models.content import check_finite
 from vqttt.models.generation import ListedGeneration
+from vqttt.models.questions import without_markers
 from vqttt.types import Image
 
 WORDS = ("red", "green", "blue", "yes", "no")
@@ -68,7 +72,7 @@ class FakeTunableModel(TunableModel):
     def encode(self, images: Sequence[Image], questions: Sequence[str]) -> Inputs:
         """Subsample images to 16 x 16 pixels; replace each question by a checksum."""
         pixels = np.stack([_shrink(image) for image in images]).astype(np.float32) / 127.5 - 1
-        ids = torch.tensor([[zlib.crc32(question.encode()) % 97] for question in questions])
+        ids = torch.tensor([[zlib.crc32(question.encode()) % 97] for question in map(without_markers, questions)])
         return Inputs(
             tensors={"pixel_values": torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), "input_ids": ids},
             count=len(questions),
@@ -85,6 +89,7 @@ class FakeTunableModel(TunableModel):
 
     def to_image(self, pixels: Tensor) -> Image:
         """Scale from -1 to 1 back to 0 to 255."""
+        check_finite(pixels)
         levels = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         return cast("Image", levels.permute(1, 2, 0).numpy())
 
@@ -139,7 +144,7 @@ class FakeModel(Model):
     def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> ListedGeneration:
         """Answer one colour and list the log-probabilities of all three; answer `no` to a question without image."""
         texts, likeliest = [], []
-        for shown, _ in zip(images, questions, strict=True):
+        for shown, _ in zip(as_shown(images), questions, strict=True):
             own = [shown] if isinstance(shown, np.ndarray) else list(shown)
             levels = np.mean([image.mean((0, 1)) for image in own], 0) / 32 if own else np.zeros(3)
             logprobs = levels - np.logaddexp.reduce(levels)
@@ -154,6 +159,7 @@ class FakeModel(Model):
 
 def _shrink(image: Image) -> Image:
     """Subsample an image to 16 x 16 pixels."""
+    image = as_image(image)
     rows, columns = (np.arange(_SIDE) * size // _SIDE for size in image.shape[:2])
     small: Image = image[rows][:, columns]
     return small

@@ -3,10 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, inf, isnan, log, nan
 
 import torch
 from torch import Tensor
+
+NOT_FINITE = "the model gives numbers that are not finite; try another dtype"
+"""Why a sample has no answer whose tokens were chosen by logits that are not numbers."""
 
 
 class Generation(ABC):
@@ -35,7 +38,12 @@ class Generation(ABC):
     @property
     def confidences(self) -> list[float]:
         """The geometric mean of the probabilities of each answer's tokens, 0 to 1."""
-        return [exp(sum(tokens) / max(len(tokens), 1)) for tokens in self.token_logprobs]
+        return [exp(min(sum(tokens) / max(len(tokens), 1), 0.0)) for tokens in self.token_logprobs]
+
+    @property
+    def finite(self) -> list[bool]:
+        """Whether each answer was chosen by numbers that are finite; the text of one that was not means nothing."""
+        return [not any(isnan(value) or value == inf for value in tokens) for tokens in self.token_logprobs]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +68,7 @@ class ListedGeneration(Generation):
     @property
     def entropies(self) -> list[float]:
         """A lower bound on the mean entropy, in nats; the tokens that are not listed count as one token."""
-        return [
-            sum(map(_listed_entropy, places)) / len(places) if places else float("nan") for places in self.likeliest
-        ]
+        return [sum(map(_listed_entropy, places)) / len(places) if places else nan for places in self.likeliest]
 
     def select(self, rows: Sequence[int]) -> "ListedGeneration":
         """Return the answers `rows`, in that order."""
@@ -105,6 +111,11 @@ class LogitGeneration(Generation):
         """The geometric mean of the probabilities of each answer's tokens, 0 to 1."""
         return confidence(self.logits, self.tokens, self.mask).tolist()
 
+    @property
+    def finite(self) -> list[bool]:
+        """Whether the logits of each answer's tokens are distributions: no NaN, no infinity but of probability 0."""
+        return (self.logits.logsumexp(-1).isfinite() | ~self.mask).all(1).tolist()
+
     def select(self, rows: Sequence[int]) -> "LogitGeneration":
         """Return the answers `rows`, in that order."""
         chosen = list(rows)
@@ -117,9 +128,12 @@ class LogitGeneration(Generation):
 
 
 def token_entropy(logits: Tensor) -> Tensor:
-    """Return the Shannon entropy of the distributions given by logits (..., V), in nats, as (...)."""
+    """Return the Shannon entropy of the distributions given by logits (..., V), in nats, as (...).
+
+    A logit of minus infinity is a token of probability 0, and adds nothing.
+    """
     log_p = logits.log_softmax(-1)
-    return -(log_p.exp() * log_p).sum(-1)
+    return -(log_p.exp() * log_p.clamp_min(torch.finfo(log_p.dtype).min)).sum(-1)
 
 
 def mean_entropy(logits: Tensor, mask: Tensor) -> Tensor:
@@ -140,7 +154,12 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def _listed_entropy(logprobs: Sequence[float]) -> float:
-    """Return the entropy of a distribution given by its largest log-probabilities; the rest counts as one token."""
-    probabilities = [exp(value) for value in logprobs]
+    """Return the entropy of a distribution given by its largest log-probabilities; the rest counts as one token.
+
+    NaN if one of them is NaN. One above 0, which no probability has, counts as 0.
+    """
+    if any(map(isnan, logprobs)):
+        return nan
+    probabilities = [exp(min(value, 0.0)) for value in logprobs]
     rest = max(1.0 - sum(probabilities), 0.0)
     return -sum(p * log(p) for p in (*probabilities, rest) if p > 0)

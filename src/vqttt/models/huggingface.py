@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,15 @@ from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vqttt.errors import InputError
-from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Part, Shown, TunableModel
+from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Part, TunableModel
+from vqttt.models.batch import Given, as_shown
 from vqttt.models.blocks import find_blocks, find_targets
+from vqttt.models.checkpoints import check_weights
+from vqttt.models.content import check_finite
 from vqttt.models.decoder import Decoder, ImageTokens, find_decoder, square
+from vqttt.models.greedy import greedy_config, read_answers
+from vqttt.models.prompts import chat_prompt, special_tokens, takes_parts
+from vqttt.models.questions import PlainText
 from vqttt.types import Image
 
 
@@ -42,6 +48,8 @@ class HuggingFaceModel(TunableModel):
         """Wrap a loaded network and its processor."""
         self.name, self.network, self.processor = name, network, processor
         processor.tokenizer.padding_side = "left"
+        self.plain_text = PlainText.of(processor, network.config)
+        network.generation_config = greedy_config(network, processor.tokenizer)
         self.freeze()
 
     @staticmethod
@@ -57,6 +65,7 @@ class HuggingFaceModel(TunableModel):
         """
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
+        check_weights(source)
         revision = {key: options[key] for key in ("revision",) if key in options}
         processor: Any = AutoProcessor.from_pretrained(source, **revision)  # type: ignore[no-untyped-call]
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
@@ -65,26 +74,36 @@ class HuggingFaceModel(TunableModel):
         network, loading_info = loaded
         return network, processor, loading_info
 
-    def encode(self, images: Sequence[Shown], questions: Sequence[str]) -> Inputs:
+    @staticmethod
+    def image_settings(config: Any) -> dict[str, Any]:
+        """Return the processor's settings that a network's configuration determines, by attribute; by default none.
+
+        They are those that a checkpoint's processor may lack or have wrong (see `vqttt.models.processors`).
+        """
+        return {}
+
+    def encode(self, images: Sequence[Given], questions: Sequence[str]) -> Inputs:
         """Encode N samples, each with one image, several or none, and a question (see `TunableModel.encode`).
 
         Raises:
-            InputError: if the batch mixes samples with and without images, and the processor does not accept that.
+            InputError: if the batch mixes samples with and without images, and the processor does not accept that; or
+                if a question has no text, or control tokens that cannot be written as text (see `PlainText`).
         """
         # Pillow images, because a processor may mistake the height of a tiny array for its channels.
         shown = [
-            [PILImage.fromarray(one) for one in ([image] if isinstance(image, np.ndarray) else image)]
-            for image in images
+            [PILImage.fromarray(one) for one in ([own] if isinstance(own, np.ndarray) else own)]
+            for own in as_shown(images)
         ]
         if not self.mixes and any(shown) and not all(shown):
             model_type = self.network.config.model_type
             raise InputError(f"{model_type}: samples with and without images cannot be in one batch; separate them")
-        batch = self.process(shown, questions)
+        batch = self.process(shown, [self.plain_text(question) for question in questions])
         tensors = {key: value.to(self.device) for key, value in batch.items()}
         if "pixel_values" in tensors:
             tensors["pixel_values"] = tensors["pixel_values"].to(self.network.dtype)
         counts = tuple(map(len, shown))
-        return Inputs(tensors=tensors, count=len(questions), shown=() if set(counts) == {1} else counts)
+        sizes = tuple(tuple((image.height, image.width) for image in own) for own in shown)
+        return Inputs(tensors=tensors, count=len(questions), shown=() if set(counts) == {1} else counts, sizes=sizes)
 
     def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
         """Run the stock processor; return the arguments of the forward pass.
@@ -94,19 +113,28 @@ class HuggingFaceModel(TunableModel):
             questions: one per sample.
         """
         images: Any = shown if self.nested else [image for own in shown for image in own]
+        text = [self.prompt(question, len(own)) for question, own in zip(questions, shown, strict=True)]
         batch: dict[str, Tensor] = self.processor(
             images=images if any(shown) else None,
-            text=[self.prompt(question, len(own)) for question, own in zip(questions, shown, strict=True)],
+            text=text,
             return_tensors="pt",
             padding=True,
+            **special_tokens(self.processor.tokenizer, text),
         )
         return {key: value for key, value in batch.items() if key != "labels"}
 
     def prompt(self, question: str, images: int = 1) -> str:
         """Return a question about `images` images in the model's chat template."""
-        content = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": question}]
-        chat = [{"role": "user", "content": content}]
-        return str(self.processor.apply_chat_template(chat, add_generation_prompt=True))
+        return chat_prompt(self.processor, question, images, self._in_parts, self.image_marker)
+
+    @property
+    def image_marker(self) -> str:
+        """What stands for an image in a prompt; used where the chat template takes a string."""
+        return str(getattr(self.processor, "image_token", ""))
+
+    @cached_property
+    def _in_parts(self) -> bool:
+        return takes_parts(self.processor, self.image_marker)
 
     def pixels(self, inputs: Inputs) -> ImageContent:
         """Return the images (see `TunableModel.pixels`); none for a batch without images."""
@@ -197,24 +225,9 @@ class HuggingFaceModel(TunableModel):
         return self._generate(traced, inputs, max_new_tokens)
 
     def _generate(self, generate: Any, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
-        out = generate(
-            **inputs.tensors,
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            num_beams=1,
-            output_logits=True,
-            return_dict_in_generate=True,
-        )
-        tokens = out.sequences[:, -len(out.logits) :]
-        ended = torch.isin(tokens, torch.tensor(self._end_tokens(), device=tokens.device)).long()
-        mask = (ended.cumsum(1) - ended) == 0  # True up to and including the first end token
-        texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
-        return LogitGeneration(
-            texts=[text.strip() for text in texts],
-            tokens=tokens,
-            mask=mask,
-            logits=torch.stack(out.logits, dim=1).float(),
-        )
+        wanted = {"max_new_tokens": max_new_tokens, "output_logits": True, "return_dict_in_generate": True}
+        out = generate(**inputs.tensors, **wanted)
+        return read_answers(out, self.network.generation_config.eos_token_id, self.processor.batch_decode)
 
     def answer_tokens(self, text: str) -> list[int]:
         """Return the tokens of a text, without special tokens."""
@@ -264,7 +277,8 @@ class HuggingFaceModel(TunableModel):
         return square(tokens)
 
     def to_image(self, pixels: Tensor) -> Image:
-        """Undo the image processor's normalisation; values outside 0 to 255 are clipped."""
+        """Undo the normalisation (see `TunableModel.to_image`); values outside 0 to 255 are clipped."""
+        check_finite(pixels)
         mean, std = (values.to(pixels.device) for values in self._normalisation())
         image: Image = (
             ((pixels.float() * std + mean).clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
@@ -280,7 +294,3 @@ class HuggingFaceModel(TunableModel):
         stats = self.processor.image_processor
         mean, std = (torch.tensor(values)[:, None, None] for values in (stats.image_mean, stats.image_std))
         return mean, std
-
-    def _end_tokens(self) -> list[int]:
-        configured: Any = self.network.generation_config
-        return [int(token) for token in np.atleast_1d(configured.eos_token_id)]

@@ -22,7 +22,7 @@ def option_likelihoods(model: TunableModel, inputs: Inputs, options: Sequence[Se
         options: the options of each sample, in order; an empty list skips the sample.
 
     Returns:
-        one list per sample, with one number per option.
+        one list per sample, with one number per option; NaN where the model's logits are not finite.
 
     Raises:
         ValueError: if there are not N lists of options, or an option has no token.

@@ -3,8 +3,16 @@
 Any vision tower that transformers' LLaVA accepts will do: CLIP, SigLIP, DINOv2, or SAM with its windowed blocks.
 """
 
+from typing import Any
+
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.processors import patch_settings
 
 
 class Llava(HuggingFaceModel):
     """LLaVA-1.5."""
+
+    @staticmethod
+    def image_settings(config: Any) -> dict[str, Any]:
+        """Return how patches are counted."""
+        return patch_settings(config)

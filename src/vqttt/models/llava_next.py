@@ -6,6 +6,7 @@ scaled to fit a grid of tiles, which leaves black margins around it.
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,10 +14,16 @@ from transformers.image_processing_utils import select_best_resolution
 
 from vqttt.models.base import ImageContent, Inputs
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.processors import patch_settings
 
 
 class LlavaNext(HuggingFaceModel):
     """LLaVA-NeXT; every tile counts as an image, and margins and tiles of zeros are padding."""
+
+    @staticmethod
+    def image_settings(config: Any) -> dict[str, Any]:
+        """Return how patches are counted."""
+        return patch_settings(config)
 
     def view(self, inputs: Inputs) -> ImageContent:
         """Return the tiles, (images * tiles, 3, S, S)."""
@@ -121,6 +128,14 @@ class LlavaOneVision(LlavaNext):
     """LLaVA-OneVision; an image is tiled only if its sample has no other."""
 
     nested = True
+
+    @staticmethod
+    def image_settings(config: Any) -> dict[str, Any]:
+        """Return the number of patches of a tile."""
+        vision = config.vision_config
+        strategy = config.vision_feature_select_strategy
+        patches = (vision.image_size // vision.patch_size) ** 2
+        return {"num_image_tokens": patches, "vision_feature_select_strategy": strategy}
 
     def packed(self, inputs: Inputs) -> dict[str, Tensor]:
         """Return also the numbers of images, which exist only for samples that have any."""

@@ -1,7 +1,5 @@
 """How to load a checkpoint: number format, device, attention, quantisation and revision; and whether it fits."""
 
-import json
-import struct
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import prod
@@ -9,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vqttt.errors import InputError, MissingExtraError, ModelError
+from vqttt.models.checkpoints import read_header
 
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 _DTYPES = {"auto": "", "float32": "F32", "bfloat16": "BF16", "float16": "F16"}
@@ -110,7 +109,7 @@ def weight_bytes(source: str, options: LoadOptions) -> int | None:
     counts: dict[str, int] = {}
     if Path(source).is_dir():
         for file in Path(source).glob("*.safetensors"):
-            for entry in _header(file).values():
+            for entry in read_header(file).values():
                 if "dtype" in entry:
                     counts[entry["dtype"]] = counts.get(entry["dtype"], 0) + prod(entry["shape"])
     else:
@@ -127,17 +126,6 @@ def weight_bytes(source: str, options: LoadOptions) -> int | None:
         return sum(counts.values()) * options.bits // 8
     dtype = _DTYPES[options.dtype]
     return sum(count * _BYTES.get(dtype or stored, 2) for stored, count in counts.items())
-
-
-def _header(file: Path) -> dict[str, Any]:
-    """Return the header of a safetensors file: each tensor's type and shape; empty if the file is broken."""
-    with file.open("rb") as stream:
-        try:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            header: dict[str, Any] = json.loads(stream.read(min(length, 100 << 20)))
-        except (struct.error, ValueError):
-            return {}  # loading the file reports that it is broken
-    return header
 
 
 def free_bytes(device: str) -> int | None:

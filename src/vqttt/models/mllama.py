@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from transformers.models.mllama.image_processing_mllama import get_image_size_fit_to_canvas, get_optimal_tiled_canvas
 
 from vqttt.models.base import ImageContent, Inputs
 from vqttt.models.decoder import square
@@ -21,21 +22,26 @@ class Mllama(HuggingFaceModel):
     mixes = False
 
     def view(self, inputs: Inputs) -> ImageContent:
-        """Return the tiles. The inputs do not say where margins begin, so they are recognised as black."""
+        """Return the tiles. Their margins follow from the sizes of the images, for a black edge may be content."""
         pixels = inputs.tensors["pixel_values"]
-        flat = pixels.flatten(0, 2)
-        owner = torch.arange(inputs.count, device=pixels.device).repeat_interleave(len(flat) // inputs.count)
-        real = inputs.tensors["aspect_ratio_mask"].flatten().bool()
-        lit = ((flat - self._black(flat)).abs() > 1e-2).any(1) & real[:, None, None]
-        # Content extends to the last row and the last column that are not all black.
-        rows, columns = (lit.any(axis).flip(1).cummax(1).values.flip(1) for axis in (2, 1))
-        return ImageContent(flat, owner, (rows[:, :, None] & columns[:, None])[:, None])
+        samples, images, tiles = pixels.shape[:3]
+        mask = torch.zeros(samples, images, tiles, 1, *pixels.shape[-2:], dtype=torch.bool, device=pixels.device)
+        for n, of_sample in enumerate(inputs.sizes):
+            for place, size in enumerate(of_sample):
+                cut = self._content(size)
+                mask[n, place, : len(cut), 0] = cut.to(mask)
+        owner = torch.arange(samples, device=pixels.device).repeat_interleave(images * tiles)
+        return ImageContent(pixels.flatten(0, 2), owner, mask.flatten(0, 2))
 
-    def _black(self, pixels: Tensor) -> Tensor:
-        """Return black, normalised, (3, 1, 1)."""
+    def _content(self, size: tuple[int, int]) -> Tensor:
+        """Return where the tiles of an image of `size`, (height, width), have content, (tiles, S, S)."""
         stats = self.processor.image_processor
-        mean, std = (torch.tensor(values, device=pixels.device) for values in (stats.image_mean, stats.image_std))
-        return (-mean / std).to(pixels.dtype)[:, None, None]
+        side = stats.size["height"]
+        height, width = get_optimal_tiled_canvas(*size, stats.max_image_tiles, side)
+        inner = get_image_size_fit_to_canvas(*size, height, width, side)
+        canvas = torch.zeros(height, width, dtype=torch.bool)
+        canvas[: inner[0], : inner[1]] = True
+        return canvas.view(height // side, side, width // side, side).transpose(1, 2).flatten(0, 1)
 
     def with_view(self, inputs: Inputs, pixels: Tensor) -> Inputs:
         """Replace the tiles."""

@@ -6,6 +6,7 @@ from PIL import Image as PILImage
 from torch import Tensor
 
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.prompts import special_tokens
 
 
 class PaliGemma(HuggingFaceModel):
@@ -24,4 +25,5 @@ class PaliGemma(HuggingFaceModel):
             return super().process(shown, questions)
         tokenizer = self.processor.tokenizer
         text = [f"{tokenizer.bos_token}{self.prompt(question, 0)}\n" for question in questions]
-        return dict(tokenizer(text, return_tensors="pt", padding=True, return_token_type_ids=True))
+        more = special_tokens(tokenizer, text)
+        return dict(tokenizer(text, return_tensors="pt", padding=True, return_token_type_ids=True, **more))

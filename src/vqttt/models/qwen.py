@@ -18,6 +18,13 @@ from vqttt.models.huggingface import HuggingFaceModel
 class QwenVL(HuggingFaceModel):
     """Qwen2-VL, Qwen2.5-VL and Qwen3-VL."""
 
+    @property
+    def image_marker(self) -> str:
+        """What stands for an image in a prompt: its token between those that begin and end an image."""
+        tokenizer = self.processor.tokenizer
+        begin, end = (getattr(tokenizer, f"vision_{end}_token", f"<|vision_{end}|>") for end in ("start", "end"))
+        return f"{begin}{super().image_marker}{end}"
+
     def view(self, inputs: Inputs) -> ImageContent:
         """Undo the packing; smaller images are padded with zeros on the right and at the bottom."""
         runs = torch.split(inputs.tensors["pixel_values"], self._lengths(inputs))

@@ -1,14 +1,17 @@
 """Changes of accuracy by degradation and severity, with a flag on changes beyond chance.
 
-Scores are 0 to 1, and an answer counts as right from 0.5 up.
+Scores are 0 to 1, and an answer counts as right from 0.5 up. `n` counts questions and `images` the images that they ask
+about, which intervals and tests take for independent.
 """
 
-import polars as pl
-from scipy.special import bdtr
+from typing import Any
 
-from vqttt.results.statistics import ALPHA, holm
-from vqttt.results.summary import clean_and_degraded
-from vqttt.runs.records import ALL, CELL, CLEAN, NONE
+import polars as pl
+
+from vqttt.results.clusters import sign_flip
+from vqttt.results.statistics import ALPHA, RIGHT, holm
+from vqttt.results.summary import accuracy_of_cells, chance, clean_and_degraded, counts, images, mean_of_cells
+from vqttt.runs.records import ALL, CLEAN, NONE
 
 _KEYS = ["model", "task", "method", "degradation", "severity"]
 
@@ -25,11 +28,13 @@ def quality_by_severity(records: pl.DataFrame) -> pl.DataFrame:
 def gains_by_severity(records: pl.DataFrame) -> pl.DataFrame:
     """Return what each method other than the baseline gains over the untuned model on degraded images.
 
-    One row for each model, task (and `all`), method, degradation and severity: `delta`, the mean of the cells' mean
-    changes; `helped` and `hurt`, the numbers of samples right more often and less often than before, over their seeds,
-    scales and restorers; `p_holm`, the p-value of a sign test between these two after Holm's correction, over the rows
-    of all single tasks or over those of `all`; and `beyond`, whether the change is beyond chance. With one seed the
-    test is McNemar's. Empty if there are no such records.
+    One row for each model, task (and `all`), method, degradation and severity: `n`, `images`; `accuracy` on the
+    degraded images with its interval, `accuracy_low` to `accuracy_high`, and the mean `chance` of guessing, null unless
+    it is known for all; `delta`, the mean of the cells' mean changes, with its interval, `ci_low` to `ci_high`;
+    `corrective` and `destructive`, the numbers of samples right more often and less often than before, over their
+    seeds, scales and restorers; `p_holm`, the p-value of `sign_flip` on the images' net numbers of corrected answers
+    after Holm's correction, over the rows of all single tasks or over those of `all`; and `beyond`, whether the change
+    is beyond chance. With one seed and one question an image the test is McNemar's. Empty if there are no such records.
     """
     tuned = records.filter(pl.col("degradation") != CLEAN, pl.col("method") != NONE)
     return _changes(tuned.rename({"base_score": "before", "score": "after"}))
@@ -38,31 +43,30 @@ def gains_by_severity(records: pl.DataFrame) -> pl.DataFrame:
 def _changes(pairs: pl.DataFrame) -> pl.DataFrame:
     if pairs.is_empty():
         return pl.DataFrame()
-    flip = (pl.col("after") >= 0.5).cast(pl.Int64) - (pl.col("before") >= 0.5).cast(pl.Int64)
-    pairs = pairs.with_columns(delta=pl.col("after") - pl.col("before"), flip=flip)
-    samples = pairs.group_by(*_KEYS, "sample_id", maintain_order=True).agg(pl.col("flip").sum())
-    counts = samples.group_by(_KEYS, maintain_order=True).agg(
-        helped=(pl.col("flip") > 0).sum(), hurt=(pl.col("flip") < 0).sum()
-    )
-    means = (
-        pairs.group_by(CELL, maintain_order=True)
-        .agg(pl.col("delta").mean())
-        .group_by(_KEYS, maintain_order=True)
-        .agg(pl.col("delta").mean(), cells=pl.len())
-    )
-    single = means.join(counts, on=_KEYS).with_columns(pl.col("helped", "hurt").cast(pl.Int64))
-    weighted = pl.col("delta").dot("cells") / pl.col("cells").sum()
-    together = single.group_by("model", "method", "degradation", "severity", maintain_order=True).agg(
-        weighted.alias("delta"), pl.col("cells", "helped", "hurt").sum()
-    )
-    parts = [together.with_columns(task=pl.lit(ALL)).select(single.columns), single]
-    tested = pl.concat([_tested(part.sort(_KEYS)) for part in parts])
-    return tested.with_columns(beyond=pl.col("p_holm") < ALPHA).drop("cells")
+    flip = (pl.col("after") >= RIGHT).cast(pl.Int64) - (pl.col("before") >= RIGHT).cast(pl.Int64)
+    pairs = pairs.with_columns(pl.Series("image", images(pairs)), flip=flip)
+    over_tasks = [name for name in _KEYS if name != "task"]
+    together = [_row(group) | {"task": ALL} for group in pairs.partition_by(over_tasks, maintain_order=True)]
+    single = [_row(group) for group in pairs.partition_by(_KEYS, maintain_order=True)]
+    tested = [
+        frame.with_columns(p_holm=holm(frame["p_value"].to_numpy()))
+        for frame in (pl.DataFrame(rows, schema_overrides={"chance": pl.Float64}) for rows in (together, single))
+    ]
+    frame = pl.concat([part.sort(_KEYS) for part in tested]).drop("p_value")
+    return frame.with_columns(beyond=pl.col("p_holm") < ALPHA)
 
 
-def _tested(changes: pl.DataFrame) -> pl.DataFrame:
-    """Add `p_holm`, corrected over all rows."""
-    helped, hurt = changes["helped"].to_numpy(), changes["hurt"].to_numpy()
-    fewer = changes.select(pl.min_horizontal("helped", "hurt")).to_series().to_numpy()
-    p_values = (2 * bdtr(fewer, helped + hurt, 0.5)).clip(max=1)
-    return changes.with_columns(p_holm=holm(p_values))
+def _row(pairs: pl.DataFrame) -> dict[str, Any]:
+    """Summarise the pairs of one condition."""
+    right = accuracy_of_cells(pairs, "after")
+    change = mean_of_cells(pairs, pl.col("after") - pl.col("before"))
+    samples = pairs.group_by("task", "sample_id", maintain_order=True).agg(pl.col("flip").sum())["flip"]
+    net = pairs.group_by("image", maintain_order=True).agg(pl.col("flip").sum())["flip"]
+    return (
+        pairs.select(_KEYS).row(0, named=True)
+        | counts(pairs)
+        | {"accuracy": right.value, "accuracy_low": right.low, "accuracy_high": right.high, "chance": chance(pairs)}
+        | {"delta": change.value, "ci_low": change.low, "ci_high": change.high}
+        | {"corrective": int((samples > 0).sum()), "destructive": int((samples < 0).sum())}
+        | {"p_value": sign_flip(net.to_numpy())}
+    )

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import polars as pl
 
 from vqttt.errors import InputError
-from vqttt.results.statistics import flips, holm, mcnemar
-from vqttt.results.summary import by_task, mean_of_cells
+from vqttt.results.clusters import sign_flip
+from vqttt.results.statistics import TIE, flips, holm
+from vqttt.results.summary import by_task, chance, counts, images, mean_of_cells
 from vqttt.runs.records import ALL, CELL
 
 _OTHER_IMAGE = (
@@ -36,10 +37,12 @@ def compare(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
     """Pair the records of two runs and return what the second gains over the first.
 
     Records pair if sample and cell are the same. If each run has a single model, or a single method, these may differ:
-    they are then what is compared. One row for each task (and all together) and method: distinct samples `n`, `cells`,
-    accuracies of the `first` and the `second` run, the difference `delta` with its interval, flips (`corrective` and
-    `destructive`), and a p-value, raw and after Holm's correction over the rows. The test is a sign test over samples,
-    each with all its conditions; for a single condition it is McNemar's. With a single task there is no row for all.
+    they are then what is compared. One row for each task (and all together) and method: distinct samples `n` and
+    `images`, `cells`, accuracies of the `first` and the `second` run, the mean `chance` of guessing (null unless known
+    for all), the difference `delta` with its interval, flips (`corrective` and `destructive`), and a p-value, raw and
+    after Holm's correction over the rows. The test is `sign_flip` over images, on how many more samples gain than lose
+    over all their conditions; rounding noise is no gain. For a single condition and one question an image it is
+    McNemar's. With a single task there is no row for all.
 
     Raises:
         InputError: if the runs have no cell, or no image, in common.
@@ -60,19 +63,24 @@ def compare(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
         other = cells["method_first"][0]
         rows.append(
             {"task": task, "method": method if method == other else f"{other} → {method}"}
-            | {"n": cells.select("task", "sample_id").n_unique(), "cells": len(means)}
-            | {"first": means["base_score"].mean(), "second": means["score"].mean()}
+            | counts(cells)
+            | {"cells": len(means)}
+            | {"first": means["base_score"].mean(), "second": means["score"].mean(), "chance": chance(cells)}
             | {"delta": gain.value, "ci_low": gain.low, "ci_high": gain.high}
-            | {"corrective": flipped.corrected, "destructive": flipped.broken, "p_value": _sign_test(cells)}
+            | flipped._asdict()
+            | {"p_value": _sign_test(cells)}
         )
-    frame = pl.DataFrame(rows)
+    frame = pl.DataFrame(rows, schema_overrides={"chance": pl.Float64})
     return frame.with_columns(p_holm=holm(frame["p_value"].to_numpy()))
 
 
 def _sign_test(cells: pl.DataFrame) -> float:
-    """Return the p-value of as many samples gaining as losing, each over all its conditions."""
-    changes = cells.group_by("task", "sample_id").agg(change=(pl.col("score") - pl.col("base_score")).mean())["change"]
-    return mcnemar((changes < 0).to_numpy(), (changes > 0).to_numpy())
+    """Return the p-value of as many samples gaining as losing, each over all its conditions, clustered by image."""
+    change = (pl.col("score") - pl.col("base_score")).mean()
+    side = pl.when(change.abs() < TIE).then(0).otherwise(change.sign())
+    cells = cells.with_columns(pl.Series("image", images(cells)))
+    samples = cells.group_by("image", "task", "sample_id").agg(side=side)
+    return sign_flip(samples.group_by("image").agg(pl.col("side").sum())["side"].to_numpy())
 
 
 def unpaired(first: pl.DataFrame, second: pl.DataFrame) -> Unpaired:

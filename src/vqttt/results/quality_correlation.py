@@ -16,20 +16,22 @@ def rank_correlations(records: pl.DataFrame) -> pl.DataFrame:
 
     `rho` is Spearman's rank correlation over all images of a task. `within` compares images of the same question only:
     it is Pearson's correlation of ranks and scores after subtracting each question's mean, so that hard questions do
-    not count as bad images. Each has a 95% interval from a bootstrap over samples with all their conditions; ranks are
-    taken once, over all images. Expect negative values for `noise_level` if quality matters. A correlation is NaN if
-    nothing varies.
+    not count as bad images. Each has a 95% interval from a bootstrap over source images (`images`) with all their
+    questions and conditions; ranks are taken once, over all `n` degraded images. Expect negative values for
+    `noise_level` if quality matters. A correlation is NaN if nothing varies.
     """
     rows = []
     for (model, task), group in _answered_images(records).group_by("model", "task", maintain_order=True):
         samples = group["sample_id"].rank("dense").to_numpy() - 1
+        sources = summary.images(group) - 1
         score = group["base_score"].to_numpy()
         for metric in METRICS:
             rank = group[metric].rank("average").to_numpy()
-            overall = clustered_correlation(rank, group["base_score"].rank("average").to_numpy(), samples)
-            within = clustered_correlation(_centred(rank, samples), _centred(score, samples), samples)
+            overall = clustered_correlation(rank, group["base_score"].rank("average").to_numpy(), sources)
+            within = clustered_correlation(_centred(rank, samples), _centred(score, samples), sources)
             rows.append(
                 {"model": model, "task": task, "metric": metric, "n": len(group)}
+                | {"images": len(np.unique(sources))}
                 | {"rho": overall.value, "rho_low": overall.low, "rho_high": overall.high}
                 | {"within": within.value, "within_low": within.low, "within_high": within.high}
             )

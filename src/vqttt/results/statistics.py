@@ -1,15 +1,16 @@
-"""Statistics of paired scores: intervals, tests, sample sizes and calibration. Numbers in, numbers out.
+"""Statistics of scores: flips, correlation, sample sizes and calibration. Numbers in, numbers out.
 
-Scores lie between 0 and 1, and an answer counts as right from 0.5 up. All intervals are 95% intervals.
+Scores lie between 0 and 1, and an answer counts as right from 0.5 up. All intervals are 95% intervals. Intervals and
+tests of paired scores are in `vqttt.results.clusters` and `vqttt.results.proportions`.
 """
 
 import math
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -17,7 +18,13 @@ ALPHA = 0.05
 """Significance level of every test; intervals have the level 1 - `ALPHA`."""
 
 DRAWS = 2000
-"""Bootstrap draws per interval."""
+"""Bootstrap draws for the interval of a correlation."""
+
+TIE = 1e-9
+"""Differences of scores below this one are rounding noise."""
+
+RIGHT = 0.5 - TIE
+"""An answer is right from this score up: half a point, but for rounding noise."""
 
 MARGIN = 0.02
 """Changes of accuracy within two points either way count as no effect."""
@@ -32,10 +39,10 @@ class Estimate(NamedTuple):
 
 
 class Flips(NamedTuple):
-    """Counts of answers that became right (`corrected`) and of answers that became wrong (`broken`)."""
+    """Counts of answers that became right (`corrective`) and of answers that became wrong (`destructive`)."""
 
-    corrected: int
-    broken: int
+    corrective: int
+    destructive: int
 
 
 class Bin(NamedTuple):
@@ -46,27 +53,10 @@ class Bin(NamedTuple):
     accuracy: float
 
 
-def wilson(successes: float, n: int) -> tuple[float, float]:
-    """Return Wilson's interval for a proportion; `successes` may be fractional; (0, 1) if `n` is 0."""
-    if n == 0:
-        return 0.0, 1.0
-    z = float(ndtri(1 - ALPHA / 2))
-    rate, shrink = successes / n, 1 + z * z / n
-    centre = (rate + z * z / (2 * n)) / shrink
-    half = z / shrink * float(np.sqrt(rate * (1 - rate) / n + (z / (2 * n)) ** 2))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
-
-
 def flips(before: ArrayLike, after: ArrayLike) -> Flips:
     """Count the answers that changed between right and wrong."""
-    was, now = np.asarray(before) >= 0.5, np.asarray(after) >= 0.5
-    return Flips(corrected=int((~was & now).sum()), broken=int((was & ~now).sum()))
-
-
-def mcnemar(before: ArrayLike, after: ArrayLike) -> float:
-    """Return the exact two-sided p-value of McNemar's test; 1 if no pair disagrees."""
-    corrected, broken = flips(before, after)
-    return min(1.0, 2 * float(bdtr(min(corrected, broken), corrected + broken, 0.5)))
+    was, now = np.asarray(before) >= RIGHT, np.asarray(after) >= RIGHT
+    return Flips(corrective=int((~was & now).sum()), destructive=int((was & ~now).sum()))
 
 
 def holm(p_values: ArrayLike) -> Floats:
@@ -76,85 +66,6 @@ def holm(p_values: ArrayLike) -> Floats:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
     return adjusted
-
-
-def equivalence(before: ArrayLike, after: ArrayLike, margin: float = MARGIN) -> float:
-    """Return the p-value of two one-sided tests for a mean change within +-`margin` (Schuirmann 1987).
-
-    A value below 0.05 shows that the change is that small; a large p-value of a test for a difference never shows
-    this. Mean and spread are computed over the changes and four added samples: a gain, a loss and two unchanged (after
-    Agresti and Min 2005). Without these, a hundred unchanged questions would seem to prove that fewer than one in fifty
-    can change.
-    """
-    change = np.asarray(after, np.float64) - np.asarray(before, np.float64)
-    n = len(change) + 4
-    mean = float(change.sum()) / n
-    error = math.sqrt((float(np.square(change).sum() + 2) / n - mean**2) / n)
-    return float(ndtr((abs(mean) - margin) / error))
-
-
-def paired_difference(before: ArrayLike, after: ArrayLike, seed: int = 0, draws: int = DRAWS) -> Estimate:
-    """Return the mean of `after - before` with a percentile interval from a bootstrap over samples."""
-    difference = np.asarray(after, np.float64) - np.asarray(before, np.float64)
-    # Resampling n values is one multinomial draw over the distinct values: exact, and far smaller than n indices.
-    values, counts = np.unique(difference, return_counts=True)
-    n = len(difference)
-    means = np.random.default_rng(seed).multinomial(n, counts / n, size=draws) @ values / n
-    return Estimate(float(difference.mean()), *_percentiles(means))
-
-
-def cluster_mean(
-    values: ArrayLike, cells: ArrayLike, clusters: ArrayLike, strata: ArrayLike, seed: int = 0, draws: int = DRAWS
-) -> Estimate:
-    """Return the mean of the cells' means, with an interval that accounts for samples recurring across cells.
-
-    The bootstrap draws whole clusters (a sample with all its conditions), separately in each stratum (task). Treating
-    the rows as independent would make the interval far too narrow.
-
-    Args:
-        values: one number per row.
-        cells: the cell of each row within its stratum; all cells have equal weight.
-        clusters: the sample of each row within its stratum.
-        strata: the stratum of each row.
-        seed: seed of the bootstrap.
-        draws: number of bootstrap draws.
-    """
-    rows, cell_of, cluster_of, stratum_of = np.asarray(values, np.float64), *map(np.asarray, (cells, clusters, strata))
-    if np.ptp(rows) == 0:  # for example the baseline, whose gains are all 0
-        return Estimate(*[float(rows[0])] * 3)
-    one_cell = (cell_of == cell_of[0]).all() and (stratum_of == stratum_of[0]).all()
-    if one_cell and len(np.unique(cluster_of)) == len(rows):
-        # A single cell must get the same interval here as in its own row of a summary.
-        return paired_difference(np.zeros(len(rows)), rows, seed, draws)
-    rng = np.random.default_rng(seed)
-    means, resampled = [], []
-    for stratum in np.unique(stratum_of):
-        inside = stratum_of == stratum
-        sums, counts = _cross_table(rows[inside], cluster_of[inside], cell_of[inside])
-        n = len(sums)
-        picks = rng.integers(n, size=(draws, n)) + n * np.arange(draws)[:, None]
-        weights = np.bincount(picks.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)
-        means.append(sums.sum(axis=0) / counts.sum(axis=0))
-        with np.errstate(invalid="ignore"):
-            resampled.append((weights @ sums) / (weights @ counts))
-    # A draw may miss every sample of a small cell; its mean then covers the other cells.
-    spread = np.nanmean(np.hstack(resampled), axis=1)
-    return Estimate(float(np.hstack(means).mean()), *_percentiles(spread))
-
-
-def _cross_table(values: Floats, rows: NDArray[Any], columns: NDArray[Any]) -> tuple[Floats, Floats]:
-    """Return sums and counts of the values in each row and column of a table."""
-    row_names, row_of = np.unique(rows, return_inverse=True)
-    column_names, column_of = np.unique(columns, return_inverse=True)
-    shape = len(row_names), len(column_names)
-    flat, size = row_of * shape[1] + column_of, shape[0] * shape[1]
-    sums, counts = np.bincount(flat, weights=values, minlength=size), np.bincount(flat, minlength=size)
-    return sums.astype(np.float64).reshape(shape), counts.astype(np.float64).reshape(shape)
-
-
-def _percentiles(draws: Floats) -> tuple[float, float]:
-    low, high = np.quantile(draws, [ALPHA / 2, 1 - ALPHA / 2])
-    return float(low), float(high)
 
 
 def clustered_correlation(x: Floats, y: Floats, clusters: Floats, seed: int = 0, draws: int = DRAWS) -> Estimate:
@@ -179,7 +90,7 @@ def clustered_correlation(x: Floats, y: Floats, clusters: Floats, seed: int = 0,
     return Estimate(value, float(low), float(high))
 
 
-@lru_cache(maxsize=2)  # all quality measures of a task draw the same samples
+@lru_cache(maxsize=2)  # all quality measures of a task draw the same images
 def _cluster_counts(n: int, seed: int, draws: int) -> Floats:
     """Return how often each of n clusters occurs in each bootstrap draw, (draws, n)."""
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
@@ -221,12 +132,25 @@ def power_of(n: int, difference: float, discordant: float) -> float:
     return float(ndtr((math.sqrt(n) * difference - float(ndtri(1 - ALPHA / 2)) * math.sqrt(discordant)) / spread))
 
 
-def smallest_difference(n: int, discordant: float, power: float = 0.8) -> float | None:
+def effective_size(questions: int, images: int, correlation: float = 0.2) -> int:
+    """Return how many questions with an image each are worth as much as `questions` about `images` (Kish 1965).
+
+    Args:
+        questions: number of questions.
+        images: number of images, at most as many.
+        correlation: how alike the changes of two answers about one image are, 0 to 1. The default is for planning
+            only; what a study shows rests on its own records.
+    """
+    return int(questions / (1 + correlation * (questions / images - 1)))
+
+
+def smallest_difference(n: int, discordant: float, power: float = 0.8, images: int | None = None) -> float | None:
     """Return the smallest change, in steps of 0.001, that `n` questions detect with the chance `power`.
 
-    Returns None if `n` is too small for any change: the largest possible one is `discordant`, where all changed answers
-    change the same way.
+    With fewer `images` than questions, the sample is taken to be worth its `effective_size`. Returns None if it is too
+    small for any change: the largest possible one is `discordant`, where all changed answers change the same way.
     """
+    n = n if images is None else effective_size(n, images)
     steps = range(1, round(1000 * discordant) + 1)
     return next((step / 1000 for step in steps if power_of(n, step / 1000, discordant) >= power), None)
 

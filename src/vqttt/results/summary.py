@@ -2,6 +2,9 @@
 
 Records have the columns of `vqttt.runs.records.schema`. A sample that failed has score 0 and counts in every `n` and
 every accuracy; only calibration leaves it out, because it has no confidence.
+
+`n` counts questions and `images` the images that they ask about; intervals and tests take images for independent, not
+questions. `chance` is the mean probability of guessing, null unless it is known for every record.
 """
 
 from collections.abc import Iterator
@@ -10,14 +13,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vqttt.results.statistics import Estimate, cluster_mean, ece, flips, mcnemar, paired_difference, wilson
+from vqttt.results.clusters import accuracy, cluster_mean, mcnemar
+from vqttt.results.statistics import Estimate, Floats, ece, flips
 from vqttt.runs.records import ALL, CELL, CLEAN, NONE, in_order
 
 UNTUNED = "untuned"
 """Stands for the baseline where it was not run; every method's records carry the untuned answers."""
 
 _POOLED = (
-    "cells", "records", "seeds", "accuracy", "base_accuracy", "delta", "ci_low", "ci_high", "corrective", "destructive",
+    "cells", "records", "seeds", "accuracy", "base_accuracy", "chance", "delta", "ci_low", "ci_high", "corrective",
+    "destructive",
 )  # fmt: skip
 """What `pooled` returns."""
 
@@ -70,11 +75,56 @@ def by_task(records: pl.DataFrame) -> Iterator[tuple[str, str, str, pl.DataFrame
                 yield str(model), task, method, of_task.filter(pl.col("method") == method)
 
 
+def images(records: pl.DataFrame) -> Floats:
+    """Return the image that each record's question asks about, as a number: the clusters of `vqttt.results.clusters`.
+
+    Images are known by the hash of the undegraded image, in whatever task. Where there is none, as in records of older
+    versions, each sample has an image of its own.
+    """
+    own = pl.concat_str("task", "sample_id", separator="\n")
+    if "source_sha256" in records.columns:
+        source = pl.col("source_sha256").fill_null("")
+        own = pl.when(source == "").then(own).otherwise(source)
+    numbers: Floats = records.select(own.rank("dense")).to_series().to_numpy()
+    return numbers
+
+
+def counts(records: pl.DataFrame) -> dict[str, int]:
+    """Return the number of distinct questions, `n`, and of distinct `images`."""
+    return {"n": records.select("task", "sample_id").n_unique(), "images": len(np.unique(images(records)))}
+
+
+def chance(records: pl.DataFrame) -> float | None:
+    """Return the mean over cells of the mean probability of guessing, or None unless every record has one."""
+    if "chance" not in records.columns or records["chance"].is_null().any() or records["chance"].is_nan().any():
+        return None
+    cell = [name for name in CELL if name in records.columns]
+    return float(records.group_by(cell, maintain_order=True).agg(pl.col("chance").mean())["chance"].to_numpy().mean())
+
+
 def mean_of_cells(records: pl.DataFrame, value: pl.Expr) -> Estimate:
-    """Apply `cluster_mean` to a column of records."""
-    columns = (pl.struct(CELL), pl.col("sample_id"), pl.col("task"))
-    cells, clusters, strata = (records.select(column.rank("dense")).to_series().to_numpy() for column in columns)
-    return cluster_mean(records.select(value).to_series().to_numpy(), cells, clusters, strata)
+    """Apply `cluster_mean` to a column of records; the clusters are `images`."""
+    return cluster_mean(records.select(value).to_series().to_numpy(), _cells(records), images(records))
+
+
+def accuracy_of_cells(records: pl.DataFrame, score: str) -> Estimate:
+    """Apply `clusters.accuracy` to a column of scores; the clusters are `images`."""
+    return accuracy(records[score].to_numpy(), _cells(records), images(records))
+
+
+def _cells(records: pl.DataFrame) -> Floats:
+    numbers: Floats = records.select(pl.struct(CELL).rank("dense")).to_series().to_numpy()
+    return numbers
+
+
+def gain_over(records: pl.DataFrame, before: str) -> Estimate:
+    """Return the mean gain of `score` over the column `before`, with its interval.
+
+    The baseline's gain over itself is 0 by construction, no finding of a sample: its interval is 0 as well.
+    """
+    if (records["method"] == NONE).all() and (records["score"] == records[before]).all():
+        return Estimate(0.0, 0.0, 0.0)
+    return mean_of_cells(records, pl.col("score") - pl.col(before))
 
 
 def pooled(records: pl.DataFrame) -> dict[str, Any]:
@@ -86,38 +136,40 @@ def pooled(records: pl.DataFrame) -> dict[str, Any]:
         return dict.fromkeys(_POOLED)
     means = records.group_by(CELL, maintain_order=True).agg(pl.col("score", "base_score").mean())
     accuracies = means["score"].mean(), means["base_score"].mean()
-    gain = mean_of_cells(records, pl.col("score") - pl.col("base_score"))
+    gain = gain_over(records, "base_score")
     flipped = flips(records["base_score"].to_numpy(), records["score"].to_numpy())
-    values = (len(means), len(records), records["seed"].n_unique(), *accuracies, *gain, *flipped)
+    values = (len(means), len(records), records["seed"].n_unique(), *accuracies, chance(records), *gain, *flipped)
     return dict(zip(_POOLED, values, strict=True))
 
 
 def summarise(records: pl.DataFrame) -> pl.DataFrame:
     """Summarise each cell in one row; `delta` is the gain of `score` over `base_score`, paired by sample.
 
-    `p_value` is McNemar's, not corrected for the number of cells. `tuned` and `rolled_back` are shares of samples.
+    `p_value` is that of `mcnemar`, not corrected for the number of cells. `accuracy_low` and `accuracy_high` are the
+    interval of `accuracy`. `tuned` and `rolled_back` are shares of samples.
     `format_accuracy` and `base_format_accuracy` give format credit; they are null where it was not recorded.
     """
     rows = []
     for cell in in_order(records).partition_by(CELL, maintain_order=True):
         before, after, failed = cell["base_score"].to_numpy(), cell["score"].to_numpy(), cell["error"] != ""
-        delta = paired_difference(before, after)
-        low, high = wilson(float(after.sum()), len(after))
-        flipped = flips(before, after)
+        delta, flipped = gain_over(cell, "base_score"), flips(before, after)
+        right = accuracy_of_cells(cell, "score")
         key = cell.select("model", "task", "degradation", "severity", "restorer", "method").row(0, named=True)
         rows.append(
             key
-            | {"n": len(cell), "accuracy": float(after.mean())}
-            | {"delta": delta.value, "ci_low": delta.low, "ci_high": delta.high, "p_value": mcnemar(before, after)}
-            | {"corrective": flipped.corrected, "destructive": flipped.broken}
+            | counts(cell)
+            | {"accuracy": right.value, "chance": chance(cell)}
+            | {"delta": delta.value, "ci_low": delta.low, "ci_high": delta.high}
+            | {"p_value": mcnemar(before, after, images(cell))}
+            | flipped._asdict()
             | {"ece": ece(cell["confidence"].to_numpy(), after, failed.to_numpy())}
             | {"seconds_per_sample": _seconds(cell)}
-            | {"accuracy_low": low, "accuracy_high": high, "rolled_back": cell["rolled_back"].mean()}
+            | {"accuracy_low": right.low, "accuracy_high": right.high, "rolled_back": cell["rolled_back"].mean()}
             | {"tuned": (cell["steps"] > 0).mean(), "failed": int(failed.sum())}
             | {"scale": cell["scale"][0], "seed": cell["seed"][0]}
             | {f"{name}format_accuracy": _mean(cell, f"{name}format_score") for name in ("", "base_")}
         )
-    sometimes_null = ("ece", "seconds_per_sample", "format_accuracy", "base_format_accuracy")
+    sometimes_null = ("chance", "ece", "seconds_per_sample", "format_accuracy", "base_format_accuracy")
     return pl.DataFrame(rows, schema_overrides=dict.fromkeys(sometimes_null, pl.Float64))
 
 
@@ -130,8 +182,8 @@ def _mean(records: pl.DataFrame, name: str) -> float | None:
 def overview(records: pl.DataFrame) -> pl.DataFrame:
     """Summarise each method of each model in one row per task, and one for all tasks.
 
-    Plain columns cover degraded cells and `clean_*` columns clean ones; each cell has the same weight. `n` counts
-    distinct samples, and `cost` is the time per sample relative to the baseline's, null without a baseline.
+    Plain columns cover degraded cells and `clean_*` columns clean ones; each cell has the same weight. `cost`
+    is the time per sample relative to the baseline's, null without a baseline.
     Restorers, scales and seeds count as conditions.
     """
     rows = []
@@ -142,12 +194,14 @@ def overview(records: pl.DataFrame) -> pl.DataFrame:
         degraded = pooled(cells.filter(pl.col("degradation") != CLEAN))
         clean = pooled(cells.filter(pl.col("degradation") == CLEAN))
         rows.append(
-            {"model": model, "task": task, "method": method, "n": cells.select("task", "sample_id").n_unique()}
+            {"model": model, "task": task, "method": method}
+            | counts(cells)
             | degraded
+            | {"chance": chance(cells)}
             | {f"clean_{name}": clean[name] for name in ("accuracy", "base_accuracy", "delta", "ci_low", "ci_high")}
             | {"cost": own / baseline if own is not None and baseline else None}
         )
-    return pl.DataFrame(rows, infer_schema_length=None)
+    return pl.DataFrame(rows, infer_schema_length=None, schema_overrides={"chance": pl.Float64})
 
 
 def _seconds(records: pl.DataFrame) -> float | None:
@@ -163,7 +217,7 @@ def gains(records: pl.DataFrame) -> pl.DataFrame:
         for model, task, method, cells in by_task(records)
         for (degradation,), group in cells.group_by("degradation", maintain_order=True)
     ]
-    return in_order(pl.DataFrame(rows, infer_schema_length=None))
+    return in_order(pl.DataFrame(rows, infer_schema_length=None, schema_overrides={"chance": pl.Float64}))
 
 
 def costs(records: pl.DataFrame, overview: pl.DataFrame) -> pl.DataFrame:

@@ -5,6 +5,7 @@ an object store. Unfinished cells then stay on this machine, because object stor
 """
 
 import json
+import re
 import shutil
 import tempfile
 import weakref
@@ -76,9 +77,10 @@ class RunFolder:
     def _check_same_study(self, description: dict[str, Any], identity: Sequence[str]) -> None:
         found, given = self.description(), json.loads(json.dumps(description))
         for key in identity:
-            if found.get(key) != given[key]:
+            old = found.get(key, {})  # a run of an older version may lack a key
+            if old != given[key]:
                 raise RunFolderError(
-                    f"{self.store} holds a different study ({key}: {_differences(found.get(key), given[key])}); "
+                    f"{self.store} holds a different study ({key}: {_differences(old, given[key])}); "
                     "choose another --out or remove it"
                 )
 
@@ -94,7 +96,7 @@ class RunFolder:
         """
         try:
             found = json.loads(self.store.read("run.json"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunFolderError(
                 f"{self.store}/run.json is not readable as JSON ({error}); choose another --out"
             ) from error
@@ -105,8 +107,30 @@ class RunFolder:
         return self.store.exists(f"cells/{key}.parquet")
 
     def read_cell(self, key: str, columns: Sequence[str]) -> pl.DataFrame:
-        """Read some columns of a finished cell's records."""
-        return pl.read_parquet(self.store.read(f"cells/{key}.parquet"), columns=list(columns))
+        """Read some columns of a finished cell's records.
+
+        Raises:
+            RunFolderError: if its file is damaged.
+        """
+        file = f"cells/{key}.parquet"
+        try:
+            return pl.read_parquet(self.store.read(file), columns=list(columns))
+        except pl.exceptions.PolarsError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise RunFolderError(
+                f"cannot read {self.store}/{file} ({reason}); delete it and run the study again"
+            ) from error
+
+    def finished_cells(self) -> Iterator[str]:
+        """Iterate over the keys of the finished cells, in order."""
+        names = self.store.names("cells")
+        return (name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
+
+    def abandon(self) -> None:
+        """Forget a run without any finished cell, so that another one can be started in its folder."""
+        if next(self.finished_cells(), None) is None:
+            self.unfinished.clear()
+            self.store.delete("run.json")
 
     def has_examples(self, key: str) -> bool:
         """Tell whether examples were written under a key."""
@@ -185,8 +209,16 @@ def local_copy(run: Path | str) -> Iterator[Path]:
 def _differences(found: Any, given: Any) -> str:
     """Describe how two values from JSON differ, down to the keys that do."""
     if not isinstance(found, dict) or not isinstance(given, dict):
-        return f"{found!r}, not {given!r}"
+        return "changed" if _is_hash(found) and _is_hash(given) else f"{found!r}, not {given!r}"
     keys = [key for key in {**found, **given} if found.get(key) != given.get(key)]
     both = {key: (found.get(key), given.get(key)) for key in keys}
     nested = {key for key, pair in both.items() if all(isinstance(one, dict) for one in pair)}
-    return "; ".join(f"{key}{':' if key in nested else ' is'} {_differences(*both[key])}" for key in keys)
+    parts = []
+    for key in keys:
+        difference = _differences(*both[key])
+        parts.append(f"{key}{':' if key in nested else '' if difference == 'changed' else ' is'} {difference}")
+    return "; ".join(parts)
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None

@@ -86,13 +86,16 @@ class Record:
     chance: float = _column("probability of guessing the answer, 0 to 1; NaN where it is not known", default=nan)
 
     @classmethod
-    def parse(cls, line: str) -> "Record":
+    def parse(cls, line: bytes) -> "Record":
         """Read a line written by `line`.
 
         Raises:
-            ValueError, TypeError: if it is not a whole record.
+            ValueError, TypeError, RecursionError: if it is not a whole record.
         """
-        return cls(**json.loads(line))
+        record = cls(**json.loads(line.decode("ascii")))
+        for one in fields(record):
+            _check_value(one.name, getattr(record, one.name), one.type)
+        return record
 
     @classmethod
     def blank(cls, **known: Any) -> "Record":
@@ -101,8 +104,26 @@ class Record:
         return cls(**{name: kind() for name, kind in kinds.items()} | known)
 
     def line(self) -> str:
-        """Return the record as a line of JSON, in ASCII, so that a line cut anywhere still decodes."""
-        return json.dumps(asdict(self)) + "\n"
+        """Return the record as a line of JSON, in ASCII, so that a line cut anywhere still decodes.
+
+        Half a surrogate pair, as in the name of a file that is not UTF-8, becomes a question mark.
+        """
+        return json.dumps({name: _writable(value) for name, value in asdict(self).items()}) + "\n"
+
+
+def _writable(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+def _check_value(name: str, value: Any, kind: Any) -> None:
+    """Raise ValueError unless a value read from JSON is of its column's type, and fits into it."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not ((isinstance(value, kind) and (whole or kind is not int)) or (kind is float and whole)):
+        raise ValueError(f"{name} is {value!r}")
+    if isinstance(value, str):
+        value.encode()  # raises for half a surrogate pair
+    if whole and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{name} is {value!r}")
 
 
 def schema() -> dict[str, "type[pl.DataType]"]:

@@ -35,6 +35,10 @@ class LocalStore:
         """Tell whether a file exists."""
         return (self.path / name).is_file()
 
+    def delete(self, name: str) -> None:
+        """Delete a file, if it exists."""
+        (self.path / name).unlink(missing_ok=True)
+
     def names(self, folder: str = "") -> list[str]:
         """Return the sorted names in this folder or a subfolder; none if it does not exist.
 
@@ -84,6 +88,11 @@ class RemoteStore:
         """Tell whether a file exists."""
         self.files.invalidate_cache()  # other workers write here too
         return bool(self._do("isfile", name))
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if it exists."""
+        if self.exists(name):
+            self._do("rm_file", name)
 
     def names(self, folder: str = "") -> list[str]:
         """Return the sorted names in this folder or a subfolder; none if it does not exist."""

@@ -1,13 +1,13 @@
 """The records of unfinished cells: one JSONL file per cell and worker, on this machine's disk.
 
-Records are flushed to disk batch by batch. Whenever a run is killed, the file holds whole lines and at most one broken
-line at its end, which is ignored.
+Records are flushed to disk batch by batch. Whenever a run is killed, the file starts with whole lines. What a full disk
+or a power failure left after them (half a line, zeros, other bytes) is ignored.
 """
 
 import os
 from collections.abc import Iterator, Sequence
 from glob import escape
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 from vqttt.runs.records import Record
@@ -23,8 +23,8 @@ class UnfinishedCells:
         self._owner = f".{owner}" if owner else ""
 
     def records(self, key: str) -> Iterator[Record]:
-        """Iterate over this worker's whole records of a cell."""
-        return map(Record.parse, _whole_lines(self._file(key)))
+        """Iterate over this worker's records of a cell, up to the first line that is not a whole record."""
+        return _records(self._file(key))
 
     def append(self, key: str, records: Sequence[Record]) -> None:
         """Add records to a cell and flush them to disk."""
@@ -45,7 +45,7 @@ class UnfinishedCells:
                 most, source = count, path
         partial = self._file(key).with_suffix(PART)
         with partial.open("w", encoding="utf-8") as file:
-            file.writelines(islice(_whole_lines(source), most))
+            file.writelines(record.line() for record in islice(_records(source), most))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self._file(key))
@@ -56,6 +56,11 @@ class UnfinishedCells:
         for path in self._files(key):
             path.unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Delete the unfinished records of all cells, whichever worker wrote them."""
+        for path in self.folder.glob("*.jsonl"):
+            path.unlink(missing_ok=True)
+
     def _file(self, key: str) -> Path:
         return self.folder / f"{key}{self._owner}.jsonl"
 
@@ -63,21 +68,22 @@ class UnfinishedCells:
         return sorted(path for path in self.folder.glob(f"{escape(key)}.*") if path.suffix == ".jsonl")
 
 
-def _whole_lines(path: Path) -> Iterator[str]:
-    """Iterate over a file's lines, without a broken one at its end."""
-    if path.is_file():
-        with path.open(encoding="utf-8", newline="\n") as file:
-            yield from (line for line in file if line.endswith("\n"))
+def _records(path: Path) -> Iterator[Record]:
+    """Iterate over the records at a file's start; nothing after a line that is not a record can be trusted."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                record = Record.parse(line) if line.endswith(b"\n") else None
+            except (ValueError, TypeError, RecursionError):
+                return
+            if record is None:
+                return
+            yield record
 
 
 def _matching(path: Path, ids: Sequence[str]) -> int:
     """Count the records at a file's start that belong to the samples `ids`, in order."""
-    count = 0
-    for line, expected in zip(_whole_lines(path), ids, strict=False):
-        try:
-            if Record.parse(line).sample_id != expected:
-                break
-        except (ValueError, TypeError):  # not a record; nothing after it can be trusted
-            break
-        count += 1
-    return count
+    pairs = zip(_records(path), ids, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0].sample_id == pair[1], pairs))

@@ -3,6 +3,8 @@
 Every rule gives two scores, 0 to 1. The strict score follows the benchmark's published rule, with one exception: where
 the published evaluation guesses an option, falls back to a default or asks a language model, the answer counts as
 wrong. The score with format credit also accepts the right content in another format, so it is never lower.
+
+Of a model that reasons aloud only the answer is scored (see `vqttt.scoring.reasoning`).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from vqttt.scoring import choices, mmmu, numbers, ocr, plain, vqa, yes_no
 from vqttt.scoring.plain import normalise
+from vqttt.scoring.reasoning import without_reasoning
 from vqttt.types import Sample
 
 __all__ = ["RULES", "Rule", "format_score", "normalise", "score"]
@@ -48,6 +51,8 @@ RULES: dict[str, Rule] = {
     "": Rule(plain.strict, plain.credit),
     "exact": Rule(plain.exact, plain.credit),
     "letter": _chosen(choices.letter),
+    "realworldqa": _chosen(choices.realworldqa),
+    "realworldqa-open": Rule(plain.up_to_full_stop, plain.credit),
     "scienceqa": _chosen(choices.scienceqa),
     "mmstar": _chosen(choices.mmstar),
     "mmbench": _chosen(choices.mmbench),
@@ -58,6 +63,7 @@ RULES: dict[str, Rule] = {
     "mathvista-list": Rule(*numbers.mathvista("list")),
     **{f"mathvista-float-{places}": Rule(*numbers.mathvista("float", places)) for places in range(1, 5)},
     "vqa": Rule(vqa.strict, vqa.credit),
+    "vqav2": Rule(vqa.strict_vqav2, vqa.credit),
     "mme": _said(yes_no.mme),
     "pope": _said(yes_no.pope),
     "chartqa": Rule(numbers.chartqa, numbers.chartqa_credit),
@@ -68,10 +74,13 @@ RULES: dict[str, Rule] = {
 
 
 def score(answer: str, sample: Sample) -> float:
-    """Score an answer by its sample's rule, 0 to 1; an empty answer scores 0."""
-    return RULES[sample.rule].strict(answer, sample) if answer.strip() else 0.0
+    """Score an answer by its sample's rule, 0 to 1; an empty answer, or reasoning without an answer, scores 0."""
+    final = without_reasoning(answer)
+    return RULES[sample.rule].strict(final, sample) if final else 0.0
 
 
 def format_score(answer: str, sample: Sample) -> float:
     """Score an answer with format credit, 0 to 1; never lower than its `score`."""
-    return max(score(answer, sample), RULES[sample.rule].credit(answer, sample)) if answer.strip() else 0.0
+    final = without_reasoning(answer)
+    rule = RULES[sample.rule]
+    return max(rule.strict(final, sample), rule.credit(final, sample)) if final else 0.0

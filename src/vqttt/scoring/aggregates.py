@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from vqttt.scoring import yes_no
+from vqttt.scoring.reasoning import without_reasoning
 
 Rows: TypeAlias = list[Mapping[str, Any]]
 
@@ -69,7 +70,7 @@ def pope(rows: Rows) -> dict[str, float]:
 
 
 def _pope(rows: Rows) -> dict[str, float]:
-    said = [(yes_no.pope(row["answer"]), row["reference"]) for row in rows]
+    said = [(yes_no.pope(without_reasoning(row["answer"])), row["reference"]) for row in rows]
     hits = sum(given == wanted == "yes" for given, wanted in said)
     given_yes, are_yes = sum(given == "yes" for given, _ in said), sum(wanted == "yes" for _, wanted in said)
     precision, recall = _share(hits, given_yes), _share(hits, are_yes)
@@ -91,7 +92,7 @@ def mmbench(rows: Rows) -> dict[str, float]:
     rotations = defaultdict[str, list[float]](list)
     for row in rows:
         index = row["sample_id"].rpartition("-")[2]
-        rotations[str(int(index) % 1_000_000) if index.isdigit() else index].append(row["score"])
+        rotations[str(int(index) % 1_000_000) if index.isdecimal() else index].append(row["score"])
     right = sum(min(scores) for scores in rotations.values())
     return {
         "accuracy": _share(sum(row["score"] for row in rows), len(rows)),

@@ -4,16 +4,16 @@ The response is reduced to the parts that follow words such as "is" or "answer".
 are compared with the references: a text must contain a reference, a number must equal one at two decimals.
 """
 
+import math
 import re
 
 from vqttt.scoring.plain import credit as plain_credit
-from vqttt.scoring.plain import to_number
 from vqttt.types import Sample
 
 _SIGNS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
 _NUMBERS = (
     r"-?\b\d{1,3}(?:,\d{3})+\b",
-    r"-?\d+(?:\.\d+)?[eE][+-]?\d+",
+    r"-?(?<!\d)\d+(?:\.\d+)?[eE][+-]?\d+",  # from a first digit only, so that long numbers are read at once
     r"-?(?:\d+\.\d+|\.\d+|\d+\b)(?![eE][+-]?\d+)(?![,\d])",
 )
 
@@ -53,10 +53,21 @@ def candidates(answer: str) -> list[str]:
 
 
 def forms(text: str) -> list[str | float]:
-    """Return a number rounded to two decimals, or a text in lower case; a single letter with a space on either side."""
+    """Return a number rounded to two decimals, or a text in lower case; a single letter with a space on either side.
+
+    "inf" is a number, as published. "nan" is a text: as the number that it is in the published code, it equals nothing.
+    """
     plain = text.strip()
-    value = to_number(plain)
+    value = _number(plain)
     if value is not None:
         return [round(value, 2)]
     plain = plain.lower()
     return [f" {plain}", f"{plain} "] if len(plain) == 1 else [plain]
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text.replace(",", ""))
+    except ValueError:
+        return None
+    return None if math.isnan(value) else value

@@ -5,9 +5,10 @@ import re
 from collections.abc import Callable, Sequence
 
 from vqttt.scoring.choices import extract_choice, position
-from vqttt.scoring.plain import final_answer, last_number, normalise, states, to_number
+from vqttt.scoring.plain import final_answer, last_number, states, to_number
 from vqttt.types import Sample
 
+_QUOTED = re.compile(r'The answer is "(.*)"\.')
 TOLERANCE = 0.05
 """How far a number in ChartQA may be from its reference, relative to the reference."""
 
@@ -42,47 +43,75 @@ def relaxed(answer: str, reference: str) -> bool:
 
 
 def mathvista(answer_type: str, precision: int = 0) -> tuple[Callable[..., float], Callable[..., float]]:
-    """Return the strict rule, and the one with format credit, for an answer type (`integer`, `float`, `list`, `text`).
+    """Return the strict rule, and the one with format credit, for an answer type (`integer`, `float`, `list`).
 
-    In the published evaluation (Lu et al. 2024) a language model extracts the answer, which is then normalised:
-    integers are truncated, decimals rounded to the question's precision. Here a rule extracts it: the whole response,
-    or what follows "answer is" or "Answer:"; with format credit also the last number or list in the response.
+    In the published evaluation (Lu et al. 2024) a language model extracts the answer from all but the simplest
+    responses. Here a rule does (`extracted`); with format credit it also takes the last number or list.
     """
 
     def strict(answer: str, sample: Sample) -> float:
-        final = final_answer(answer).strip(' ".')
-        found = final if answer_type == "list" else _form(final, answer_type, precision)
+        found = normalised(extracted(answer, sample.choices), answer_type, precision)
         return float(found is not None and found in sample.answers)
 
     def credit(answer: str, sample: Sample) -> float:
         final = final_answer(answer)
         if answer_type == "list":
             lists = re.findall(r"\[[^\[\]]*\]", final)
-            found = _form(lists[-1], "list", 0) if lists else None
-            return float(found is not None and found in {_form(one, "list", 0) for one in sample.answers})
+            found = _list(lists[-1]) if lists else None
+            return float(found is not None and found in {_list(one) for one in sample.answers})
         number = last_number(final)
-        found = None if number is None else _form(repr(number), answer_type, precision)
+        found = None if number is None else normalised(repr(number), answer_type, precision)
         return float(found is not None and any(to_number(found) == to_number(one) for one in sample.answers))
 
     return strict, credit
 
 
-def mathvista_choice(answer: str, sample: Sample) -> float:
-    """Return 1 if the option nearest to the extracted answer is the right one.
+def extracted(answer: str, choices: Sequence[str]) -> str:
+    """Return a response that is an option; else what it quotes, or states after "answer is" or "Answer:"; else all.
 
-    A lone letter, or "(X)" anywhere, names its option. Any other text stands for the option at the smallest edit
-    distance, as published. An empty answer is wrong, and so is one more than 1.5 times as long as the longest option:
-    no answer could be extracted from it.
+    The first two are MathVista's own quick rules. Quotes, and full stops at the end, are no part of the answer.
     """
-    final = final_answer(answer).strip().strip('".')
-    bracketed = re.findall(r"\(([a-zA-Z])\)", final)
-    index = position(
-        bracketed[0] if bracketed else final if len(final) == 1 and final.isupper() else "", sample.choices
-    )
-    longest = max(map(len, sample.choices), default=0)
-    if index is None and final and len(final) <= 1.5 * longest:
-        index = nearest(final, sample.choices)
+    plain = answer.strip()
+    if plain in choices:
+        return plain
+    quoted = _QUOTED.search(answer)
+    return quoted[1] if quoted else final_answer(answer).lstrip(' "').rstrip(' ".')
+
+
+def normalised(extraction: str, answer_type: str, precision: int = 0) -> str | None:
+    """Return an extracted answer in the form of MathVista's references; None if that is impossible.
+
+    Integers are truncated, decimals rounded to `precision`, lists taken as they are.
+    """
+    try:
+        if answer_type == "integer":
+            return str(int(float(extraction)))
+        return str(round(float(extraction), precision)) if answer_type == "float" else extraction
+    except (ValueError, OverflowError):
+        return None
+
+
+def mathvista_choice(answer: str, sample: Sample) -> float:
+    """Return 1 if the extracted answer stands for the right option (see `option`)."""
+    index = option(extracted(answer, sample.choices), sample.choices)
     return float(index is not None and sample.choices[index] in sample.answers)
+
+
+def option(extraction: str, choices: Sequence[str]) -> int | None:
+    """Return the index of the option that an extracted answer stands for, None for an answer that names none.
+
+    A lone capital, or "(X)" anywhere, names its option; so does "X. ..." here, where the published code would have had
+    the letter extracted. Any other text stands for the option at the smallest edit distance, as published, unless it
+    is empty or more than 1.5 times as long as the longest option: then nothing was extracted from it.
+    """
+    bracketed = re.findall(r"\(([a-zA-Z])\)", extraction)
+    leading = re.match(r"([A-Z])[.:)]\s", extraction) if extraction not in choices else None
+    text = bracketed[0].upper() if bracketed else leading[1] if leading else extraction
+    index = position(text, choices) if len(text) == 1 and text.isupper() else None
+    longest = max((len(choice.strip()) for choice in choices), default=0)
+    if index is None and text and len(text) <= 1.5 * longest:
+        return nearest(text, choices)
+    return index
 
 
 def mathvista_choice_credit(answer: str, sample: Sample) -> float:
@@ -92,9 +121,12 @@ def mathvista_choice_credit(answer: str, sample: Sample) -> float:
 
 
 def nearest(text: str, choices: Sequence[str]) -> int:
-    """Return the index of the choice at the smallest edit distance from a text; the first if several are equal."""
-    distances = [edit_distance(text, choice) for choice in choices]
-    return distances.index(min(distances))
+    """Return the index of the choice at the smallest edit distance from a text; the first if several are equal.
+
+    Empty choices are gaps between options, and never the nearest.
+    """
+    there = [index for index, choice in enumerate(choices) if choice.strip()]
+    return min(there, key=lambda index: edit_distance(text, choices[index]))
 
 
 def edit_distance(one: str, other: str) -> int:
@@ -108,7 +140,7 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def _close(given: float, wanted: float) -> bool:
-    return abs(given - wanted) <= TOLERANCE * abs(wanted)
+    return abs(given - wanted) / abs(wanted) <= TOLERANCE if wanted else given == 0
 
 
 def _fraction(text: str) -> float | None:
@@ -118,16 +150,10 @@ def _fraction(text: str) -> float | None:
         return None
 
 
-def _form(text: str, answer_type: str, precision: int) -> str | None:
-    """Convert a response to the form of MathVista's references; None if that is impossible."""
+def _list(text: str) -> str | None:
+    """Return a list in Python's own form, so that spaces do not matter; None if the text is no list."""
     try:
-        if answer_type == "integer":
-            return str(int(float(text)))
-        if answer_type == "float":
-            return str(round(float(text), precision))
-        if answer_type == "list":
-            found = ast.literal_eval(text)
-            return str(found) if isinstance(found, list) else None
-    except (ValueError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError):
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
-    return normalise(text) or None
+    return str(found) if isinstance(found, list) else None

@@ -6,7 +6,7 @@ numbers are compared by value. An answer that states the reference within a sent
 
 import re
 
-from vqttt.scoring.choices import choice_named, extract_choice
+from vqttt.scoring.choices import PUNCTUATION, choice_named, extract_choice
 from vqttt.scoring.yes_no import yes_or_no
 from vqttt.types import Sample
 
@@ -34,8 +34,13 @@ def credit(answer: str, sample: Sample) -> float:
 
 
 def exact(answer: str, sample: Sample) -> float:
-    """Return 1 if the answer is a reference but for case and punctuation, as in GQA and RealWorldQA; articles count."""
-    return float(_letters(answer) in {_letters(reference) for reference in sample.answers} - {""})
+    """Return 1 if the answer is a reference but for case and ASCII punctuation; this is lmms-eval's rule for GQA."""
+    return float(_letters(answer) in {_letters(reference) for reference in sample.answers})
+
+
+def up_to_full_stop(answer: str, sample: Sample) -> float:
+    """Return 1 if the answer is a reference but for case and full stops at its end, as for RealWorldQA's open ones."""
+    return float(answer.lower().strip().rstrip(".") in {reference.strip().lower() for reference in sample.answers})
 
 
 def right_choices(sample: Sample) -> set[int]:
@@ -95,4 +100,4 @@ def to_number(text: str) -> float | None:
 
 
 def _letters(text: str) -> str:
-    return " ".join("".join(mark for mark in text.lower() if mark.isalnum() or mark.isspace()).split())
+    return text.strip().lower().translate(PUNCTUATION)

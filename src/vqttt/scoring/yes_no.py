@@ -4,7 +4,10 @@ import re
 
 
 def mme(answer: str) -> str | None:
-    """Look for "yes", then "no", in the first four characters of an answer (Fu et al. 2023)."""
+    """Look for "yes", then "no", in the first four characters of an answer (Fu et al. 2023).
+
+    As in lmms-eval, full stops and outer spaces are dropped first, and a lone "y" or "n" counts.
+    """
     plain = answer.lower().strip().replace(".", "")
     if len(plain) == 1:
         return {"y": "yes", "n": "no"}.get(plain)
@@ -14,12 +17,13 @@ def mme(answer: str) -> str | None:
 def pope(answer: str) -> str | None:
     """Take `no` if the first sentence has the word "no", "No" or "not", else `yes` if it has "yes" (Li et al. 2023).
 
-    The published rule takes everything else, even an empty answer, for `yes`; here that is no answer.
+    The published rule splits words at spaces and takes everything that is not "no" for `yes`, even an empty answer.
+    Here "yes" in any case, with any punctuation around it, is `yes`, and an answer with neither word is no answer.
     """
-    words = answer.strip().partition(".")[0].replace(",", "").split()
-    if {"no", "No", "not"} & set(words):
+    sentence = answer.strip().partition(".")[0].replace(",", "")
+    if {"no", "No", "not"} & set(sentence.split(" ")):
         return "no"
-    return "yes" if "yes" in (word.lower() for word in words) else None
+    return "yes" if re.search(r"\byes\b", sentence, re.IGNORECASE) else None
 
 
 def yes_or_no(answer: str) -> str | None:

@@ -9,12 +9,12 @@ from typing import Any
 from vqttt.errors import VQTTTError, in_a_line
 from vqttt.images.conditions import degrade_and_restore, degraded
 from vqttt.images.degradations import image_seed
-from vqttt.images.files import sha256
+from vqttt.images.files import as_image, sha256
 from vqttt.images.quality import UNMEASURED, Quality, measure
 from vqttt.images.restorers import restore
 from vqttt.methods import Method
 from vqttt.methods.attempts import Outcome
-from vqttt.models.answering import Asked, answer_untuned
+from vqttt.models.answering import Asked, answer_untuned, release_memory
 from vqttt.models.base import Generation, Inputs, Model
 from vqttt.runs.records import Record
 from vqttt.scoring import format_score, score
@@ -44,7 +44,7 @@ class ImageCache:
         kept = self._kept.get(sample.id)
         if kept is None:
             try:
-                kept = sample.load()
+                kept = as_image(sample.load())
                 kept.flags.writeable = False  # code that works in place would change the image for everyone after it
             except VQTTTError as error:
                 kept = error
@@ -166,12 +166,16 @@ class Batch:
         A method that fails is reset, and marks all samples of the batch as failed. They keep their untuned answers.
         """
         answers: dict[str, Answer] = {}
+        failure = ""  # the exception itself is not kept: its traceback holds the activations of the pass
         if self.answered:
             try:
                 answers = dict(zip(self.images, method.answer(*self.answered), strict=True))
             except Exception as error:  # a method may be another package's, and its network may raise anything
-                method.reset()
-                answers = self._unanswered(f"the method failed: {in_a_line(error)}")
+                failure = f"the method failed: {in_a_line(error)}"
+        if failure:
+            method.reset()
+            release_memory()
+            answers = self._unanswered(failure)
         return [
             self._record(sample, answers[sample.id]) if sample.id in answers else self._failed(sample)
             for sample in self.samples

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from vqttt.errors import InputError
+from vqttt.errors import InputError, UnknownNameError
 from vqttt.images.degradations import SEVERITIES, check_kind, check_scale, check_severity
 from vqttt.images.restorers import check_restorer
 from vqttt.methods import METHODS, MethodSpec, find_method
 from vqttt.models.loading import LoadOptions
 from vqttt.runs.records import CLEAN, NONE
-from vqttt.tasks import find_task
+from vqttt.tasks import find_task, is_file
 
 
 def check_method(name: str, own: Mapping[str, Mapping[str, Any]]) -> None:
@@ -35,7 +35,12 @@ def check_method(name: str, own: Mapping[str, Mapping[str, Any]]) -> None:
         raise InputError(f"the method name {name!r} may only contain letters, digits and _ . -")
     if settings and "base" not in settings and name not in METHODS:
         raise InputError(f"the method {name!r} is not registered, so its settings need a base, such as base = 'vq-ttt'")
-    find_method(name, own)
+    try:
+        find_method(name, own)
+    except UnknownNameError as error:
+        if "base" not in settings:
+            error.args = (f"{error}; a method of your own needs a table [methods.{name}] in a --config file",)
+        raise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,8 @@ class StudyConfig:
         method_settings: by name, the settings of methods of one's own: `base` is the registered method they start
             from, everything else replaces its settings. Without `base`, the registered method of that name is changed.
         limit: maximum number of samples per task; None for all.
+        preset_limit: the limit that a preset suggests. A `limit` that equals it was chosen by no one, and does not cut
+            files of the user's own (see `limit_of`).
         seeds: each decides every random draw of its own cells; several show how much is luck of the draw.
         batch: number of samples answered, and tuned on, together.
         max_new_tokens: maximum length of an answer.
@@ -65,6 +72,7 @@ class StudyConfig:
     methods: tuple[str, ...]
     method_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limit: int | None = None
+    preset_limit: int | None = field(default=None, compare=False)
     seeds: tuple[int, ...] = (0,)
     batch: int = 20
     max_new_tokens: int = 16
@@ -74,6 +82,12 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         """Reject unknown names and numbers out of range before anything runs."""
+        for name in ("tasks", "degradations", "severities", "methods", "restorers", "seeds"):
+            values = getattr(self, name)
+            if not values:
+                raise InputError(f"{name} is empty; give at least one, such as {_EXAMPLES[name]}")
+            if "" in values:
+                raise InputError(f"{name} has an empty name; leave out the comma that nothing follows")
         for degradation in self.degradations:
             check_kind(degradation)
         for restorer in self.restorers:
@@ -82,14 +96,28 @@ class StudyConfig:
             check_method(method, self.method_settings)
         for task in self.tasks:
             find_task(task)
-        if not self.seeds or min(self.seeds) < 0:
-            raise InputError(f"seeds must be one or more numbers from 0 up, not {self.seeds}")
+        for seed in self.seeds:
+            if not _is_whole(seed) or seed < 0:
+                raise InputError(f"seeds must be whole numbers from 0 up, not {seed!r}")
         check_scale(self.scale)
         for severity in self.severities:
+            if not _is_whole(severity):
+                raise InputError(f"severities must be whole numbers from 1 to 5, not {severity!r}")
             check_severity(severity)
         for name in ("limit", "batch", "max_new_tokens"):
-            if (value := getattr(self, name)) is not None and value < 1:
+            value = getattr(self, name)
+            if not (_is_whole(value) or (value is None and name == "limit")):
+                raise InputError(f"{name} must be a whole number, not {value!r}")
+            if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")
+
+    def limit_of(self, task: str) -> int | None:
+        """Return the maximum number of samples of a task; None for all.
+
+        A file of the user's own is cut only by a limit that somebody chose, not by one that a preset suggests.
+        """
+        suggested = self.limit == self.preset_limit
+        return None if suggested and is_file(task) else self.limit
 
     @property
     def method_specs(self) -> dict[str, MethodSpec]:
@@ -104,8 +132,8 @@ class StudyConfig:
     def described(self) -> dict[str, Any]:
         """Return the fields as JSON has them.
 
-        Settings of methods that do not run are left out. So are `load` and `method_settings` as a whole when they say
-        nothing: runs of older versions do not have them, and must stay the same study.
+        Settings of methods that do not run are left out. So are `load`, `method_settings` and `preset_limit` when they
+        change nothing: runs of older versions do not have them, and must stay the same study.
         """
         described = asdict(self)
         settings = described["method_settings"]
@@ -114,8 +142,23 @@ class StudyConfig:
             del described["load"]
         if not described["method_settings"]:
             del described["method_settings"]
+        if all(self.limit_of(task) == self.limit for task in self.tasks):
+            del described["preset_limit"]
         return described
 
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_EXAMPLES = {
+    "tasks": "digits",
+    "degradations": CLEAN,
+    "severities": "3",
+    "methods": NONE,
+    "restorers": NONE,
+    "seeds": "0",
+}
 
 PAPER_DEGRADATIONS = ("gaussian_noise", "motion_blur", "snow", "fog")
 """The degradations that the paper names."""
@@ -132,11 +175,13 @@ PRESETS = {
         severities=(1, 3, 5),
         methods=("none", "vq-ttt", "vq-ttt-episodic", "vq-select"),
         limit=200,
+        preset_limit=200,
     ),
     "paper": StudyConfig(
         tasks=("easy-vqa", "digits", "vq-mini"),
         degradations=(CLEAN, *QUICK_DEGRADATIONS, *PAPER_STYLES),
         methods=("none", "vq-ttt", "vq-ttt-episodic"),
         limit=400,
+        preset_limit=400,
     ),
 }

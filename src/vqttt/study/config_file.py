@@ -25,30 +25,32 @@ from vqttt.models import LoadOptions
 from vqttt.runs.records import NONE
 from vqttt.study.config import PRESETS, StudyConfig, check_method
 
-_TABLES = ("load", "method_settings")
-"""The fields of a study that are tables; all others are plain values or lists."""
+_APART = ("load", "method_settings", "preset_limit")
+"""The fields of a study that are tables, or that nobody sets; all others are plain values or lists."""
 
-_FIELDS = {name: kind for name, kind in get_type_hints(StudyConfig).items() if name not in _TABLES}
+_FIELDS = {name: kind for name, kind in get_type_hints(StudyConfig).items() if name not in _APART}
 _LOAD_FIELDS = get_type_hints(LoadOptions)
 
 
-def read_config(path: Path, preset: str = "quick") -> StudyConfig:
+def read_config(path: Path, preset: str | None = None) -> StudyConfig:
     """Read a study's configuration from a TOML file.
 
     Args:
         path: of the file.
-        preset: used unless the file names one.
+        preset: used in place of the one that the file names; None for that one, or else quick.
 
     Raises:
         InputError: if the file cannot be read or asks for something invalid; the message names the line.
     """
     file = _File.read(path)
     content = dict(file.content)
-    preset = content.pop("preset", preset)
+    named = content.pop("preset", "quick")
     with file.at("preset"):
-        if not isinstance(preset, str) or preset not in PRESETS:
-            raise UnknownNameError("preset", str(preset), PRESETS)
-    config = PRESETS[preset]
+        if not isinstance(named, str) or named not in PRESETS:
+            raise UnknownNameError("preset", str(named), PRESETS)
+    config = PRESETS[preset or named]
+    if "limit" in content:
+        config = replace(config, preset_limit=None)
     if content.get("methods") and isinstance(content["methods"], dict):
         config = _with_own_methods(config, content.pop("methods"), file)
     with file.at("load"):
@@ -71,9 +73,10 @@ def from_described(described: Mapping[str, Any]) -> StudyConfig:
     given = {name: value for name, value in described.items() if value is not None}
     load = _table("load", given.pop("load", {}), "dtype = 'bfloat16'")
     method_settings = _table("method_settings", given.pop("method_settings", {}), "base = 'vq-ttt'")
+    preset_limit = given.pop("preset_limit", None)
     fields = {"limit": None} | {name: _field(name, value) for name, value in given.items()}
     options = LoadOptions(**{name: _load_option(name, value) for name, value in load.items()})
-    return replace(PRESETS["quick"], **fields, method_settings=method_settings, load=options)
+    return replace(PRESETS["quick"], **fields, method_settings=method_settings, load=options, preset_limit=preset_limit)
 
 
 def _with_own_methods(config: StudyConfig, tables: dict[str, Any], file: "_File") -> StudyConfig:
@@ -135,6 +138,9 @@ def _load_option(name: str, value: Any) -> Any:
     return _scalar(name, _LOAD_FIELDS[name], value)
 
 
+_WORDS = {int: "whole numbers", str: "text"}
+
+
 def _field(name: str, value: Any) -> Any:
     """Return a field of a study from a value of TOML or JSON."""
     if name not in _FIELDS:
@@ -142,9 +148,16 @@ def _field(name: str, value: Any) -> Any:
     kind = _FIELDS[name]
     if get_origin(kind) is not tuple:
         return _scalar(name, kind, value)
-    if not isinstance(value, list) or not value:
-        raise InputError(f"{name} must be a list, such as {json.dumps(getattr(PRESETS['quick'], name))}, not {value!r}")
-    return tuple(_scalar(name, get_args(kind)[0], one) for one in value)
+    example = f"such as {json.dumps(getattr(PRESETS['quick'], name))}"
+    if not isinstance(value, list):
+        raise InputError(f"{name} must be a list, {example}, not {value!r}")
+    if not value:
+        raise InputError(f"{name} is empty; give at least one, {example}")
+    of = get_args(kind)[0]
+    for one in value:
+        if not isinstance(one, of) or isinstance(one, bool):
+            raise InputError(f"{name} must be a list of {_WORDS[of]}, {example}; {one!r} is none")
+    return tuple(value)
 
 
 def _scalar(name: str, kind: Any, value: Any) -> Any:

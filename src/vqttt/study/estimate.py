@@ -1,17 +1,16 @@
-"""An estimate of how long a study takes, from a few of its own batches; nothing is written."""
+"""An estimate of how long a study takes, from a few of its own answers; nothing is written to the run folder."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
 
 from vqttt.models.base import Model
-from vqttt.study.batch import Batch, ImageCache
 from vqttt.study.config import StudyConfig
 from vqttt.study.engines.local import share_threads
 from vqttt.study.plan import conditions, count_records
+from vqttt.study.timing import Timing
+from vqttt.study.worker import check_methods
 from vqttt.tasks import load_task
-from vqttt.types import Condition, Sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,40 +42,40 @@ class Estimate:
 def estimate(
     config: StudyConfig,
     load: Callable[[], Model] | None = None,
-    tries: int = 3,
     workers: int = 1,
     clock: Callable[[], float] = time.perf_counter,
+    budget: float = 3.0,
+    began: float | None = None,
 ) -> Estimate:
-    """Count a study's cells and, if a model is given, time batches of each task under a few conditions.
+    """Count a study's cells and, if a model is given, measure how long they take (see `vqttt.study.timing`).
 
-    The median over those conditions stands for all of them, so a study with a few slow conditions takes longer. Of four
-    batches the last is timed, because methods that learn along the stream are slow at its start. With several workers,
-    batches are timed with one worker's share of the threads, and the total is divided by the number of workers that can
-    have a job.
+    With several workers, everything is timed with one worker's share of the threads, and the time for all jobs is
+    divided by the number of workers that can have one.
 
     Args:
         config: the study.
         load: loads the model; None to count only.
-        tries: number of conditions to time.
         workers: number of worker processes on this machine.
         clock: returns seconds.
+        budget: seconds that the measurements may take, roughly, once the model is loaded.
+        began: when the command began, by the clock; by default now. A study needs the same time to get ready.
 
     Raises:
         InputError: if a task cannot be loaded, or a method needs more than the model offers.
     """
-    tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
+    began = clock() if began is None else began
+    tasks = {name: load_task(name, config.limit_of(name)) for name in dict.fromkeys(config.tasks)}
     questions = {name: len(samples) for name, samples in tasks.items()}
     grid, seeds = conditions(config), len(set(config.seeds))
     seconds = None
     if load is not None:
         share_threads(workers)
-        model, jobs = load(), len(grid) * seeds
-        tried = grid[:: max(1, len(grid) // tries)][-tries:]
-        once = 0.0
-        for samples in tasks.values():
-            images = ImageCache()  # as in a study: loaded once for all conditions
-            once += len(samples) * median(_seconds(config, model, samples, images, one, clock) for one in tried)
-        seconds = once * jobs / min(workers, jobs * len(tasks))
+        model = load()
+        check_methods(config.method_specs, model)
+        ready = (clock() - began) * (2 if workers > 1 else 1)  # a worker's process gets ready after this one
+        timing = Timing(config, model, tasks, clock, budget)
+        jobs = len(grid) * seeds * len(tasks)
+        seconds = ready + timing.jobs_seconds() / min(workers, jobs) + timing.report_seconds()
     return Estimate(
         questions=questions,
         conditions=len(grid),
@@ -85,24 +84,3 @@ def estimate(
         records=count_records(config, questions.values()),
         seconds=seconds,
     )
-
-
-def _seconds(
-    config: StudyConfig,
-    model: Model,
-    samples: Sequence[Sample],
-    images: ImageCache,
-    condition: Condition,
-    clock: Callable[[], float],
-) -> float:
-    """Return the time per question with all methods under a condition: that of the last of four batches."""
-    methods = [spec.build(model, max_new_tokens=config.max_new_tokens) for spec in config.method_specs.values()]
-    for start in range(0, 4 * config.batch, config.batch):
-        some = samples[start : start + config.batch] or samples[: config.batch]
-        began = clock()
-        batch = Batch.prepare(
-            some, images, condition, model, seed=config.seeds[0], max_new_tokens=config.max_new_tokens
-        )
-        for method in methods:
-            batch.answered_by(method)
-    return (clock() - began) / len(some)

@@ -10,6 +10,10 @@ from vqttt.runs.records import CELL, CLEAN, NONE
 from vqttt.study.config import StudyConfig
 from vqttt.types import Condition
 
+LONGEST = 228
+"""The most bytes of a cell's key: with `~quality.json` and the suffix of a file that is being written, 255 bytes, which
+is what most file systems allow."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -23,11 +27,15 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """The name of its file: readable, and different for different cells whatever the model and task are called."""
+        """The name of its file, without a suffix: readable, never hidden, and at most `LONGEST` bytes of ASCII.
+
+        Different cells have different names, whatever their model, task and method are called.
+        """
         condition = f"{_slug(self.condition.degradation)}-{self.condition.severity}"
         restored = [] if self.condition.restorer == NONE else [_slug(self.condition.restorer)]
         parts = (_slug(self.model), _slug(self.task), condition, *restored, _slug(self.method), f"s{self.seed}")
-        return "~".join(parts)
+        key = "~".join(parts)
+        return key if len(key) <= LONGEST else f"{key[: LONGEST - 9]}~{_hash(key)}"
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -93,4 +101,9 @@ def rounds(config: StudyConfig) -> tuple[list[Job], list[Job]]:
 def _slug(name: str) -> str:
     """Make a name safe for a file; a name that had to be changed gets a hash, so different names stay different."""
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[-60:]
-    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    safe = safe.lstrip(".-") if safe.startswith(".") else safe  # a file whose name starts with a dot is hidden
+    return safe if safe == name else f"{safe}-{_hash(name)}"
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]

@@ -4,12 +4,13 @@ Cells that give the model the same images run together, as one job: an image is 
 once for all methods. An engine runs the jobs, in this process or elsewhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from vqttt.errors import InputError, RunFolderError, VQTTTError
+from vqttt.errors import InputError, RunFolderError, UnknownNameError, VQTTTError
 from vqttt.models import load_model
 from vqttt.models.base import Model
 from vqttt.runs.folder import RunFolder
@@ -18,14 +19,18 @@ from vqttt.study.config import StudyConfig
 from vqttt.study.config_file import from_described
 from vqttt.study.engines import EngineOptions, Ready, execute
 from vqttt.study.plan import Job, count_records, rounds
+from vqttt.study.watch import AnswerWatch, NothingAnsweredError
 from vqttt.study.worker import WorkerSpec
 
-__all__ = ["IDENTITY", "ProgressCallback", "resumed", "run"]
+__all__ = ["IDENTITY", "ProgressCallback", "StartCallback", "resumed", "run"]
 
 ProgressCallback = Callable[[int, int, str], None]
 """Called with the number of records so far, the number in all, and what is running."""
 
-IDENTITY = ("config", "methods", "weights", "data", "restorers", "plugins", "versions")
+StartCallback = Callable[[Mapping[str, Any]], None]
+"""Called with the content of `run.json` once a worker is ready, before the first answer."""
+
+IDENTITY = ("config", "methods", "files", "weights", "data", "images", "restorers", "plugins", "versions")
 """The keys of `run.json` that must agree for two runs to be the same study."""
 
 
@@ -36,6 +41,7 @@ def run(
     progress: ProgressCallback | None = None,
     command: str = "",
     engine: EngineOptions | None = None,
+    started: StartCallback | None = None,
 ) -> Path | str:
     """Run a study into the folder `out`, or what is missing of it.
 
@@ -46,13 +52,15 @@ def run(
         progress: called whenever records were added.
         command: the command line, stored in `run.json`.
         engine: where and how to run; by default in this process.
+        started: called once, before the first answer.
 
     Returns:
         The run folder: a path, or the address.
 
     Raises:
         RunFolderError: if `out` holds a different study or cannot be written.
-        InputError: if a task or a restorer's weights cannot be loaded, or a method needs more than the model offers.
+        InputError: if a task or a restorer's weights cannot be loaded, a method needs more than the model offers, or
+            nothing can be answered.
         EngineError: if a worker in another process fails or is lost too often.
     """
     folder = RunFolder(out)
@@ -61,22 +69,29 @@ def run(
         config=config,
         out=str(local.absolute() if local else out),
         load=load or partial(load_model, config.model, config.load),
+        methods=config.method_specs,
     )
-    total = 0
+    questions: dict[str, int] = {}
 
     def ready(worker: Ready) -> None:
-        nonlocal total
         folder.open(worker.description | {"command": command}, IDENTITY)
-        total = count_records(config, worker.questions.values())
+        if started is not None and not questions:
+            started(worker.description)
+        questions.update(worker.questions)
 
-    records: dict[Job, int] = {}
-    done = 0
-    with closing(execute(engine or EngineOptions(), spec, rounds(config), ready)) as events:
-        for job, count in events:
-            done += count - records.get(job, 0)
-            records[job] = count
-            if progress is not None:
-                progress(done, total, job.label)
+    watch, records, done = AnswerWatch(folder), dict[Job, int](), 0
+    try:
+        with closing(execute(engine or EngineOptions(), spec, rounds(config), ready)) as events:
+            for job, filled in events:
+                done += filled.records - records.get(job, 0)
+                records[job] = filled.records
+                if progress is not None:
+                    progress(done, count_records(config, questions.values()), job.label)
+                watch.see(job, filled, filled.records == questions[job.task] * len(spec.methods or ()))
+        watch.see_end()
+    except NothingAnsweredError:
+        folder.abandon()  # so that the same command starts afresh once the cause is mended
+        raise
     return local if local else str(out)
 
 
@@ -98,4 +113,16 @@ def resumed(out: Path | str) -> StudyConfig:
     try:
         return from_described(described)
     except VQTTTError as error:
-        raise InputError(f"{out}/run.json: {error}") from error
+        raise InputError(f"{out}/run.json: {error}{_missing_package(error, folder.description())}") from error
+
+
+def _missing_package(error: VQTTTError, description: Mapping[str, Any]) -> str:
+    """Say which package or program the run had an unknown name from; empty if that is not known."""
+    if not isinstance(error, UnknownNameError):
+        return ""
+    plugins, programs = (description.get(key) or {} for key in ("plugins", "registered"))
+    if package := plugins.get(error.name):
+        return f"; the run had {error.name!r} from the package {package}: install it again"
+    if module := programs.get(error.name):
+        return f"; the run had {error.name!r} from {module}, which registered it: resume the run from there by run()"
+    return ""

@@ -1,24 +1,25 @@
 """A worker: holds the model, the tasks and the images that jobs need, and runs jobs; one per process."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from vqttt.errors import RunFolderError
+from vqttt.errors import InputError, RunFolderError
 from vqttt.images.degradations import DEGRADATIONS, STYLES, check_kind
 from vqttt.images.restorers import RESTORERS, fingerprint
-from vqttt.methods import METHODS, Method
+from vqttt.methods import METHODS, Method, MethodSpec
 from vqttt.models.base import Model
 from vqttt.registry import Registry
 from vqttt.runs.folder import RunFolder
-from vqttt.runs.records import CLEAN, NONE
+from vqttt.runs.records import CLEAN, NONE, Record
 from vqttt.study.batch import Batch, ImageCache
 from vqttt.study.config import StudyConfig
 from vqttt.study.examples import ExampleMaker
 from vqttt.study.plan import Cell, Job, conditions
-from vqttt.study.provenance import data_hash, describe_environment
-from vqttt.tasks import TASKS, load_task
+from vqttt.study.provenance import data_hash, describe_environment, files_of_methods, images_hash
+from vqttt.tasks import TASKS, limited, load_task
 from vqttt.tuning.objectives import OBJECTIVES, terms
 from vqttt.types import Condition
 
@@ -31,11 +32,32 @@ class WorkerSpec:
         config: of the study.
         out: the run folder: an absolute path, or an address.
         load: loads the model; must be picklable if the worker runs in another process.
+        methods: those of the study, by name; by default looked up in the worker's process, where a method that a
+            program registered while it ran may not be known.
     """
 
     config: StudyConfig
     out: str
     load: Callable[[], Model]
+    methods: Mapping[str, MethodSpec] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """How far a job is.
+
+    Attributes:
+        records: the number of its records so far.
+        answered: how many of those that were made or taken up now have no error; finished cells are not read.
+        failed: how many of them have one.
+        reason, of_reason: the most frequent error, and how often it occurs; empty if there is none.
+    """
+
+    records: int
+    answered: int = 0
+    failed: int = 0
+    reason: str = ""
+    of_reason: int = 0
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,29 @@ class _OpenCell:
     cell: Cell
     method: Method
     kept: int
+
+
+@dataclass
+class _Tally:
+    """Counts the records of a job: those of finished cells, and the errors of the others (empty: an answer)."""
+
+    finished: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def add(self, records: Iterable[Record]) -> None:
+        self.errors.update(record.error for record in records)
+
+    def filled(self) -> Filled:
+        answered, made = self.errors[""], self.errors.total()
+        failures = Counter({reason: count for reason, count in self.errors.items() if reason})
+        reason, of_reason = failures.most_common(1)[0] if failures else ("", 0)
+        return Filled(
+            records=self.finished + made,
+            answered=answered,
+            failed=made - answered,
+            reason=reason,
+            of_reason=of_reason,
+        )
 
 
 class Worker:
@@ -70,24 +115,28 @@ class Worker:
         config = self.config = spec.config
         self.folder = RunFolder(spec.out, owner)
         restorers = {name: fingerprint(name) for name in dict.fromkeys(config.restorers)}
-        self.tasks = {name: load_task(name, config.limit) for name in dict.fromkeys(config.tasks)}
-        self.methods = config.method_specs
+        whole = {name: load_task(name) for name in dict.fromkeys(config.tasks)}
+        self.tasks = {name: limited(samples, config.limit_of(name)) for name, samples in whole.items()}
+        self.methods = dict(spec.methods or config.method_specs)
         settings = {name: method.settings() for name, method in self.methods.items()}
         self.model = spec.load()
-        for method in self.methods.values():
-            method.build(self.model)  # what does not fit the model is said before anything runs
+        check_methods(self.methods, self.model)
         self.description: dict[str, Any] = describe_environment(self.model) | {
             "config": config.described(),
             "methods": settings,
             "data": {name: data_hash(samples) for name, samples in self.tasks.items()},
+            "images": {name: found for name, samples in self.tasks.items() if (found := images_hash(name, samples))},
+            "files": files_of_methods(self.methods, self.model),
+            "questions": {name: {"used": len(self.tasks[name]), "of": len(whole[name])} for name in whole},
             "restorers": restorers,
             "plugins": _plugins(config, settings),
+            "registered": _registered(config, self.methods),
         }
         self.questions = {name: len(samples) for name, samples in self.tasks.items()}
         self._images = ("", ImageCache())
 
-    def run(self, job: Job) -> Iterator[int]:
-        """Run what is missing of a job; yield its number of records whenever that changes.
+    def run(self, job: Job) -> Iterator[Filled]:
+        """Run what is missing of a job; yield how far it is whenever that changes.
 
         Raises:
             RunFolderError: if the run folder is not on this machine, or another process writes to it.
@@ -102,17 +151,17 @@ class Worker:
         else:
             yield from self._run_cells(job, job.condition)
 
-    def _run_cells(self, job: Job, condition: Condition) -> Iterator[int]:
+    def _run_cells(self, job: Job, condition: Condition) -> Iterator[Filled]:
         """Fill the job's unfinished cells batch by batch."""
-        samples, size, done = self.tasks[job.task], self.config.batch, 0
+        samples, size, tally = self.tasks[job.task], self.config.batch, _Tally()
         cells: list[_OpenCell] = []
         for cell in job.cells(self.config, self.model.name):
             if self.folder.is_finished(cell.key):
-                done += len(samples)
+                tally.finished += len(samples)
             else:
                 cells.append(self._open(cell))
-                done += cells[-1].kept
-            yield done
+                tally.add(self.folder.unfinished.records(cell.key))
+            yield tally.filled()
         for start in range(0, len(samples), size):
             waiting = [cell for cell in cells if cell.kept <= start]
             if not waiting:
@@ -126,9 +175,10 @@ class Worker:
                 max_new_tokens=self.config.max_new_tokens,
             )
             for open_cell in waiting:
-                self.folder.unfinished.append(open_cell.cell.key, batch.answered_by(open_cell.method))
-                done += len(batch.samples)
-                yield done
+                records = batch.answered_by(open_cell.method)
+                self.folder.unfinished.append(open_cell.cell.key, records)
+                tally.add(records)
+                yield tally.filled()
         for open_cell in cells:
             self._finish(open_cell)
 
@@ -182,6 +232,21 @@ class Worker:
         return self._images[1]
 
 
+def check_methods(methods: Mapping[str, MethodSpec], model: Model) -> None:
+    """See that methods can be built on a model, so that what does not fit is said before anything runs.
+
+    Raises:
+        InputError: if one cannot; the message names all those that need more than the model offers.
+    """
+    if needing := [name for name, spec in methods.items() if not isinstance(model, spec.needs)]:
+        raise InputError(
+            f"{model.name} does not give access to its internals, which {' and '.join(needing)} need; choose methods "
+            "that do not, such as --method none"
+        )
+    for spec in methods.values():
+        spec.build(model)
+
+
 def _plugins(config: StudyConfig, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Name the package and version of everything in a study that another package provides.
 
@@ -197,3 +262,14 @@ def _plugins(config: StudyConfig, settings: Mapping[str, Mapping[str, Any]]) -> 
     objectives = [of_method["objective"] for of_method in settings.values() if "objective" in of_method]
     used += [(OBJECTIVES, name) for objective in objectives for name in terms(objective)]
     return {name: origin for registry, name in used if (origin := registry.origin(name))}
+
+
+def _registered(config: StudyConfig, methods: Mapping[str, MethodSpec]) -> dict[str, str]:
+    """Name the modules of methods that a program registered while it ran, which no entry point offers."""
+    found = {}
+    for name, spec in methods.items():
+        base = str(config.method_settings.get(name, {}).get("base", name))
+        module = spec.kind.__module__
+        if module.partition(".")[0] != "vqttt" and not (base in METHODS and METHODS.origin(base)):
+            found[base] = f"the module {module}"
+    return found

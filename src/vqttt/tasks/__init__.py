@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,11 +12,13 @@ import numpy as np
 
 from vqttt.errors import InputError, PluginError, in_a_line
 from vqttt.registry import Registry
-from vqttt.scoring import RULES
+from vqttt.scoring import RULES, normalise
 from vqttt.tasks import benchmarks, digits, easy_vqa, fashion_mnist, jsonl, tsv, vq_mini
-from vqttt.types import LETTERS, Sample
+from vqttt.tasks.broken import broken, fault, some_usable
+from vqttt.tasks.references import settle
+from vqttt.types import LETTERS, Sample, letters_of
 
-__all__ = ["FILES", "TASKS", "Task", "chance", "find_task", "load_task", "question_text"]
+__all__ = ["FILES", "TASKS", "Task", "chance", "find_task", "is_file", "limited", "load_task", "question_text"]
 
 Task: TypeAlias = Callable[[], list[Sample]]
 """Returns the samples of a task: the same ones, in the same order, every time."""
@@ -37,15 +40,28 @@ def load_task(name: str, limit: int | None = None) -> list[Sample]:
 
     Args:
         name: a registered name; a benchmark's with a folder or parquet file (`mmmu:PATH`); `jsonl:PATH` or `tsv:PATH`.
-        limit: maximum number of samples, chosen at random with a fixed seed; they stay in the task's order.
+        limit: maximum number of samples, 1 or more, chosen at random with a fixed seed; they stay in the task's order.
+            None for all.
 
     Raises:
         UnknownNameError: for any other name.
-        InputError: if the task cannot be read, or has a path though it takes none.
+        InputError: if the task cannot be read, has a path though it takes none, or the limit is below 1.
         MissingExtraError: if the task needs a package that is not installed.
         PluginError: if another package's task cannot be imported, fails, or does not return samples.
     """
-    samples = find_task(name)()
+    task = find_task(name)
+    limited([], limit)  # refuses a wrong limit before anything is read
+    return limited(task(), limit)
+
+
+def limited(samples: list[Sample], limit: int | None) -> list[Sample]:
+    """Return at most `limit` of a task's samples, chosen as `load_task` does; None for all.
+
+    Raises:
+        InputError: if the limit is below 1.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"limit must be at least 1, not {limit}; leave it out for all samples")
     if limit is None or limit >= len(samples):
         return samples
     chosen = np.random.default_rng(0).permutation(len(samples))[:limit]
@@ -56,6 +72,8 @@ def find_task(name: str) -> Task:
     """Return the function that loads a task, without calling it; raises for a wrong name as `load_task` does."""
     kind, colon, path = name.partition(":")
     if colon and kind in FILES:
+        if not path:
+            raise InputError(f"{name!r} lacks a path; give {kind}:PATH")
         return partial(FILES[kind], Path(path))
     if colon and kind in benchmarks.BENCHMARKS:
         if not path:
@@ -68,6 +86,12 @@ def find_task(name: str) -> Task:
     return partial(_checked, task, f"the task {name!r} of the package {origin}") if origin else task
 
 
+def is_file(name: str) -> bool:
+    """Tell whether a task is a file of the user's own questions: `jsonl:PATH` or `tsv:PATH`."""
+    kind, colon, _ = name.partition(":")
+    return bool(colon) and kind in FILES
+
+
 def question_text(sample: Sample) -> str:
     """Return the text that a model is asked.
 
@@ -75,15 +99,16 @@ def question_text(sample: Sample) -> str:
     """
     if sample.prompt or not sample.choices:
         return sample.prompt or sample.question
-    options = [f"{letter}. {choice}" for letter, choice in zip(LETTERS, sample.choices, strict=False)]
+    options = [f"{letter}. {sample.choices[LETTERS.index(letter)]}" for letter in letters_of(sample.choices)]
     return "\n".join([sample.question, *options, "Answer with the option's letter from the given choices directly."])
 
 
 def chance(sample: Sample) -> float:
     """Return the probability of guessing the answer, 0 to 1: by choosing an option, or yes or no; else NaN."""
     if sample.choices:
-        return 1 / sum(bool(choice.strip()) for choice in sample.choices)
-    return 0.5 if {answer.strip().lower() for answer in sample.answers} <= {"yes", "no"} else math.nan
+        return 1 / len(letters_of(sample.choices))
+    answers = {normalise(answer) for answer in sample.answers}
+    return 0.5 if answers and answers <= {"yes", "no"} else math.nan
 
 
 def _checked(task: Task, source: str) -> list[Sample]:
@@ -91,6 +116,7 @@ def _checked(task: Task, source: str) -> list[Sample]:
 
     Raises:
         PluginError: if it fails, or returns anything but samples with distinct ids and known scoring rules.
+        InputError: if none of the samples can be used.
     """
     try:
         samples: Any = task()
@@ -105,9 +131,28 @@ def _checked(task: Task, source: str) -> list[Sample]:
                 f"{source} returned a list whose item {number} is of type {type(sample).__name__}; "
                 "it must return a list of Sample"
             )
-        if sample.rule not in RULES:
+        if not isinstance(sample.id, str):
+            raise PluginError(f"{source}: the id {sample.id!r} is not a text")
+        if not isinstance(sample.rule, str) or sample.rule not in RULES:
             raise PluginError(f"{source}: sample {sample.id!r} has the rule {sample.rule!r}, which does not exist")
     name, count = Counter(sample.id for sample in samples).most_common(1)[0]
     if count > 1:
         raise PluginError(f"{source}: {count} samples have the id {name!r}; ids must be unique")
-    return samples
+    return some_usable([_settled(sample) for sample in samples], f"samples of {source}", "correct the task")
+
+
+def _settled(sample: Sample) -> Sample:
+    """Return a sample with its references as its rule compares them; marked, if they cannot be used."""
+    if fault(sample):
+        return sample
+    reason = ""
+    if not isinstance(sample.question, str) or not (sample.question + sample.prompt).strip():
+        reason = "the question is empty or not a text"
+    elif not all(isinstance(text, str) for text in (*sample.answers, *sample.choices)):
+        reason = "its answers and choices must be texts"
+    else:
+        try:
+            return replace(sample, answers=settle(sample.answers, sample.choices, sample.rule))
+        except ValueError as error:
+            reason = str(error)
+    return broken(sample.id, f"{sample.id}: {reason}")

@@ -1,168 +1,150 @@
 """VLMEvalKit's files: a table separated by tabs, with one question per row and its image in base64.
 
 Columns: `index`, `question`, `answer`, and `image` or `image_path`; optionally `A`, `B`, ... (the options), `hint`,
-`category` and others. An `image` of at most 64 characters is the index of another row, whose image is used.
-`image_path` is relative to the file.
+`category` and others. An `image` of at most 64 characters is the index of another row, whose image is used, or a path.
+Paths are relative to the file. An answer is the letter or the text of an option.
 
-A file with VLMEvalKit's name for a benchmark, such as `ChartQA_TEST.tsv`, is scored by that benchmark's rule. Other
-files are scored by letter where there are options, and as text where there are none.
+A file with VLMEvalKit's name for a benchmark, such as `ChartQA_TEST.tsv`, is scored by that benchmark's rule (see
+`benchmark_of`). Other files are scored by letter where there are options, and as text where there are none.
 """
 
-import ast
-import base64
-import binascii
-import csv
-import sys
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 from vqttt.errors import InputError
 from vqttt.images.files import load_image
-from vqttt.tasks.benchmarks.spec import BY_LETTER, BY_PHRASE, choices_in, lettered, text
-from vqttt.tasks.broken import broken
-from vqttt.types import LETTERS, Image, Sample
+from vqttt.tasks.broken import gather, some_usable
+from vqttt.tasks.cells import SHORT, as_text, is_file, is_inline, one_image, open_inline, shown
+from vqttt.tasks.references import settle
+from vqttt.tasks.tsv_questions import Cells, read_question
+from vqttt.tasks.tsv_rows import Row, open_table, row_at, rows
+from vqttt.types import Image, Sample
 
-# The beginning of a file's name, in lower case, to the rule of that benchmark.
-_RULES = {
-    "ai2d": "letter", "chartqa": "chartqa", "gqa": "exact", "mmbench": "mmbench", "mme": "mme", "mmmu": "mmmu-choice",
-    "mmstar": "mmstar", "ocrbench": "ocrbench", "pope": "pope", "realworldqa": "letter", "scienceqa": "scienceqa",
-    "textvqa": "vqa",
-}  # fmt: skip
-# The rule for a question without options, where it differs.
-_OPEN = {"mmmu-choice": "mmmu-open", "letter": "exact", "mmbench": "exact", "mmstar": "exact", "scienceqa": "exact"}
-_REFERENCE = 64
-"""The most characters of an `image` that is the index of another row."""
+_ADVICE = "each row needs an index, a question, an answer and an image, separated by tabs, in UTF-8"
+
+
+@dataclass
+class _Table:
+    """A file's rows without their images: images stay on disk.
+
+    Attributes:
+        path: of the file.
+        read: each row's number, what its columns hold, and why it cannot be used, if so. Of an image in the row itself,
+            the column `image` holds nothing.
+        inline: by row number, where the rows are that hold an image.
+        by_index: the same by the row's index.
+    """
+
+    path: Path
+    read: list[tuple[int, Cells, str]] = field(default_factory=list)
+    inline: dict[int, tuple[int, int]] = field(default_factory=dict)
+    by_index: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, header: list[str], row: Row) -> None:
+        """Take a row."""
+        cells, fault = dict(zip(header, row.cells, strict=False)), row.fault
+        if not fault and (len(row.cells) < len(header) or any(row.cells[len(header) :])):
+            fault = f"it has {len(row.cells)} cells, and the header {len(header)}; a tab within a cell needs quotes"
+        try:
+            image = one_image(cells["image"]) if cells.get("image", "").strip() else ""
+        except ValueError as error:
+            image, fault = "", fault or str(error)
+        if is_inline(image):
+            self.inline[row.number] = row.place
+            self.by_index.setdefault(cells.get("index", "").strip(), row.place)
+            image = ""
+        self.read.append((row.number, cells | {"image": image}, fault))
 
 
 def samples(path: Path) -> list[Sample]:
-    """Read the samples of a TSV file; images stay on disk until they are needed.
+    """Read the samples of a TSV file, in UTF-8, or in UTF-16 if it begins with its byte order mark.
 
     A row that cannot be used becomes a sample whose `load` raises `InputError`, so that a study marks and counts it.
 
     Raises:
-        InputError: if the file cannot be read, has no rows, or a column is missing.
+        InputError: if the file cannot be read, a column is missing, or no row can be used.
     """
-    csv.field_size_limit(sys.maxsize)
-    rows, places = list[dict[str, str]](), dict[str, tuple[int, int]]()
     try:
-        with path.open("rb") as file:
-            for row, place in _rows(file, path):
-                rows.append(row)
-                if len(row.get("image", "")) > _REFERENCE:
-                    places.setdefault(row["index"], place)
-                row["image"] = row.get("image", "")[: _REFERENCE + 1]  # do not hold all images in memory
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; give a TSV file") from error
-    if not rows:
+        with closing(open_table(path)) as file:
+            table = _read(path, rows(file))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read {path}: {reason}; give a TSV file") from error
+    if not table.read:
         raise InputError(f"{path} has no rows; give one question per row")
-    seen = set[str]()
-    read = []
-    for number, row in enumerate(rows, start=2):
-        sample = _sample(row, number, path, places)
-        if sample.id in seen:
-            sample = _broken(row, number, path, f"the index {sample.id} is already used on an earlier row")
-        seen.add(sample.id)
-        read.append(sample)
-    return read
+    parsers = ((f"row {number}", partial(_sample, table, number, cells, fault)) for number, cells, fault in table.read)
+    return some_usable(gather(path.name, parsers), f"rows of {path}", _ADVICE)
 
 
-def _rows(file: BinaryIO, path: Path) -> Iterator[tuple[dict[str, str], tuple[int, int]]]:
-    """Yield each row with its place in the file: the offset of its first byte, and its length in bytes."""
-    header: list[str] | None = None
-    place, record = 0, b""
-    for line in file:
-        record += line
-        if not _whole(record):  # a quoted cell may hold line breaks
-            continue
-        cells = _cells(record)
-        if header is None:
-            header = [cell.lstrip("\ufeff") for cell in cells]
-            missing = [name for name in ("index", "question", "answer") if name not in header]
-            missing += [] if {"image", "image_path"} & set(header) else ["image"]
-            if missing:
-                raise InputError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(header)}")
-        elif any(cells):
-            yield dict(zip(header, cells, strict=False)), (place, len(record))
-        place, record = place + len(record), b""
-    if record:
-        start = record.decode("utf-8", "replace").splitlines()[0][:60]
-        raise InputError(f"{path}: the row that starts with {start!r} has a quoted cell that is never closed")
+def _read(path: Path, found: Iterator[Row]) -> _Table:
+    head = next(found, None)
+    if head is None:
+        raise InputError(f"{path} is empty; give a header and one question per row")
+    header = [name.strip() for name in head.cells]
+    missing = [name for name in ("index", "question", "answer") if name not in header]
+    missing += [] if {"image", "image_path"} & set(header) else ["image"]
+    if missing:
+        there = _short(", ".join(header) or "no header")
+        hint = "; it may be UTF-16, save it as UTF-8" if any("\0" in name for name in head.cells) else ""
+        raise InputError(f"{path} lacks the columns {', '.join(missing)}; it has {there}{hint}")
+    table = _Table(path)
+    for row in found:
+        table.add(header, row)
+    return table
 
 
-def _whole(record: bytes) -> bool:
-    """Tell whether every cell that starts with a quote also ends with one; a quote elsewhere has no meaning."""
-    at = 0
-    while at < len(record):
-        if record[at : at + 1] == b'"':
-            at = record.find(b'"', at + 1)
-            while at >= 0 and record[at + 1 : at + 2] == b'"':  # a doubled quote stands for one
-                at = record.find(b'"', at + 2)
-            if at < 0:
-                return False
-        at = record.find(b"\t", at)
-        if at < 0:
-            return True
-        at += 1
-    return True
+def _short(text: str) -> str:
+    line = " ".join(text.replace("\0", "").split())
+    return line if len(line) <= 200 else f"{line[:197]}..."
 
 
-def _cells(record: bytes) -> list[str]:
-    return next(csv.reader([record.decode("utf-8", "replace").rstrip("\r\n")], delimiter="\t"), [])
-
-
-def _sample(row: dict[str, str], number: int, path: Path, places: dict[str, tuple[int, int]]) -> Sample:
-    question, hint, options = text(row.get("question")), text(row.get("hint")), choices_in(row, LETTERS)
-    image, image_path = text(row["image"]), text(row.get("image_path"))
-    source = row["index"] if len(image) > _REFERENCE else image
-    answers = _answers(text(row.get("answer")))
-    if source in places:
-        load = partial(_image, path, places[source])
-    elif image_path and not image_path.startswith("["):
-        load = partial(load_image, path.parent / image_path)
-    else:
-        return _broken(row, number, path, f"no usable image (image {image!r}, image_path {image_path!r})")
-    if options and len(answers[0]) == 1 and answers[0].upper() in LETTERS[len(options) :]:
-        return _broken(row, number, path, f"the answer is {answers[0]}, but there are only {len(options)} options")
-    if not question or not any(answers):
-        return _broken(row, number, path, "the question is empty" if not question else "the answer is empty")
-    rule = next((rule for name, rule in _RULES.items() if path.stem.lower().startswith(name)), "letter")
-    rule = rule if options else _OPEN.get(rule, rule)
-    by_letter = f"{lettered(options)}\n{BY_LETTER}" if options else BY_PHRASE
+def _sample(table: _Table, number: int, cells: Cells, fault: str) -> Sample:
+    """Turn a row into a sample; raises `ValueError` with the reason if that is impossible."""
+    if fault:
+        raise ValueError(fault)
+    asked = read_question(cells, table.path.stem)
+    if not asked.question:
+        raise ValueError("the question is empty")
     return Sample(
-        id=text(row["index"]) or f"row {number}",
-        load=load,
-        question=question,
-        answers=tuple(answer.lower() for answer in answers) if rule in ("mme", "pope") else answers,
-        choices=options,
-        category=text(row.get("category")),
-        question_type=text(row.get("l2-category") or row.get("l2_category")),
-        prompt=f"{f'{hint} ' if hint else ''}{question}\n{by_letter}",
-        rule=rule,
+        id=as_text(cells["index"]),
+        question=asked.question,
+        answers=settle(asked.answers, asked.choices, asked.rule),
+        choices=asked.choices,
+        category=asked.category,
+        question_type=asked.question_type,
+        prompt=asked.prompt,
+        rule=asked.rule,
+        **_image_of(table, number, cells),
     )
 
 
-def _answers(cell: str) -> tuple[str, ...]:
-    """Read a cell with one answer, or with a Python list of answers."""
-    try:
-        found = ast.literal_eval(cell) if cell.startswith("[") else cell
-    except (ValueError, SyntaxError):
-        found = cell
-    return tuple(map(str, found)) if isinstance(found, list) else (cell,)
+def _image_of(table: _Table, number: int, cells: Cells) -> dict[str, Any]:
+    """Return `load`, and `file` if the image is a file: the row's own image, that of another row, or one at a path."""
+    image, folder = cells["image"], table.path.parent
+    place = table.inline.get(number) or (table.by_index.get(image) if 0 < len(image) <= SHORT else None)
+    if place:
+        return {"load": partial(_image, table.path, place), "file": table.path}
+    if image and is_file(folder / image):
+        return {"load": partial(load_image, folder / image), "file": folder / image}
+    path = cells.get("image_path", "").strip()
+    if path:
+        path = one_image(path)
+        return {"load": partial(load_image, folder / path), "file": folder / path}
+    if not image:
+        raise ValueError("the question has no image")
+    raise ValueError(f"the image {shown(image)} is not base64, another row's index, or the path of a file")
 
 
 def _image(path: Path, place: tuple[int, int]) -> Image:
-    with path.open("rb") as file:
-        header = _cells(file.readline())
-        file.seek(place[0])
-        cells = _cells(file.read(place[1]))
+    """Read the image of the row at a place."""
+    with closing(open_table(path)) as file:
+        header = [name.strip() for name in next(rows(file)).cells]
+        cells = row_at(file, place)
     try:
-        encoded = cells[[name.lstrip("\ufeff") for name in header].index("image")]
-        return load_image(base64.b64decode(encoded, validate=True))
-    except (binascii.Error, IndexError) as error:
-        raise InputError(f"{path.name}: an image is not valid base64 ({error})") from error
-
-
-def _broken(row: dict[str, str], number: int, path: Path, reason: str) -> Sample:
-    return broken(f"row {number}", f"{path.name} row {number}: {reason}", row.get("question", ""))
+        return open_inline(one_image(cells[header.index("image")]))
+    except (IndexError, ValueError) as error:
+        raise InputError(f"{path.name}: the image is no longer where it was; the file has changed") from error

@@ -4,19 +4,18 @@ Their parameters have a leading dimension `sets`: one set for a whole stream, or
 batch. All start at the identity: they add zeros, so logits keep every bit.
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from vqttt.errors import InputError
 from vqttt.models.base import Inputs, Part, TunableModel, forward_hooks
+from vqttt.tuning import tuned_file
 from vqttt.tuning.kernels import KERNELS, Kernel, KernelConfig
 from vqttt.tuning.layers import LoRA, NormChange, change_hook
 
@@ -31,7 +30,6 @@ class AdapterConfig:
         lora_rank: rank of LoRA; 0 for no LoRA.
         lora_blocks: number of vision blocks with LoRA, from the shallowest; from the deepest if negative.
         lora_targets: projections of a block with LoRA, out of `q`, `k` and `v`.
-        norms: whether the weights and biases of the vision encoder's norms change, as in TENT.
     """
 
     kernel: str = "interpolation"
@@ -41,7 +39,6 @@ class AdapterConfig:
     lora_rank: int = 4
     lora_blocks: int = 2
     lora_targets: tuple[str, ...] = ("q", "v")
-    norms: bool = False
 
     def __post_init__(self) -> None:
         """Reject unknown kernels and impossible sizes."""
@@ -68,7 +65,15 @@ class Adapters:
         start: the values that `reset` returns to.
     """
 
-    def __init__(self, model: TunableModel, config: AdapterConfig, *, sets: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: TunableModel,
+        config: AdapterConfig,
+        *,
+        sets: int,
+        seed: int = 0,
+        norms_of: Sequence[nn.Module] = (),
+    ) -> None:
         """Build adapters at the identity.
 
         Args:
@@ -76,6 +81,7 @@ class Adapters:
             config: which adapters, and their sizes.
             sets: number of sets, which all start alike.
             seed: of the random numbers that LoRA and some kernels start from.
+            norms_of: vision blocks whose norms' weights and biases change, as in TENT.
 
         Raises:
             InputError: if the model's vision blocks lack a LoRA target.
@@ -87,7 +93,7 @@ class Adapters:
             self.kernel = KERNELS[config.kernel](config.kernel_config(), sets, generator)
             self.kernel.parameters = [self._own(tensor) for tensor in self.kernel.parameters]
         self.lora = self._build_lora(generator) if config.lora_rank else []
-        self.norms = self._build_norms() if config.norms else []
+        self.norms = self._build_norms(norms_of)
         self.start = self.snapshot()
 
     def _own(self, start: Tensor) -> Tensor:
@@ -110,10 +116,10 @@ class Adapters:
                 built.append(LoRA(module, offset, self._own(down), self._own(up)))
         return built
 
-    def _build_norms(self) -> list[NormChange]:
+    def _build_norms(self, blocks: Sequence[nn.Module]) -> list[NormChange]:
         norms = [
             module
-            for block in self.model.vision_blocks
+            for block in blocks
             for module in block.modules()
             if "norm" in type(module).__name__.lower() and getattr(module, "weight", None) is not None
         ]
@@ -154,10 +160,10 @@ class Adapters:
         """Return every set to its start, bit for bit: the identity, or the values that were loaded."""
         self.restore(self.start)
 
-    def save(self, path: Path, extra: dict[str, Tensor]) -> None:
-        """Write the first set and the configuration as safetensors, together with `extra` tensors."""
-        tensors = {f"adapter.{i}": tensor[0].cpu().contiguous() for i, tensor in enumerate(self.snapshot())}
-        save_file(tensors | extra, path, metadata={"vqttt": json.dumps(asdict(self.config))})
+    def save(self, path: Path, extra: Mapping[str, Tensor], about: Mapping[str, Any] | None = None) -> None:
+        """Write the first set and the configuration, together with `extra` tensors; `about` says what made them."""
+        own = {f"adapter.{i}": tensor[0].cpu().contiguous() for i, tensor in enumerate(self.snapshot())}
+        tuned_file.write(path, own | dict(extra), {"adapters": asdict(self.config)} | dict(about or {}))
 
     @torch.no_grad()
     def load(self, path: Path) -> dict[str, Tensor]:
@@ -166,20 +172,35 @@ class Adapters:
         Raises:
             InputError: if the file does not exist, or has adapters of another configuration or model.
         """
-        try:
-            with safe_open(path, "pt") as file:
-                saved_config = json.loads((file.metadata() or {}).get("vqttt", "null"))
-                saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, ValueError, SafetensorError) as error:
-            raise InputError(f"cannot read adapters from {path}: {error}") from error
-        if saved_config != json.loads(json.dumps(asdict(self.config))):
-            raise InputError(f"{path} has other adapters than the method: {saved_config}, not {asdict(self.config)}")
+        saved, about = tuned_file.read(path)
+        if other := tuned_file.difference(about.get("adapters"), tuned_file.as_json(asdict(self.config))):
+            raise InputError(f"{path} has other adapters than the method: {other}")
         tensors = [saved.pop(f"adapter.{i}") for i in range(len(self.parameters)) if f"adapter.{i}" in saved]
         if [tensor.shape for tensor in tensors] != [tensor.shape[1:] for tensor in self.parameters]:
             raise InputError(f"{path} has adapters for another model; run `vqttt tune` with this one")
         self.start = [tensor.to(own).expand_as(own) for tensor, own in zip(tensors, self.parameters, strict=True)]
         self.reset()
         return saved
+
+    @torch.no_grad()
+    def changes(self) -> dict[str, float]:
+        """Return how far the first set is from the identity: a few numbers by what they measure, for a person.
+
+        That of the kernel is its largest parameter's change; those of LoRA and norms are the largest ratio of the
+        change of a weight matrix or vector to the weight itself (Frobenius norms), 0 to 1 or more.
+        """
+        found: dict[str, float] = {}
+        if self.kernel is not None:
+            identity = Adapters(self.model, self.config, sets=1).kernel_parameters
+            moved = [(own[0] - at[0]).abs().max() for own, at in zip(self.kernel.parameters, identity, strict=True)]
+            found["kernel"] = float(max(moved))
+        lora = [(part.up[0] @ part.down[0], part.module.weight.to(part.up.device)) for part in self.lora]
+        norms = [(part.weight[0], cast("Tensor", part.module.weight).to(part.weight.device)) for part in self.norms]
+        for name, pairs in (("LoRA", lora), ("norms", norms)):
+            ratios = [float(change.norm() / own.float().norm()) for change, own in pairs if own.is_floating_point()]
+            if ratios:
+                found[name] = max(ratios)
+        return found
 
     @contextmanager
     def applied(self, inputs: Inputs, sets: Tensor | None = None) -> Iterator[Inputs]:

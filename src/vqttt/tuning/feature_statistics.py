@@ -67,8 +67,8 @@ def collect_statistics(model: TunableModel, inputs: Inputs) -> Iterator[FeatureS
         else:
             tokens = tokens.flatten(1, -2)
             means, spreads = share.to(tokens).mT @ tokens.mean(1), share.to(tokens).mT @ tokens.std(1)
-        statistics.means.append(means)
-        statistics.spreads.append(spreads)
+        statistics.means.append(means.to(model.device))  # the blocks may be on several devices
+        statistics.spreads.append(spreads.to(model.device))
 
     with forward_hooks([(block, keep) for block in list(model.vision_blocks)[:BLOCKS]]):
         yield statistics

@@ -54,7 +54,8 @@ class NormChange:
 
     def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
         """Return what the changes add to the norm's output; arguments as for `LoRA.change`."""
-        weight, bias = (shift[:1] if rows is None else shift[rows] for shift in (self.weight, self.bias))
+        shifts = (shift.to(x.device) for shift in (self.weight, self.bias))  # the model may be on several devices
+        weight, bias = (shift[:1] if rows is None else shift[rows] for shift in shifts)
         broad = (len(weight), *[1] * (x.ndim - 2), -1)
         wide = x.float()
         if isinstance(self.module, nn.LayerNorm):

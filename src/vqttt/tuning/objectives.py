@@ -1,14 +1,16 @@
 """Unsupervised objectives: differentiable losses of a model's outputs, one for each sample, without any answers.
 
-Losses are (N,), in nats if they are entropies. Weighted sums are written by name: `entropy+0.1*naturalness`.
+Losses are (N,), in nats if they are entropies. An objective is written by its name; those with parameters take them in
+brackets, `certain-marginal-entropy(certain=0.5)`, and weighted sums work: `entropy+0.1*naturalness`.
 """
 
+import inspect
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from math import ceil
-from typing import Any
+from math import ceil, isfinite
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,17 +61,41 @@ class Objective:
     """A loss and the evidence it needs.
 
     Attributes:
-        loss: maps `Evidence` to losses, (N,).
+        loss: maps `Evidence` to losses, (N,). Further arguments with numbers as defaults are its parameters.
         over_answer: whether it needs the logits over the whole greedy answer (teacher-forced) rather than those of the
             first token, for which no answer has to be generated.
         views: whether it needs quality views, each of which costs a forward pass.
         features: whether it needs vision features and statistics of clean ones, with which it is not source-free.
+        ranges: the least and the largest value of its parameters, where they have them.
     """
 
     loss: Callable[[Evidence], Tensor]
     over_answer: bool = False
     views: bool = False
     features: bool = False
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The parameters of the loss, and their values."""
+        arguments = list(inspect.signature(self.loss).parameters.values())[1:]
+        return {one.name: one.default for one in arguments if type(one.default) in (int, float)}
+
+    def set(self, name: str, values: Mapping[str, float]) -> "Objective":
+        """Return the objective, called `name` in messages, with other values of its parameters.
+
+        Raises:
+            InputError: if it has no such parameter, or a value is out of its range.
+        """
+        known = self.parameters
+        for one, value in values.items():
+            if one not in known:
+                raise InputError(f"the objective {name} has no parameter {one!r}; it has {', '.join(known) or 'none'}")
+            low, high = self.ranges.get(one, (value, value))
+            if not low <= value <= high:
+                raise InputError(f"{one} of the objective {name} is from {low:g} to {high:g}, not {value:g}")
+        kept = {one: int(value) if isinstance(known[one], int) else value for one, value in values.items()}
+        return replace(self, loss=partial(self.loss, **kept)) if kept else self
 
 
 def _as_objective(entry: Any) -> Objective:
@@ -91,9 +117,9 @@ def find_objective(name: str) -> Objective:
 
     Raises:
         UnknownNameError: if a term is not registered.
-        InputError: if a weight is not a positive number.
+        InputError: if a weight is not a positive number, or a parameter is not known or out of its range.
     """
-    parts = [(weight, OBJECTIVES[part]) for part, weight in terms(name).items()]
+    parts = [(term.weight, OBJECTIVES[term.name].set(term.name, term.parameters)) for term in _terms(name)]
     if len(parts) == 1 and parts[0][0] == 1:
         return parts[0][1]
     return Objective(
@@ -104,21 +130,51 @@ def find_objective(name: str) -> Objective:
     )
 
 
-def terms(name: str) -> dict[str, float]:
-    """Return the objectives in a weighted sum: their names and weights.
+class _Term(NamedTuple):
+    """One part of a weighted sum."""
 
-    Raises:
-        InputError: if a weight is not a positive number.
-    """
-    weights: dict[str, float] = {}
-    for term in name.split("+"):
-        weight, _, part = term.rpartition("*")
-        if weight and not re.fullmatch(r"\d*\.?\d+", weight.strip()):
+    weight: float
+    name: str
+    parameters: dict[str, float]
+
+
+def terms(name: str) -> list[str]:
+    """Return the names of the objectives in a weighted sum; raises as `find_objective` does for what cannot be read."""
+    return [term.name for term in _terms(name)]
+
+
+_TERM = re.compile(r"\s*(?:(?P<weight>[^*()]*?)\s*\*)?\s*(?P<name>[^*()]*?)\s*(?:\((?P<parameters>[^()]*)\))?\s*")
+
+
+def _terms(text: str) -> list[_Term]:
+    found = []
+    for part in re.split(r"\+(?![^(]*\))", text):  # at each + outside brackets
+        match = _TERM.fullmatch(part)
+        if match is None:
             raise InputError(
-                f"{weight!r} in the objective {name!r} is not a weight; write a number, as in entropy+0.1*naturalness"
+                f"{part.strip()!r} in the objective {text!r} cannot be read; write WEIGHT*NAME(PARAMETER=NUMBER)"
             )
-        weights[part.strip()] = weights.get(part.strip(), 0.0) + float(weight or 1)
-    return weights
+        weight, name, parameters = match["weight"], match["name"], match["parameters"]
+        if weight is not None and not re.fullmatch(r"\d*\.?\d+", weight):
+            raise InputError(
+                f"{weight!r} in the objective {text!r} is not a weight; write a number, as in entropy+0.1*naturalness"
+            )
+        found.append(_Term(float(weight or 1), name, _parameters(parameters or "", text)))
+    return found
+
+
+def _parameters(listed: str, text: str) -> dict[str, float]:
+    """Read parameters such as `certain=0.5, other=2`."""
+    values = {}
+    for one in filter(str.strip, listed.split(",")):
+        name, _, value = one.partition("=")
+        try:
+            values[name.strip()] = float(value)
+        except ValueError:
+            raise InputError(f"{one.strip()!r} in the objective {text!r} is not PARAMETER=NUMBER") from None
+        if not isfinite(values[name.strip()]):
+            raise InputError(f"{one.strip()!r} in the objective {text!r} is not a finite number")
+    return values
 
 
 def entropy(evidence: Evidence) -> Tensor:
@@ -202,7 +258,7 @@ def _views(evidence: Evidence) -> Tensor:
     return evidence.views
 
 
-_CERTAIN = partial(marginal_entropy, certain=0.3)
+_CERTAIN, _SHARE = partial(marginal_entropy, certain=0.3), {"certain": (0.0, 1.0)}
 for _name, _objective, _summary in (
     (
         "entropy",
@@ -210,8 +266,16 @@ for _name, _objective, _summary in (
         "of the answer's first token (which tokens count is our choice)",
     ),
     ("answer-entropy", Objective(loss=entropy, over_answer=True), "mean over the tokens of the untuned greedy answer"),
-    ("marginal-entropy", Objective(loss=marginal_entropy, views=True), "of the mean answer to quality views (MEMO)"),
-    ("certain-marginal-entropy", Objective(loss=_CERTAIN, views=True), "the same over the most certain views (TPT)"),
+    (
+        "marginal-entropy",
+        Objective(loss=marginal_entropy, views=True, ranges=_SHARE),
+        "of the mean answer to quality views, as in MEMO",
+    ),
+    (
+        "certain-marginal-entropy",
+        Objective(loss=_CERTAIN, views=True, ranges=_SHARE),
+        "the same over the most certain views (TPT)",
+    ),
     ("consensus", Objective(loss=consensus, views=True), "cross-entropy with the mean answer to quality views"),
     ("information-maximisation", Objective(loss=information_maximisation), "certain answers, varied over the stream"),
     (

@@ -4,7 +4,7 @@ The power of natural images falls as 1/f^2 (Field 1987), so each band is measure
 cycles per pixel of the model's input.
 """
 
-from functools import lru_cache
+from collections import OrderedDict
 from itertools import pairwise
 from math import log10, pi
 
@@ -78,9 +78,26 @@ def _log_power(pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return bands - level[:, None], level, directions - directions.mean(1, keepdim=True)
 
 
-@lru_cache(maxsize=32)
+_CACHE_BYTES = 32 * 2**20
+"""Memory that kept weights may take: 100 shapes of 112 x 112 pixels fit, one of 1000 x 1000."""
+
+_kept: OrderedDict[tuple[int, int], tuple[Tensor, Tensor]] = OrderedDict()
+
+
 def _pools(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return weights that average the power within each band and direction, (13, frequencies), and 2 log f by band."""
+    """Return weights that average the power within each band and direction, (13, frequencies), and 2 log f by band.
+
+    Those last used are kept, within `_CACHE_BYTES`: families that keep each image's own shape ask for many.
+    """
+    shape = (height, width)
+    made = _kept.pop(shape) if shape in _kept else _measured_pools(height, width)
+    _kept[shape] = made
+    while sum(pools.nbytes for pools, _ in _kept.values()) > _CACHE_BYTES:
+        _kept.popitem(last=False)
+    return made
+
+
+def _measured_pools(height: int, width: int) -> tuple[Tensor, Tensor]:
     down, across = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
     radius, angle = (down**2 + across**2).sqrt(), torch.atan2(down, across)
     edges = torch.logspace(log10(_LOWEST), log10(_HIGHEST), SPECTRUM_BANDS + 1)

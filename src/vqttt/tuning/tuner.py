@@ -1,8 +1,11 @@
 """Tuning steps: an objective's gradient updates the adapters. The model's own weights stay frozen."""
 
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,8 +24,9 @@ class TuningConfig:
 
     Attributes:
         steps: updates per batch; 0 applies the adapters as they are.
-        objective: a name in `OBJECTIVES`, or a weighted sum such as `entropy+0.1*naturalness`.
-        kernel_rate, lora_rate, norm_rate: Adam's learning rates for the kernel, LoRA and the norms.
+        objective: a name in `OBJECTIVES`, with its parameters if it has any, as in
+            `certain-marginal-entropy(certain=0.5)`, or a weighted sum such as `entropy+0.1*naturalness`.
+        kernel_rate, lora_rate: Adam's learning rates for the kernel and LoRA.
         clean_features: file with statistics of clean images, for objectives that need it and are then not source-free.
             Empty: the file that came with the model.
         checkpoint: whether the backward pass recomputes the language model's activations instead of storing them, which
@@ -34,7 +38,6 @@ class TuningConfig:
     objective: str = "entropy"
     kernel_rate: float = 0.01
     lora_rate: float = 1e-3
-    norm_rate: float = 1e-3
     clean_features: str = ""
     checkpoint: bool = False
     adapters: AdapterConfig = field(default_factory=AdapterConfig)
@@ -42,9 +45,24 @@ class TuningConfig:
     def __post_init__(self) -> None:
         """Reject settings that cannot run."""
         find_objective(self.objective)
-        for name in ("steps", "kernel_rate", "lora_rate", "norm_rate"):
-            if (value := getattr(self, name)) < 0:
-                raise ValueError(f"{name} must not be negative: {value}")
+        for name in ("steps", "kernel_rate", "lora_rate"):
+            if not 0 <= (value := getattr(self, name)) < inf:
+                raise ValueError(f"{name} must be a finite number and not negative: {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunerState:
+    """All that a tuner carries from batch to batch, copied at one moment.
+
+    Attributes:
+        adapters: see `Adapters.snapshot`.
+        optimiser: Adam's memory; None where nothing is tuned.
+        history: see `Evidence`.
+    """
+
+    adapters: list[Tensor]
+    optimiser: dict[str, Any] | None
+    history: dict[str, Tensor]
 
 
 class Tuner:
@@ -76,17 +94,24 @@ class Tuner:
 
     def reset(self) -> None:
         """Return adapters, optimiser and history to the start, bit for bit."""
-        self.history.clear()
-        self.undo(self.adapters.start)
+        self.restore(TunerState(adapters=self.adapters.start, optimiser=None, history={}))
 
-    def undo(self, snapshot: list[Tensor]) -> None:
-        """Return the adapters to a snapshot and reset the optimiser."""
-        self.adapters.restore(snapshot)
+    def snapshot(self) -> TunerState:
+        """Return a copy of adapters, optimiser and history."""
+        memory = deepcopy(self.optimiser.state_dict()) if self.optimiser is not None else None
+        return TunerState(adapters=self.adapters.snapshot(), optimiser=memory, history=dict(self.history))
+
+    def restore(self, state: TunerState) -> None:
+        """Return adapters, optimiser and history to a snapshot, bit for bit."""
+        self.adapters.restore(state.adapters)
         self._start_optimiser()
+        if self.optimiser is not None and state.optimiser is not None:
+            self.optimiser.load_state_dict(deepcopy(state.optimiser))
+        self.history = dict(state.history)
 
     def _start_optimiser(self) -> None:
-        rates = (self.config.kernel_rate, self.config.lora_rate, self.config.norm_rate)
-        parts = (self.adapters.kernel_parameters, self.adapters.lora_parameters, self.adapters.norm_parameters)
+        rates = (self.config.kernel_rate, self.config.lora_rate)
+        parts = (self.adapters.kernel_parameters, self.adapters.lora_parameters)
         groups = [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True) if part]
         self.optimiser = torch.optim.Adam(groups) if groups else None
 
@@ -178,10 +203,14 @@ class Tuner:
         )
 
     def _remember(self, evidence: Evidence) -> None:
-        """Add a batch's answer distributions to the history, which decays with a half-life of about seven batches."""
+        """Add a batch's answer distributions to the history, which decays with a half-life of about seven batches.
+
+        A distribution that is not finite is left out: it would never leave the history again.
+        """
         p = evidence.logits.detach()[:, 0].softmax(-1)
+        sound = torch.isfinite(p).all(1).tolist()
         for group in dict.fromkeys(evidence.groups):
-            rows = [n for n, name in enumerate(evidence.groups) if name == group]
+            rows = [n for n, name in enumerate(evidence.groups) if name == group and sound[n]]
             self.history[group] = 0.9 * self.history.get(group, torch.zeros_like(p[0])) + p[rows].sum(0)
 
     def _views(self, adapted: Inputs, logits: Tensor) -> Tensor:

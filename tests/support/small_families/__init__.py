@@ -35,6 +35,11 @@ def small(name: str, dtype: torch.dtype = torch.float32) -> HuggingFaceModel:
                     parameter.mul_(4)
                 elif "gate" in path or "alpha" in path:  # gates start at 0, which blocks out images
                     parameter.fill_(0.5)
-        network.get_output_embeddings().weight.data.mul_(4)
+        head = network.get_output_embeddings().weight.data
+        head.mul_(4)
+        # No special tokens in answers but the end: teacher forcing would take an image token for an image. A logit of
+        # zero is never the largest of so many.
+        special = [token for token in processor.tokenizer.all_special_ids if token != processor.tokenizer.eos_token_id]
+        head[[token for token in special if token < len(head)]] = 0
     network.generation_config = generation_config(processor.tokenizer)
     return family_class(network.config.model_type)(name, network.to(dtype), processor)

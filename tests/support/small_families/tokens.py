@@ -57,10 +57,8 @@ def text_config(tokenizer: PreTrainedTokenizerFast, **more: object) -> dict:
 
 
 def generation_config(tokenizer: PreTrainedTokenizerFast) -> GenerationConfig:
-    """Greedy, without special tokens in answers: teacher forcing would take an image token for an image."""
-    kept = (tokenizer.eos_token_id,)
+    """Greedy, with the tokenizer's special tokens."""
     return GenerationConfig(
-        suppress_tokens=[token for token in tokenizer.all_special_ids if token not in kept],
         do_sample=False,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

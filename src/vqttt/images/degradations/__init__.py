@@ -13,6 +13,7 @@ import hashlib
 import zlib
 
 import numpy as np
+from PIL import Image as PILImage
 
 from vqttt.errors import InputError, PluginError, UnknownNameError
 from vqttt.images.degradations.atmosphere import haze, rain
@@ -51,7 +52,7 @@ from vqttt.images.degradations.styles_paint import (
     watercolour,
 )
 from vqttt.images.degradations.weather import fog, snow, spatter
-from vqttt.images.files import check_image
+from vqttt.images.files import as_image
 from vqttt.images.ops import at_least
 from vqttt.registry import Registry
 from vqttt.runs.records import CLEAN
@@ -151,11 +152,11 @@ def check_severity(severity: int) -> None:
         raise InputError(f"severity {severity} is out of range; 1 to 5 are allowed")
 
 
-def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "relative") -> Image:
+def degrade(image: Image | PILImage.Image, kind: str, severity: int, seed: int, scale: str = "relative") -> Image:
     """Degrade an image; the same arguments always give the same pixels.
 
     Args:
-        image: uint8 RGB of shape (H, W, 3), any size; never modified.
+        image: uint8 RGB of shape (H, W, 3), any size, or a Pillow image; never modified.
         kind: a name in `DEGRADATIONS` or `STYLES`; several joined by `+`, applied from left to right; or `clean`, which
             returns `image` itself.
         severity: 1 (slight) to 5 (severe) for each of them; 0 for `clean`.
@@ -170,7 +171,7 @@ def degrade(image: Image, kind: str, severity: int, seed: int, scale: str = "rel
         InputError: if `image`, `severity` or `seed` is not as described.
         PluginError: if another package's degradation fails, or returns anything but such an array.
     """
-    check_image(image)
+    image = as_image(image)
     names = check_kind(kind)
     check_scale(scale)
     if severity not in (SEVERITIES if names else [0]):

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from PIL import Image as PILImage
 
 from vqttt.errors import InputError, PluginError, UnknownNameError
-from vqttt.images.files import check_image
+from vqttt.images.files import as_image
 from vqttt.images.ops import at_least
 from vqttt.images.restorers import maxim
 from vqttt.images.restorers.auto import auto
@@ -35,6 +36,7 @@ __all__ = [
     "check_restorer",
     "find",
     "fingerprint",
+    "guess",
     "installed",
     "restore",
 ]
@@ -45,13 +47,13 @@ Restorer: TypeAlias = Callable[[Image], Image]
 The input is uint8 RGB with sides of at least `MIN_SIDE` pixels and is read-only.
 """
 
-MATCHED, SPANDREL = "matched", "spandrel:"
+AUTO, MATCHED, SPANDREL = "auto", "matched", "spandrel:"
 
 MIN_SIDE = 16
 """Shorter sides, in pixels, are padded to this before an image is restored."""
 
 RESTORERS: Registry[Restorer] = Registry("restorer", group="vqttt.restorers", reserved=(NONE, MATCHED))
-RESTORERS.add("auto", auto, "guesses the degradation from the image, and applies the restorer that fits")
+RESTORERS.add(AUTO, auto, "guesses the degradation from the image, and applies the restorer that fits")
 RESTORERS.add("non-local-means", non_local_means, "averages similar patches: removes noise")
 RESTORERS.add("bilateral", bilateral, "averages neighbouring pixels of similar colour: removes noise")
 RESTORERS.add("total-variation", total_variation, "finds the nearby image with the least variation: removes noise")
@@ -96,13 +98,19 @@ def check_restorer(name: str) -> None:
         raise UnknownNameError(RESTORERS.kind, name, [NONE, MATCHED, *RESTORERS, f"{SPANDREL}PATH"])
 
 
-def restore(image: Image, restorer: str, degradation: str | None = None) -> Image:
+def restore(
+    image: Image | PILImage.Image,
+    restorer: str,
+    degradation: str | None = None,
+    tell: Callable[[str], object] | None = None,
+) -> Image:
     """Restore an image; the same arguments always give the same pixels.
 
     Args:
-        image: uint8 RGB of shape (H, W, 3), any size; never modified.
+        image: uint8 RGB of shape (H, W, 3), any size, or a Pillow image; never modified.
         restorer: `none`, `matched`, `spandrel:PATH` or a name in `RESTORERS`.
         degradation: what was done to the image, for `matched`; of several joined by `+`, the last is undone first.
+        tell: is called with what `auto` guessed and did, in words; not called for other restorers.
 
     Returns:
         uint8 RGB of the same shape, or larger after super-resolution; `image` itself for `none`.
@@ -113,7 +121,7 @@ def restore(image: Image, restorer: str, degradation: str | None = None) -> Imag
         MissingExtraError: if a restorer needs a package or weights that are not installed.
         PluginError: if another package's restorer fails, or returns anything but such an image.
     """
-    check_image(image)
+    image = as_image(image)
     check_restorer(restorer)
     if restorer == MATCHED:
         if degradation is None:
@@ -122,8 +130,15 @@ def restore(image: Image, restorer: str, degradation: str | None = None) -> Imag
     else:
         names = [] if restorer == NONE else [restorer]
     for name in dict.fromkeys(names):
-        image = _applied(name, image)
+        image = _applied(name, image, tell)
     return image
+
+
+def guess(image: Image | PILImage.Image) -> str:
+    """Return what `auto` guesses is wrong with an image, and what it does about it; takes as long as restoring."""
+    found: list[str] = []
+    restore(image, AUTO, tell=found.append)
+    return found[0]
 
 
 def find(restorer: str) -> Restorer:
@@ -158,11 +173,12 @@ def fingerprint(restorer: str) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _applied(name: str, image: Image) -> Image:
+def _applied(name: str, image: Image, tell: Callable[[str], object] | None) -> Image:
     """Apply one restorer to an image that is padded to `MIN_SIDE`, and cut the padding off again."""
     height, width = image.shape[:2]
     padded = at_least(image, MIN_SIDE)
-    restored = find(name)(padded) if name.startswith(SPANDREL) else RESTORERS.call(name, padded)
+    told = (tell,) if name == AUTO and tell is not None else ()
+    restored = find(name)(padded) if name.startswith(SPANDREL) else RESTORERS.call(name, padded, *told)
     zoom = restored.shape[0] // padded.shape[0]
     if restored.shape != (padded.shape[0] * zoom, padded.shape[1] * zoom, 3) or not zoom:
         raise PluginError(

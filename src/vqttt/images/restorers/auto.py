@@ -1,5 +1,7 @@
 """A choice among the classical restorers, from the image alone."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from vqttt.images.restorers.deblur import find_blur, richardson_lucy, wiener
@@ -14,7 +16,7 @@ _NOISE = {0.0: 16, 0.5: 24, 1.0: 30}
 _JPEG_QUALITY = 60
 
 
-def auto(image: Image) -> Image:
+def auto(image: Image, tell: Callable[[str], object] = lambda found: None) -> Image:
     """Guess the degradation of an image and undo it; a good image is left as it is.
 
     Impulses are replaced (`median`) if that leaves hardly any noise. An image that is too dark is brightened, which
@@ -22,32 +24,40 @@ def auto(image: Image) -> Image:
     motion, otherwise `wiener`) are looked for in this order, and the first that is beyond doubt is treated. If there is
     none, tones are checked: `gamma` corrects exposure and contrast, otherwise `dehaze` removes haze or fog. Thresholds
     are above what undegraded photographs and drawings reach. Source: our own choice.
+
+    Args:
+        image: see `Restorer`.
+        tell: is called once, with what was found and what was done about it, in words.
     """
     filled = median(image)
-    image = filled if noise_model(filled)[1] < 12 else image
+    impulses = noise_model(filled)[1] < 12 and not np.array_equal(filled, image)
+    found, restored = _worst(filled if impulses else image)
+    if impulses:
+        found = "isolated black or white values: median" + (f"; then {found}" if found else "")
+    tell(found or "nothing that is beyond doubt: left as it is")
+    return restored
+
+
+def _worst(image: Image) -> tuple[str, Image]:
+    """Return the first thing that is wrong with an image, in words, and the image without it; "" and a copy if none."""
     exposed = gamma(image, bits=5)
     if exposed.mean() > image.mean() + 10:
-        return exposed
-    treated = _without_damage(image)
-    if treated is not image:
-        return treated
-    exposed = gamma(image, bits=6.5)
-    if not np.array_equal(exposed, image):
-        return exposed
-    return dehaze(image) if _hazy(image) else image.copy()
-
-
-def _without_damage(image: Image) -> Image:
-    """Return the image without its noise, blocks or blur; the same object if it has none of them."""
+        return "too dark: gamma", exposed
     power, sigma = noise_model(image)
     if sigma >= _NOISE[power]:
-        return non_local_means(image)
-    if (jpeg_quality(image) or 100) <= _JPEG_QUALITY:
-        return deblock(image)
+        return f"noise of {sigma:.0f} of 255: non-local-means", non_local_means(image)
+    quality = jpeg_quality(image)
+    if quality is not None and quality <= _JPEG_QUALITY:
+        return f"JPEG compression of quality {quality}: deblock", deblock(image)
     blur = find_blur(image)
-    if blur.kind == "none":
-        return image
-    return richardson_lucy(image, blur) if blur.kind == "motion" else wiener(image, blur)
+    if blur.kind == "motion":
+        return f"motion blur of {blur.reach:.1f} pixels: richardson-lucy", richardson_lucy(image, blur)
+    if blur.kind != "none":
+        return f"blur of {blur.reach:.1f} pixels: wiener", wiener(image, blur)
+    exposed = gamma(image, bits=6.5)
+    if not np.array_equal(exposed, image):
+        return "exposure or contrast: gamma", exposed
+    return ("haze: dehaze", dehaze(image)) if _hazy(image) else ("", image.copy())
 
 
 def _hazy(image: Image) -> bool:

@@ -19,6 +19,8 @@ from vqttt.types import Image
 
 # The spectrum is averaged over these.
 _RINGS, _SECTORS = 36, 18
+# Rows of a spectrum that are worked on together.
+_ROWS = 256
 # Slopes of the signal's spectrum, and powers of the noise relative to the signal's, that are tried.
 _SLOPES = np.array([1.6, 2, 2.4, 2.8, 3.2, 3.6], np.float32)[:, None, None]
 _NOISES = np.geomspace(1e-7, 1, 13, dtype=np.float32)[:, None]
@@ -91,7 +93,7 @@ def find_blur(image: Image) -> Blur:
     side = min(image.shape[:2])
     if side < 32:  # too few frequencies
         return Blur()
-    luma = image.astype(np.int64) @ [299, 587, 114] / 1000
+    luma = sum(part * image[..., i].astype(np.int32) for i, part in enumerate((299, 587, 114))) / 1000
     spectrum = _spectrum(luma)
     sharp_cost, sharp = _fitted(spectrum, [Blur()])[0]
     even_cost, even = _likeliest(spectrum, _family("gaussian", side) + _family("disc", side))
@@ -110,15 +112,22 @@ def find_blur(image: Image) -> Blur:
 def _filtered(pixels: NDArray[Any], blur: Blur) -> Floats:
     """Apply Wiener's filter to pixels of shape (H, W, C)."""
     height, width = pixels.shape[:2]
-    mirrored = np.pad(pixels.astype(np.float32), ((0, height), (0, width), (0, 0)), mode="symmetric")
     shape = 2 * height, 2 * width
-    transfer = _transfer(blur, shape)
-    signal = blur.signal * np.maximum(_frequencies(shape)[0], 0.02) ** -blur.slope
+    inverse = _transfer(blur, shape)
     noise = blur.noise * (1 if blur.kind == "motion" else 1 + blur.reach**2 / 2)
-    inverse = np.conj(transfer) * signal / (np.abs(transfer) ** 2 * signal + noise)
+    for top in range(0, 2 * height, _ROWS):  # a few rows at a time, for a large image would fill the memory
+        rows = slice(top, top + _ROWS)
+        signal = blur.signal * np.maximum(_frequencies(shape, rows)[0], 0.02) ** -blur.slope
+        inverse[rows] = np.conj(inverse[rows]) * signal / (np.abs(inverse[rows]) ** 2 * signal + noise)
     inverse[0, 0] = 1  # the mean stays
-    restored = irfft2(rfft2(mirrored, axes=(0, 1)) * inverse[..., None].astype(np.complex64), shape, axes=(0, 1))
-    return np.asarray(restored[:height, :width], np.float32)
+    restored = np.empty(pixels.shape, np.float32)
+    for i in range(pixels.shape[2]):
+        mirrored = np.pad(pixels[..., i].astype(np.float32), ((0, height), (0, width)), mode="symmetric")
+        spectrum = rfft2(mirrored, overwrite_x=True)
+        del mirrored
+        spectrum *= inverse
+        restored[..., i] = irfft2(spectrum, shape, overwrite_x=True)[:height, :width]
+    return restored
 
 
 def _iterated(image: Image, blur: Blur, steps: int, noise: float) -> Floats:
@@ -131,6 +140,8 @@ def _iterated(image: Image, blur: Blur, steps: int, noise: float) -> Floats:
     transfer = _transfer(blur, shape)
 
     def convolved(planes: NDArray[Any], kernel: NDArray[np.complex64]) -> Floats:
+        if planes.ndim == 3:
+            return np.stack([convolved(plane, kernel) for plane in planes])
         return np.asarray(irfft2(rfft2(planes) * kernel, shape), np.float32)
 
     # One level up, because products leave a pixel of exactly 0 at 0.
@@ -139,12 +150,15 @@ def _iterated(image: Image, blur: Blur, steps: int, noise: float) -> Floats:
     share = np.maximum(convolved(np.pad(np.ones_like(planes[0]), beyond), np.conj(transfer)), np.float32(0.02))
     now = ahead = np.pad(planes, [(0, 0), *beyond], mode="symmetric")
     move = np.zeros_like(now)
+    del planes
     for _ in range(steps):
         blurred = convolved(ahead, transfer)
-        if np.square(blurred - observed)[:, *inside].mean() < noise:
+        error = blurred - observed
+        if np.square(error, out=error)[:, *inside].mean() < noise:
             break
-        ratio = convolved(observed / np.maximum(blurred, np.float32(0.1)), np.conj(transfer)) / share
-        before, now, last = now, np.clip(ahead * ratio, 0, 256).astype(np.float32), move
+        ratio = np.divide(observed, np.maximum(blurred, np.float32(0.1), out=blurred), out=error)
+        ratio = convolved(ratio, np.conj(transfer)) / share
+        before, now, last = now, np.clip(ahead * ratio, 0, 256, out=ratio), move
         move = now - ahead
         pace = min(max(float(np.vdot(move, last)) / max(float(np.vdot(last, last)), 1e-9), 0), 1)
         ahead = np.maximum(now + np.float32(pace) * (now - before), np.float32(0.1))
@@ -228,9 +242,9 @@ def _transfer(blur: Blur, shape: tuple[int, int]) -> NDArray[np.complex64]:
     return np.asarray(rfft2(point / point.sum()), np.complex64)
 
 
-def _frequencies(shape: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the frequency in radians per pixel, and the direction, of each term of a real Fourier transform."""
-    down, across = 2 * math.pi * np.fft.fftfreq(shape[0])[:, None], 2 * math.pi * np.fft.rfftfreq(shape[1])
+def _frequencies(shape: tuple[int, ...], rows: slice = slice(None)) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the frequency in radians per pixel, and the direction, of terms of a real Fourier transform."""
+    down, across = 2 * math.pi * np.fft.fftfreq(shape[0])[rows, None], 2 * math.pi * np.fft.rfftfreq(shape[1])
     return np.hypot(down, across), np.arctan2(down, across)
 
 

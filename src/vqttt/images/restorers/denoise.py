@@ -9,12 +9,13 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.images.ops import Floats, to_uint8
+from vqttt.images.ops import Floats, in_strips, to_uint8
 from vqttt.types import Image
 
 LEAST_NOISE = 2.0
@@ -64,7 +65,11 @@ def total_variation(image: Image, steps: int = 30) -> Image:
     image with less noise than 2 of 255 is left as it is.
     Source: Rudin, Osher and Fatemi 1992, by the dual of Chambolle 2004, accelerated as in Beck and Teboulle 2009.
     """
-    return _stabilised(image, lambda planes: _least_change(planes, 1.1, steps))
+
+    def smooth(planes: Floats) -> Floats:  # each step looks one pixel further
+        return in_strips(lambda part: _least_change(part, 1.1, steps), planes, reach=steps + 2, height=128)
+
+    return _stabilised(image, smooth)
 
 
 def median(image: Image) -> Image:
@@ -80,6 +85,15 @@ def median(image: Image) -> Image:
     off = np.where((image == 0) | (image == 255), cv2.absdiff(image, cv2.medianBlur(image, 5)), 0)
     if np.mean(off > 40) < 0.006:
         return image.copy()
+    both = np.concatenate([_planes(image), _planes(off)])
+    # The Gaussian reaches 3 pixels.
+    filled = in_strips(lambda part: _planes(_filled_in(*np.split(part, 2))), both, reach=4, height=256)
+    return np.ascontiguousarray(filled.transpose(1, 2, 0))
+
+
+def _filled_in(*planes: NDArray[np.uint8]) -> Image:
+    """Replace the values of an image that are more than 8 off; image and how far each is off are (3, H, W)."""
+    image, off = (np.ascontiguousarray(part.transpose(1, 2, 0)) for part in planes)
     pixels, good = image.astype(np.float32), (off <= 8).astype(np.float32)
     total, weight = 1e-3 * _filled(pixels, good), np.full_like(pixels, 1e-3)
     for turn in (1, 2):
@@ -87,6 +101,11 @@ def median(image: Image) -> Image:
         total += other_good * (other + _filled(pixels - other, good * other_good))
         weight += other_good
     return np.where(good > 0, image, to_uint8(total / weight))
+
+
+def _planes(image: NDArray[Any]) -> NDArray[Any]:
+    """View an image (H, W, 3) as (3, H, W)."""
+    return image.transpose(2, 0, 1)
 
 
 def noise_model(image: Image) -> tuple[float, float]:
@@ -130,9 +149,22 @@ def _stabilised(image: Image, smooth: Callable[[Floats], Floats]) -> Image:
     spread = np.maximum(sigma * (_TONES / 255) ** power, max(0.3 * sigma, 1))
     stretched = np.concatenate([[0], np.cumsum(2 / (spread[1:] + spread[:-1]))])
     mean = stretched[_noisy(power, sigma)].mean(axis=1)
-    planes = np.tensordot(OPPONENT, np.take(stretched.astype(np.float32), image), (1, 2))
-    smoothed = np.tensordot(smooth(planes), OPPONENT, (0, 0))
-    return to_uint8(np.interp(smoothed, mean, _TONES))
+    tones = stretched.astype(np.float32)
+    planes = in_strips(
+        lambda part: opponent(np.take(tones, part.transpose(1, 2, 0))), _planes(image), reach=0, height=256
+    )
+    smoothed = smooth(planes)
+    del planes
+
+    def restored(part: Floats) -> Image:
+        return _planes(to_uint8(np.interp(np.tensordot(part, OPPONENT, (0, 0)), mean, _TONES)))
+
+    return np.ascontiguousarray(in_strips(restored, smoothed, reach=0, height=256).transpose(1, 2, 0))
+
+
+def opponent(pixels: Floats) -> Floats:
+    """Return luma and two colour differences, shape (3, H, W), of pixels of shape (H, W, 3)."""
+    return np.ascontiguousarray(np.tensordot(OPPONENT, pixels, (1, 2)))
 
 
 def _noisy(power: float, sigma: float) -> NDArray[np.intp]:
@@ -177,6 +209,11 @@ def alike(planes: Floats, strength: float, sigma: float, reach: int = 6, colour:
         reach: how far to look, in pixels.
         colour: weight of the colour differences, where luma has weight 1.
     """
+    # One row more than `reach`, for the surroundings.
+    return in_strips(lambda part: _alike(part, strength, sigma, reach, colour), planes, reach=reach + 1, height=64)
+
+
+def _alike(planes: Floats, strength: float, sigma: float, reach: int, colour: float) -> Floats:
     height, width = planes.shape[1:]
     guide = planes * np.array([1, colour, colour], np.float32)[:, None, None]
     channels = 1 + 2 * colour**2

@@ -13,7 +13,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from vqttt.images.ops import Floats, to_uint8
 from vqttt.images.restorers.deblur import find_blur
-from vqttt.images.restorers.denoise import OPPONENT, alike
+from vqttt.images.restorers.denoise import OPPONENT, alike, opponent
 from vqttt.types import Image
 
 # The cosine transform of JPEG's blocks.
@@ -60,7 +60,7 @@ def deblock(image: Image) -> Image:
         return image.copy()
     steps = _steps(quality)
     strength = float(steps[:4, :4].mean())
-    planes = np.ascontiguousarray(np.tensordot(OPPONENT, image.astype(np.float32), (1, 2)))
+    planes = opponent(image.astype(np.float32))
     smooth = np.tensordot(alike(planes, 0.25 * strength, 0.1 * strength, colour=0.5), OPPONENT, (0, 0))
     # Only luma is corrected: by the same amount in all three colours.
     saved, now = (_cosines(_luma(pixels)) for pixels in (image, smooth))

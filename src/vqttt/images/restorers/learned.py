@@ -2,11 +2,12 @@
 
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from vqttt.errors import InputError, MissingExtraError
+from vqttt.errors import InputError, MissingExtraError, in_a_line
 from vqttt.images.restorers.tiling import Network, apply_in_tiles
 from vqttt.types import Image
 
@@ -61,8 +62,10 @@ def _load(file: Path, modified: int) -> Learned:
         raise InputError(
             f"{file}: of no architecture that spandrel knows; Restormer and others need spandrel_extra_arches"
         ) from error
-    except Exception as error:  # torch and the architectures raise errors of any type on damaged files
-        raise InputError(f"{file}: cannot be read as weights: {' '.join(str(error).split())[:200]}") from error
+    except InputError:
+        raise
+    except Exception as error:  # the architectures raise errors of any type over weights that do not fit
+        raise InputError(f"{file}: its weights fit no network: {in_a_line(error)[:200]}") from error
     if not isinstance(descriptor, spandrel.ImageModelDescriptor) or descriptor.input_channels not in (1, 3):
         raise InputError(
             f"{file}: {descriptor.architecture.name} does not turn one image into one; give a network that does"
@@ -74,12 +77,49 @@ def _load(file: Path, modified: int) -> Learned:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    if file.suffix.lower() == ".safetensors":
-        from safetensors.torch import load_file
+    """Return what a weights file holds; its content tells the format, and code in a pickle is never run.
 
-        return load_file(file)
-    found: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    Raises:
+        InputError: if it is no weights file, or damaged.
+    """
+    unreadable = f"{file}: cannot be read as weights"
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(1024)
+        if wrong := _no_weights(head):
+            raise InputError(f"{unreadable}: {wrong}")
+        if head[8:9] == b"{":  # the header of safetensors, after its length
+            from safetensors.torch import load_file
+
+            return load_file(file)
+        with file.open("rb") as stream:  # given its name, torch would judge a file by its suffix
+            found: Any = torch.load(stream, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
+    except UnpicklingError as error:  # torch's own message advises to run the code
+        raise InputError(
+            f"{unreadable}: it is damaged, or a pickle of more than tensors; give the weights alone, as .safetensors"
+        ) from error
+    except Exception as error:  # torch raises errors of any type on damaged files
+        raise InputError(f"{unreadable}: it is truncated or damaged; download it again") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{unreadable}: it holds a {type(found).__name__}; give a dictionary of named weights")
     return found
+
+
+def _no_weights(head: bytes) -> str:
+    """Say what a file is instead of weights, and what to do, by its first bytes; empty if it may be weights."""
+    if not head:
+        return "the file is empty; download it again"
+    if head.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the file itself; run git lfs pull"
+    if any(byte < 32 and byte not in b"\t\r\n\f" for byte in head):
+        return ""
+    return (
+        "a web page; download the file itself"
+        if head.lstrip()[:1] == b"<"
+        else "a text, not weights; download the file itself"
+    )
 
 
 def _by_colour(gray: Network) -> Network:

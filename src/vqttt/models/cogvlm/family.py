@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, PreTrainedConfig
 
 from vqttt.errors import ModelError
 from vqttt.models.batch import Inputs
+from vqttt.models.checkpoints import check_weights
 from vqttt.models.cogvlm.config import CogVLMConfig, read_config
 from vqttt.models.cogvlm.language import VISION
 from vqttt.models.cogvlm.network import CogVLMForCausalLM
@@ -43,6 +44,7 @@ class CogVLM(HuggingFaceModel):
         Raises:
             ModelError: if there is no tokenizer.
         """
+        check_weights(source)
         hub: dict[str, Any] = {key: options[key] for key in _HUB if key in options}
         config = read_config(PreTrainedConfig.get_config_dict(source, **hub)[0])
         words = _load_tokenizer(source, tokenizer, config, hub)

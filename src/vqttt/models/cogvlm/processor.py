@@ -29,7 +29,10 @@ class CogVLMProcessor:
         image_processor: resizes to the model's size, ignoring the aspect ratio, and normalises by CLIP's mean and
             standard deviation.
         template: `chat`, `base` or `vqa`.
+        image_token: what marks an image in a prompt.
     """
+
+    image_token = _IMAGE
 
     def __init__(self, tokenizer: Any, config: CogVLMConfig, template: str | None = None) -> None:
         """Build for a model.

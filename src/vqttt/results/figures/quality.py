@@ -28,6 +28,7 @@ VERDICTS = {
     "helps": Mark(GOOD, "^", "▲"),
     "no effect": Mark(INK, "s", "■"),
     "undecided": Mark(SOFT, "o", "●"),
+    "uninformative": Mark(SOFT, "x", "×"),
 }
 """How a verdict of `paradox.quality_effect` is drawn."""
 
@@ -108,8 +109,8 @@ def redraw_panel(redraws: pl.DataFrame, title: str) -> Panel:
 
     def paint(axes: Axes) -> None:
         at = np.arange(len(names))
-        axes.barh(at - 0.2, 100 * redraws["corrected"].to_numpy(), 0.36, color=GOOD)
-        axes.barh(at + 0.2, 100 * redraws["redrawn"].to_numpy(), 0.36, color=SOFT)
+        axes.barh(at - 0.2, 100 * redraws["corrective_share"].to_numpy(), 0.36, color=GOOD)
+        axes.barh(at + 0.2, 100 * redraws["redrawn_share"].to_numpy(), 0.36, color=SOFT)
         rows(axes, names)
         axes.set(xlabel="corrected per 100 answers")
 

@@ -102,10 +102,8 @@ def _quality_flips(effect: pl.DataFrame) -> list[Group]:
     if effect.is_empty():
         return []
     keys = ["model", "task", "degradation"]
-    sums = effect.group_by(keys, maintain_order=True).agg(pl.col("helped", "hurt", "n").sum())
-    shares = sums.with_columns(
-        corrective=pl.col("helped") / pl.col("n"), destructive=pl.col("hurt") / pl.col("n"), method=pl.lit(_DIFFERENCE)
-    )
+    sums = effect.group_by(keys, maintain_order=True).agg(pl.col("corrective", "destructive", "n").sum())
+    shares = sums.with_columns(pl.col("corrective", "destructive") / pl.col("n"), method=pl.lit(_DIFFERENCE))
     drawn, limit = figures.marks([_DIFFERENCE]), _reach(shares, "corrective", "destructive")
     return _by_task(shares, lambda part, name: figures.flip_panel(part, drawn, limit, name))
 

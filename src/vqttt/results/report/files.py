@@ -48,7 +48,7 @@ def write_markdown(run: Path, contents: Contents | None = None) -> Path:
 
 
 def write_latex(run: Path, contents: Contents | None = None) -> Path:
-    """Write the main tables to `report.tex`, for the package booktabs; arguments as for `write_csv`."""
+    """Write the main tables to `report.tex`, for the packages booktabs and longtable; arguments as for `write_csv`."""
     tables = (contents or Contents(load_records(run))).main_tables.values()
     return write_text(run / "report.tex", "\n".join(table.latex() for table in tables if table.rows))
 

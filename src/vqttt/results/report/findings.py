@@ -46,7 +46,9 @@ def _condition_facts(effect: pl.DataFrame) -> dict[str, Any]:
     verdicts = dict(effect["verdict"].value_counts(sort=True).rows())
     ordered = effect.sort("delta", "task", "degradation", "severity")
     extremes = [ordered.row(0, named=True), ordered.row(-1, named=True)] if len(ordered) > 1 else []
-    return {"verdicts": verdicts, "helped": effect["helped"].sum(), "hurt": effect["hurt"].sum(), "extremes": extremes}
+    return {"verdicts": verdicts, "extremes": extremes} | {
+        name: effect[name].sum() for name in ("corrective", "destructive")
+    }
 
 
 def _of_model(frame: pl.DataFrame, model: object) -> pl.DataFrame:

@@ -64,7 +64,7 @@ def cells_table(cells: pl.DataFrame) -> Table:
     keys = ("model", "task", "degradation", "severity", "restorer", "method", "scale", "seed")
     note = (
         "Accuracy in percent; gains in points with 95% intervals. "
-        "p: McNemar's exact test, not corrected for the number of cells."
+        "p: McNemar's exact test, over images if they have several questions, not corrected for the number of cells."
     )
     return tabulate("All cells", cells, keys, _CELL_NUMBERS, note)
 

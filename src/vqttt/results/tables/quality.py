@@ -11,10 +11,12 @@ def quality_table(effect: pl.DataFrame) -> Table:
     keys = ("model", "task", "category", "degradation", "severity", "restorer", "scale", "seed")
     note = (
         "Accuracy of the untuned model on the same images clean and degraded, in percent. Corrected: wrong on the "
-        "clean image and right on the degraded one; broken: the reverse. p: McNemar's exact test; p of no effect: two "
-        "one-sided tests for a change within two points; both after Holm's correction over the whole table."
+        "clean image and right on the degraded one; broken: the reverse. p: McNemar's exact test, over images if "
+        "they have several questions; p of no effect: two exact one-sided tests for a change within two points; both "
+        "after Holm's correction over the whole table. Uninformative: the clean accuracy is not clearly above chance, "
+        "or within two points of zero, so there is nothing to lose."
     )
-    names = ("n", "clean", "degraded", "change", "helped", "hurt", "p_holm", "p_equal", "verdict")
+    names = ("n", "clean", "degraded", "change", "corrective", "destructive", "p_holm", "p_equal", "verdict")
     return tabulate("Quality effect", effect, keys, names, note)
 
 
@@ -37,7 +39,7 @@ def redraws_table(redraws: pl.DataFrame) -> Table:
         "another seed corrects. Change is the first minus the second; at zero or below, luck of the draw explains all "
         "of it. Only degradations that are drawn at random are included."
     )
-    names = ("n", "conditions", "seeds", "corrected", "redrawn", "change")
+    names = ("n", "conditions", "seeds", "corrective_share", "redrawn_share", "change")
     return tabulate("Corrected or redrawn", redraws, ("model", "task"), names, note)
 
 

@@ -45,12 +45,24 @@ class Table:
         return "\n".join([f"## {_markdown(self.title)}", "", *lines, "", _markdown(self.note)]).rstrip() + "\n"
 
     def latex(self) -> str:
-        """Render for LaTeX with the package booktabs; the title and the note become the caption."""
-        lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.header, *self.rows)]
+        """Render for LaTeX with the packages booktabs and longtable, so that a long table breaks over pages.
+
+        The title and the note become the caption. The label is `tab:` and the title, such as `tab:quality-effect`.
+        """
+        head, *rows = [" & ".join(map(_latex, row)) + r" \\" for row in (self.header, *self.rows)]
         columns = "l" * self.keys + "r" * (len(self.header) - self.keys)
         caption = rf"\caption{{{_latex(self.title)}. {_latex(self.note)}}}".replace(". }", ".}")
-        start = [r"\begin{table}", r"\centering", caption, rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0]]
-        return "\n".join([*start, r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+        label = rf"\label{{tab:{re.sub(r'[^a-z0-9]+', '-', self.title.lower()).strip('-')}}}"
+        start = [
+            rf"\begin{{longtable}}{{{columns}}}",
+            rf"{caption}{label} \\",
+            r"\toprule",
+            head,
+            r"\midrule",
+            r"\endfirsthead",
+        ]
+        again = [r"\toprule", head, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot"]
+        return "\n".join([*start, *again, *rows, r"\end{longtable}", ""])
 
 
 _LATEX = {character: "\\" + character for character in "&%$#_{}"}

@@ -7,7 +7,7 @@ from vqttt.errors import InputError, UnknownNameError
 from vqttt.study.engines import local
 from vqttt.study.engines.dispatch import Ready, dispatch
 from vqttt.study.plan import Job
-from vqttt.study.worker import WorkerSpec
+from vqttt.study.worker import Filled, WorkerSpec
 
 __all__ = ["ENGINES", "EngineOptions", "Ready", "execute"]
 
@@ -51,8 +51,8 @@ class EngineOptions:
 
 def execute(
     options: EngineOptions, spec: WorkerSpec, rounds: Sequence[Sequence[Job]], ready: Callable[[Ready], None]
-) -> Generator[tuple[Job, int], None, None]:
-    """Run all jobs of a round, then those of the next; yield a job and how many records it has so far.
+) -> Generator[tuple[Job, Filled], None, None]:
+    """Run all jobs of a round, then those of the next; yield a job and how far it is.
 
     `ready` is called for every worker that has loaded what it needs, before its first job.
 

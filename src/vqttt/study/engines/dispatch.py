@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from vqttt.errors import EngineError, VQTTTError, in_a_line
 from vqttt.study.plan import Job
-from vqttt.study.worker import Worker, WorkerSpec
+from vqttt.study.worker import Filled, Worker, WorkerSpec
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,6 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """The job has this many records so far."""
-
-    records: int
-
-
-@dataclass(frozen=True)
 class Finished:
     """The job is finished."""
 
@@ -60,7 +53,7 @@ class Lost:
     reason: str
 
 
-Message = Ready | Progress | Finished | Failed | Lost
+Message = Ready | Filled | Finished | Failed | Lost
 
 
 class RemoteWorker(Protocol):
@@ -114,8 +107,7 @@ def start_worker(spec: WorkerSpec) -> tuple[Worker | None, Message]:
 def run_job(worker: Worker, job: Job) -> Iterator[Message]:
     """Run a job in the worker's process, and yield the messages about it."""
     try:
-        for records in worker.run(job):  # not `yield from`: Ray sends values into what it iterates over
-            yield Progress(records)
+        yield from worker.run(job)
     except Exception as error:
         yield Failed(f"{job.label}: {_reason(error)}")
     else:
@@ -131,7 +123,7 @@ def _reason(error: Exception) -> str:
 
 def dispatch(
     pool: Pool[W], rounds: Sequence[Sequence[Job]], ready: Callable[[Ready], None], limits: Limits
-) -> Iterator[tuple[Job, int]]:
+) -> Iterator[tuple[Job, Filled]]:
     """Run jobs on a pool's workers; arguments, results and errors as for `vqttt.study.engines.execute`.
 
     Each job goes to the next idle worker, in order, so jobs of one task stay together as far as the balance allows. A
@@ -171,16 +163,16 @@ class _Dispatcher(Generic[W]):
         for worker in (*self.idle, *self.busy):
             worker.stop()
 
-    def run_round(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, int]]:
-        """Run jobs until all are finished; yield a job and its number of records whenever that changes."""
+    def run_round(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Filled]]:
+        """Run jobs until all are finished; yield a job and how far it is whenever that changes."""
         self.queue.extend(jobs)
         while self.queue or any(self.busy.values()):
             self._assign_jobs()
             for worker in self.pool.wait(list(self.busy)):
                 job, message = self.busy[worker], worker.receive()
-                if isinstance(message, Progress):
+                if isinstance(message, Filled):
                     assert job is not None, message
-                    yield job, message.records
+                    yield job, message
                 else:
                     self._handle(worker, job, message)
 

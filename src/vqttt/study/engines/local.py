@@ -9,19 +9,19 @@ from typing import cast
 
 from vqttt.study.engines.dispatch import Lost, Message, Ready, run_job, start_worker
 from vqttt.study.plan import Job
-from vqttt.study.worker import Worker, WorkerSpec
+from vqttt.study.worker import Filled, Worker, WorkerSpec
 
 
 def in_process(
     spec: WorkerSpec, rounds: Sequence[Sequence[Job]], ready: Callable[[Ready], None]
-) -> Iterator[tuple[Job, int]]:
+) -> Iterator[tuple[Job, Filled]]:
     """Run all jobs in this process, one after another; raises as `Worker` does."""
     worker = Worker(spec)
     ready(Ready.of(worker))
     for jobs in rounds:
         for job in jobs:
-            for records in worker.run(job):
-                yield job, records
+            for filled in worker.run(job):
+                yield job, filled
 
 
 class ProcessPool:

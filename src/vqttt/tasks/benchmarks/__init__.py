@@ -6,6 +6,7 @@ from a folder or parquet file with the same columns.
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -27,9 +28,11 @@ from vqttt.tasks.benchmarks import (
     textvqa,
     vqav2,
 )
-from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row
+from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row, text
 from vqttt.tasks.benchmarks.tables import Table, open_table
-from vqttt.tasks.broken import failing
+from vqttt.tasks.broken import distinct, failing, some_usable
+from vqttt.tasks.cells import as_text, several
+from vqttt.tasks.references import settle
 from vqttt.types import Image, Sample
 
 __all__ = ["BENCHMARKS", "Benchmark", "samples"]
@@ -61,14 +64,14 @@ def samples(benchmark: Benchmark, where: str = "") -> list[Sample]:
     needed = benchmark.columns if benchmark.joined[0] else (*benchmark.columns, benchmark.images[0])
     table = open_table(benchmark, where, needed=needed)
     apart = _apart(benchmark, where, table)
-    seen, reasons, read = Counter[str](), Counter[str](), list[Sample]()
+    seen, taken, read = Counter[str](), set[str](), list[Sample]()
     for number, (row, images) in enumerate(zip(table.rows(), table.image_counts(), strict=True)):
         question, reason = _question(benchmark, row)
         key = question.key or f"{number:05d}"
         seen[key] += 1
         name = f"{benchmark.name}-{key}" + (f"#{seen[key]}" if seen[key] > 1 else "")
+        name = distinct(name, f"row {number}", taken)
         reason = reason or (_missing(apart, benchmark, row) if apart else _miscounted(images))
-        reasons[reason] += 1
         load: Callable[[], Image]
         if reason:
             load = failing(f"{name}: {reason}")
@@ -77,10 +80,10 @@ def samples(benchmark: Benchmark, where: str = "") -> list[Sample]:
         else:
             load = partial(table.image, benchmark.images[0], number)
         read.append(_sample(name, question, load))
-    if not reasons[""]:
-        why = reasons.most_common(1)[0][0] or "it has no rows"
-        raise InputError(f"no row of {where or benchmark.hub} can be used: {why}")
-    return read
+    source = where or benchmark.hub
+    if not read:
+        raise InputError(f"{source} has no rows; give the split {benchmark.split} of {benchmark.hub}")
+    return some_usable(read, f"rows of {source}", f"give the split {benchmark.split} of {benchmark.hub}")
 
 
 class _Apart(NamedTuple):
@@ -101,17 +104,34 @@ def _apart(benchmark: Benchmark, where: str, table: Table) -> _Apart | None:
 
 def _question(benchmark: Benchmark, row: Row) -> tuple[Question, str]:
     """Read a row; also return the reason why it cannot be used, or an empty text."""
+    empty = Question(question="", answers=(), prompt="", rule="")
+    if row and not str(row.get("question") or "").strip():
+        return empty, "it has no question"
     try:
-        question = benchmark.read(row)
-        answered = any(answer.strip() for answer in question.answers)
+        question = _as_texts(benchmark.read(row))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        empty = Question(question="", answers=(), prompt="", rule="")
-        return empty, f"it is not a row of {benchmark.name} ({type(error).__name__}: {error})"
+        return empty, f"it is not a row of {benchmark.name} ({type(error).__name__}: {' '.join(str(error).split())})"
     if question.rule not in RULES:
         return question, f"there is no scoring rule {question.rule!r}"
-    if not answered:
+    if not any(answer.strip() for answer in question.answers):
         return question, "it has no public answer"
-    return question, "" if question.question.strip() else "it has no question"
+    try:
+        return replace(question, answers=settle(question.answers, question.choices, question.rule)), ""
+    except ValueError as error:
+        return question, str(error)
+
+
+def _as_texts(question: Question) -> Question:
+    """Return a question whose fields are all texts, whatever the table's cells were."""
+    return replace(
+        question,
+        key=text(question.key),
+        question=str(question.question),
+        answers=tuple(as_text(answer) for answer in question.answers),
+        category=text(question.category),
+        question_type=text(question.question_type),
+        prompt=str(question.prompt),
+    )
 
 
 def _missing(apart: _Apart, benchmark: Benchmark, row: Row) -> str:
@@ -122,7 +142,7 @@ def _missing(apart: _Apart, benchmark: Benchmark, row: Row) -> str:
 def _miscounted(images: int) -> str:
     if images == 1:
         return ""
-    return f"it has {images} images; a question must have exactly one" if images else "it has no image"
+    return several(images) if images else "the question has no image"
 
 
 def _sample(name: str, question: Question, load: Callable[[], Image]) -> Sample:

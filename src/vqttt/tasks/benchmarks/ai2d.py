@@ -1,17 +1,17 @@
 """AI2D (Kembhavi et al. 2016): diagrams from school science, test split, 3,088 questions with four options."""
 
 from vqttt.tasks.benchmarks.spec import BY_LETTER, Benchmark, Question, Row, lettered
-from vqttt.types import LETTERS
+from vqttt.tasks.references import letter_at, options
 
 
 def _read(row: Row) -> Question:
-    options = tuple(row["options"])
+    choices = options(row["options"])
     return Question(
         question=row["question"],
-        answers=(LETTERS[int(row["answer"])],),
-        prompt=f"{row['question']}\n{lettered(options)}\n{BY_LETTER}",
+        answers=(letter_at(row["answer"], choices),),
+        prompt=f"{row['question']}\n{lettered(choices)}\n{BY_LETTER}",
         rule="letter",
-        choices=options,
+        choices=choices,
         category="diagrams",
     )
 

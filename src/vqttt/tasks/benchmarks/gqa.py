@@ -9,7 +9,7 @@ from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, tex
 def _read(row: Row) -> Question:
     types = row.get("types") or {}
     return Question(
-        key=str(row["id"]),
+        key=text(row["id"]),
         question=row["question"],
         answers=(row["answer"],),
         prompt=f"{row['question']}\n{BY_PHRASE}",

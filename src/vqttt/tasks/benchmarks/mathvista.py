@@ -1,22 +1,24 @@
 """MathVista (Lu et al. 2024): mathematics in images, `testmini`, 1,000 questions; prompts from its column `query`."""
 
 from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row, text
+from vqttt.tasks.cells import as_text
+from vqttt.tasks.references import options
 
 
 def _read(row: Row) -> Question:
-    options = tuple(row["choices"] or ())
+    choices = options(row["choices"])
     rule = f"mathvista-{row['answer_type']}"
     if row["question_type"] == "multi_choice":
         rule = "mathvista-choice"
     elif row["answer_type"] == "float":
         rule = f"mathvista-float-{min(max(int(row['precision'] or 1), 1), 4)}"
     return Question(
-        key=str(row["pid"]),
+        key=text(row["pid"]),
         question=row["question"],
-        answers=(text(row["answer"]),),
+        answers=(as_text(row["answer"]),),
         prompt=row["query"],
         rule=rule,
-        choices=options,
+        choices=choices,
         category=text(row["metadata"].get("task")),
         question_type=f"{row['question_type']}, {row['answer_type']}",
     )

@@ -1,14 +1,16 @@
 """MMBench (Liu et al. 2023): twenty abilities, English `dev`, 4,329 rows; questions repeat with rotated options."""
 
 from vqttt.tasks.benchmarks.spec import BY_LETTER, Benchmark, Question, Row, choices_in, lettered, text
+from vqttt.tasks.cells import as_text
 
 
 def _read(row: Row) -> Question:
-    options, hint = choices_in(row), text(row["hint"])
+    # This table writes a missing cell as "nan".
+    options, hint = choices_in(row, missing=("nan",)), text(row["hint"])
     return Question(
-        key=str(row["index"]),
+        key=text(row["index"]),
         question=row["question"],
-        answers=(text(row["answer"]),),
+        answers=(as_text(row["answer"]),),
         prompt=f"{f'{hint} ' if hint else ''}{row['question']}\n{lettered(options)}\n{BY_LETTER}",
         rule="mmbench",
         choices=options,

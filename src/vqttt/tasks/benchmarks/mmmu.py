@@ -3,37 +3,36 @@
 A sample has exactly one image, so a question with several is marked as failed.
 """
 
-import ast
 import re
+from typing import Any
 
 from vqttt.tasks.benchmarks.spec import BY_LETTER, BY_PHRASE, Benchmark, Question, Row, lettered, text
+from vqttt.tasks.cells import as_texts, listed
+from vqttt.tasks.references import options as as_options
 
 
 def _read(row: Row) -> Question:
-    options, answers = _list(row["options"]), _list(row["answer"])
-    multiple = row["question_type"] == "multiple-choice"
+    answers, multiple = as_texts(_list(row["answer"])), row["question_type"] == "multiple-choice"
+    options = as_options(_list(row["options"])) if multiple else ()
     asked = f"{row['question']}\n\n"
     asked += f"{lettered(options, '({}) {}')}\n\n{BY_LETTER}" if multiple else BY_PHRASE
     subject = re.fullmatch(r"[a-z]+_(\w+)_\d+", row["id"])
     return Question(
-        key=row["id"],
+        key=text(row["id"]),
         question=row["question"],
         answers=answers if answers != ("?",) else (),
         prompt=asked,
         rule="mmmu-choice" if multiple else "mmmu-open",
-        choices=options if multiple else (),
+        choices=options,
         category=(subject[1] if subject else row["id"]).replace("_", " "),
         question_type=row["question_type"],
     )
 
 
-def _list(cell: str) -> tuple[str, ...]:
-    """Read a cell with a Python list, or with a single value."""
-    try:
-        found = ast.literal_eval(cell)
-    except (ValueError, SyntaxError):
-        found = cell
-    return tuple(map(str, found)) if isinstance(found, list) else tuple(filter(None, [text(cell)]))
+def _list(cell: Any) -> list[Any]:
+    """Read a cell with a list, as such or as a Python text, or with a single value."""
+    found = listed(cell.strip()) if isinstance(cell, str) else cell
+    return found if isinstance(found, list) else [cell]
 
 
 BENCHMARK = Benchmark(

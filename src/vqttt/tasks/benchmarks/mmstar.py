@@ -2,19 +2,23 @@
 
 import re
 
-from vqttt.tasks.benchmarks.spec import BY_LETTER, Benchmark, Question, Row
+from vqttt.scoring.choices import position
+from vqttt.tasks.benchmarks.spec import BY_LETTER, Benchmark, Question, Row, text
 
 _OPTIONS = re.compile(r"(?:^|[\s,])([A-D]): (.*?)(?=,\s*[A-D]: |\s*$)", re.DOTALL)
 
 
 def _read(row: Row) -> Question:
+    answer, choices = row["answer"].strip(), options_in(row["question"])
+    if position(answer, choices) is None:  # the options are written in a way that is not found; there are always four
+        choices = ("", "", "", "")
     return Question(
-        key=str(row["index"]),
+        key=text(row["index"]),
         question=row["question"],
-        answers=(row["answer"].strip(),),
+        answers=(answer,),
         prompt=f"{row['question'].strip()}\n{BY_LETTER.rstrip('.')}",
         rule="mmstar",
-        choices=options_in(row["question"]),
+        choices=choices,
         category=row["category"],
         question_type=row["l2_category"],
     )

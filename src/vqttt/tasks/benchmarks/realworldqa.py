@@ -2,20 +2,21 @@
 
 import re
 
-from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row
+from vqttt.tasks.benchmarks.spec import Benchmark, Question, Row, choices_in
+from vqttt.types import LETTERS
 
 _OPTION = re.compile(r"^([A-Z])\. (.+)$", re.MULTILINE)
 
 
 def _read(row: Row) -> Question:
     question, answer = row["question"].strip(), row["answer"].strip()
-    options = tuple(option.strip() for _, option in _OPTION.findall(question))
+    options = choices_in({letter: option.strip() for letter, option in _OPTION.findall(question)}, LETTERS)
     by_letter = len(options) > 1 and len(answer) == 1 and answer.isupper()
     return Question(
         question=question,
         answers=(answer,),
         prompt=question,
-        rule="letter" if by_letter else "exact",
+        rule="realworldqa" if by_letter else "realworldqa-open",
         choices=options if by_letter else (),
         category="options" if by_letter else "open",
     )

@@ -1,18 +1,18 @@
 """ScienceQA (Lu et al. 2022): school science, the 2,017 questions of `test` with an image; hints serve as context."""
 
 from vqttt.tasks.benchmarks.spec import BY_LETTER, Benchmark, Question, Row, lettered, text
-from vqttt.types import LETTERS
+from vqttt.tasks.references import letter_at, options
 
 
 def _read(row: Row) -> Question:
-    options, hint = tuple(row["choices"]), text(row["hint"])
+    choices, hint = options(row["choices"]), text(row["hint"])
     context = f"Context: {hint}\n" if hint else ""
     return Question(
         question=row["question"],
-        answers=(LETTERS[int(row["answer"])],),
-        prompt=f"{context}{row['question']}\n{lettered(options)}\n{BY_LETTER}",
+        answers=(letter_at(row["answer"], choices),),
+        prompt=f"{context}{row['question']}\n{lettered(choices)}\n{BY_LETTER}",
         rule="scienceqa",
-        choices=options,
+        choices=choices,
         category=text(row["subject"]),
         question_type=text(row["topic"]),
     )

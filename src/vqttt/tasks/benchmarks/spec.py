@@ -4,7 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from vqttt.types import LETTERS
+from vqttt.tasks.cells import as_label, as_text
+from vqttt.tasks.references import options
+from vqttt.types import LETTERS, letters_of
 
 Row: TypeAlias = Mapping[str, Any]
 """One row of a dataset, without its images."""
@@ -64,19 +66,24 @@ class Benchmark:
 
 
 def lettered(options: tuple[str, ...], form: str = "{}. {}") -> str:
-    """List options, one per line, each with its letter."""
-    return "\n".join(form.format(letter, option) for letter, option in zip(LETTERS, options, strict=False))
+    """List options, one per line, each with its letter; a gap is left out."""
+    return "\n".join(form.format(letter, options[LETTERS.index(letter)]) for letter in letters_of(options))
 
 
-def choices_in(row: Row, letters: str = "ABCDE") -> tuple[str, ...]:
-    """Return the options in the columns A, B, ..., up to the first empty one."""
-    found: list[str] = []
-    for letter in letters:
-        option = row.get(letter)
-        if option is None or str(option).strip().lower() in ("", "nan"):  # "None" may be an option
-            break
-        found.append(str(option).strip())
-    return tuple(found)
+def choices_in(row: Row, letters: str = "ABCDE", missing: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the options in the columns A, B, ...; an empty one is a gap (see `letters_of`).
+
+    Args:
+        row: of a table.
+        letters: the columns.
+        missing: texts that stand for no option in this table.
+
+    Raises:
+        ValueError: if an option is not a text or number.
+    """
+    found = [as_text(row.get(letter)) for letter in letters]
+    found = ["" if option in missing else option for option in found]
+    return options(found) if any(found) else ()
 
 
 def one_of(value: str, known: Collection[str]) -> str:
@@ -91,6 +98,9 @@ def one_of(value: str, known: Collection[str]) -> str:
 
 
 def text(value: Any) -> str:
-    """Return a cell of a table as text; the usual marks for a missing value become an empty text."""
-    plain = "" if value is None else str(value).strip()
+    """Return a category, id or hint as text; the usual marks for a missing value become an empty text.
+
+    For answers and options, which may be "None", use `as_text`.
+    """
+    plain = as_label(value)
     return "" if plain.lower() in ("nan", "none", "null") else plain

@@ -5,6 +5,7 @@ Arrow maps the table into memory, and images stay encoded until they are needed,
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqttt.errors import InputError, MissingExtraError, in_a_line
-from vqttt.images.files import load_image
 from vqttt.tasks.benchmarks.spec import Benchmark, Row
+from vqttt.tasks.cells import open_image
 from vqttt.types import Image
 
 
@@ -30,9 +31,13 @@ class Table:
 
     def rows(self) -> Iterator[Row]:
         """Yield all rows in order, without their images."""
-        for batch in self._data.remove_columns(self._images).iter(1000):
-            for values in zip(*batch.values(), strict=True):
-                yield dict(zip(batch, values, strict=True))
+        data = self._data.remove_columns(self._images)
+        for start in range(0, len(data), 1000):
+            batch = range(start, min(start + 1000, len(data)))
+            try:
+                yield from _rows(data[batch.start : batch.stop])
+            except UnicodeDecodeError:  # one bad cell does not cost the other rows
+                yield from map(partial(_row, data), batch)
 
     def image_counts(self) -> list[int]:
         """Return the number of images in each row, without reading the images: Arrow stores which cells are empty."""
@@ -48,16 +53,21 @@ class Table:
         """Decode one image.
 
         Raises:
-            InputError: if the cell is empty, or its image cannot be decoded.
+            InputError: if the cell does not hold exactly one image, or it cannot be decoded.
         """
-        found = self._columns[column][row][column]
-        if isinstance(found, dict):
-            found = found.get("bytes") or found.get("path")
-        if isinstance(found, bytes):
-            return load_image(found)
-        if isinstance(found, str) and found:
-            return load_image((self.folder or Path()) / found)
-        raise InputError(f"row {row} has no image in the column {column!r}")
+        return open_image(self._columns[column][row][column], self.folder or Path())
+
+
+def _rows(columns: dict[str, list[Any]]) -> list[Row]:
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _row(data: Any, number: int) -> Row:
+    """Return one row; one with a text that is not UTF-8 without that text."""
+    try:
+        return dict(data[number])
+    except UnicodeDecodeError:
+        return {}
 
 
 def open_table(benchmark: Benchmark, where: str, config: str = "", needed: Sequence[str] | None = None) -> Table:
@@ -165,6 +175,9 @@ def _encoded(data: Any, images: Sequence[str]) -> Any:
     import datasets
 
     for name in images:
-        if isinstance(data.features[name], datasets.Image):
+        feature = data.features[name]
+        if isinstance(feature, datasets.Image):
             data = data.cast_column(name, datasets.Image(decode=False))
+        elif isinstance(feature, datasets.List) and isinstance(feature.feature, datasets.Image):
+            data = data.cast_column(name, datasets.List(datasets.Image(decode=False)))
     return data

@@ -1,11 +1,11 @@
 """TextVQA (Singh et al. 2019): reading in photographs, `validation`, 5,000 questions with ten answers; no OCR hints."""
 
-from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row
+from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, text
 
 
 def _read(row: Row) -> Question:
     return Question(
-        key=str(row["question_id"]),
+        key=text(row["question_id"]),
         question=row["question"],
         answers=tuple(row["answers"] or ()),
         prompt=f"{row['question'].capitalize()}\n{BY_PHRASE}",

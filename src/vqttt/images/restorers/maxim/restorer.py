@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file as load_weights
 from torch import Tensor
 
@@ -54,7 +53,7 @@ def load_file(path: Path, modified: int) -> MaximRestorer:
         with torch.device("meta"):
             network = Maxim(Config.of(weights))
         network.load_state_dict(weights, assign=True)
-    except (SafetensorError, KeyError, RuntimeError, OSError) as error:
+    except Exception as error:  # other weights lack names, shapes or anything else that the network is built by
         install = f"delete it, and run: vqttt restorers install {path.stem}"
         raise InputError(f"{path}: not the weights of a MAXIM network; {install}") from error
     return MaximRestorer(network)

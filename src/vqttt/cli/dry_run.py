@@ -1,0 +1,44 @@
+"""`vqttt study --dry-run`: what a study would show, and how long it would take."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from vqttt.study.config import StudyConfig
+
+
+def print_estimate(config: "StudyConfig", workers: int, began: float) -> None:
+    """Print the size of a study, the differences it shows, and how long it takes.
+
+    Args:
+        config: of the study.
+        workers: number of worker processes.
+        began: when the command began, by `time.perf_counter`.
+    """
+    from datetime import timedelta
+
+    from vqttt.models import load_model
+    from vqttt.study.estimate import estimate
+
+    found = estimate(config, lambda: load_model(config.model, config.load), workers=workers, began=began)
+    for task, questions in found.questions.items():
+        typer.echo(f"{task}: {questions:,} questions; {_power(questions)}")
+    counts = {"conditions": found.conditions, "methods": found.methods, "seeds": found.seeds}
+    counts |= {"cells": found.cells, "answers": found.records}
+    typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()))
+    shared = f", with {workers} workers that share its threads" if workers > 1 else ""
+    typer.echo(f"estimated time on this machine{shared}: {timedelta(seconds=round(found.seconds or 0))}")
+
+
+def _power(questions: int) -> str:
+    """Say which differences a cell of so many questions shows, for several shares of answers that change."""
+    from vqttt.results.statistics import smallest_difference
+
+    shares = (0.05, 0.1, 0.2, 0.4)
+    least = {share: smallest_difference(questions, discordant=share) for share in shares}
+    seen = [f"{100 * found:.1f} if {share:.0%} do" for share, found in least.items() if found is not None]
+    if not seen:
+        return "a cell shows no difference, unless more than 40% of the answers change"
+    seen[0] = seen[0].removesuffix(" do") + " of the answers change"
+    return f"a cell shows a difference in points (power 80%) from {', '.join(seen)}"

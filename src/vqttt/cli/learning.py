@@ -1,0 +1,129 @@
+"""What `vqttt tune` does once its options are read: learn along a stream, save it, and say what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+import typer
+
+from vqttt.errors import InputError, in_a_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vqttt.methods.stream import StreamMethod
+    from vqttt.models.base import Model
+    from vqttt.study.batch import Batch
+    from vqttt.types import Answer, Condition, Sample
+
+_SHOWN_ERRORS = 3
+
+
+@dataclass
+class Learned:
+    """What happened along the stream.
+
+    Attributes:
+        failed: by sample id, why it could not be learned from.
+        answered: the samples that could, with their answers as they came, while the method was still learning.
+    """
+
+    failed: dict[str, str] = field(default_factory=dict)
+    answered: list[tuple["Sample", "Answer"]] = field(default_factory=list)
+
+    @property
+    def tuned(self) -> int:
+        """The number of samples that the method's gate let through."""
+        return sum(answer.steps > 0 for _, answer in self.answered)
+
+    def add(self, batch: "Batch", learner: "StreamMethod") -> None:
+        """Learn from a batch; one that fails leaves no trace in the method, and its samples are set aside."""
+        self.failed |= batch.errors
+        samples = [sample for sample in batch.samples if sample.id in batch.images]
+        if batch.answered is None:
+            return
+        try:
+            answers = learner.answer(*batch.answered)
+        except Exception as error:  # a method may be another package's, and its network may raise anything
+            self.failed |= {sample.id: f"the method failed: {in_a_line(error)}" for sample in samples}
+            return
+        for sample, answer in zip(samples, answers, strict=True):
+            if answer.error:
+                self.failed[sample.id] = answer.error
+            else:
+                self.answered.append((sample, answer))
+
+
+def learn(
+    learner: "StreamMethod",
+    model: "Model",
+    samples: Sequence["Sample"],
+    condition: "Condition",
+    *,
+    seed: int,
+    batch: int,
+) -> Learned:
+    """Learn from samples under a condition, `batch` at a time, and say so while it lasts.
+
+    Raises:
+        InputError: if nothing was learned. The message says why.
+    """
+    import torch
+    from rich.console import Console
+    from rich.progress import track
+
+    from vqttt.study.batch import Batch, ImageCache
+
+    console, images, learned = Console(stderr=True), ImageCache(), Learned()
+    start = _state(learner)
+    for first in track(range(0, len(samples), batch), "tuning", console=console, disable=not console.is_terminal):
+        some = samples[first : first + batch]
+        learned.add(Batch.prepare(some, images, condition, model, seed=seed, max_new_tokens=16), learner)
+    if not learned.answered:
+        reason = next(iter(learned.failed.values()), "the task is empty")
+        raise InputError(f"none of the {len(samples)} samples could be used, so nothing was learned; {reason}")
+    if all(map(torch.equal, _state(learner), start)):
+        raise InputError(f"nothing was learned from {len(learned.answered)} samples: {_why_nothing(learned, learner)}")
+    return learned
+
+
+def report(learned: Learned, learner: "StreamMethod", task: str, out: Path, model: str) -> None:
+    """Print what was learned, what it did along the stream, and how it is applied."""
+    from vqttt.scoring import score
+
+    count = len(learned.answered)
+    for name, error in list(learned.failed.items())[:_SHOWN_ERRORS]:
+        typer.echo(f"{name}: {error}", err=True)
+    if learned.failed:
+        typer.echo(f"{len(learned.failed)} of {count + len(learned.failed)} samples could not be used", err=True)
+    changed = sum(answer.answer != answer.base_answer for _, answer in learned.answered)
+    before, after = (
+        100 * sum(score(text, sample) for sample, text in texts) / count
+        for texts in (
+            [(sample, answer.base_answer) for sample, answer in learned.answered],
+            [(sample, answer.answer) for sample, answer in learned.answered],
+        )
+    )
+    typer.echo(f"learned: {learner.summary()}")
+    typer.echo(
+        f"on these {count} samples of {task}, while learning: {learned.tuned} tuned on ({learned.tuned / count:.0%}), "
+        f"{changed} answers changed; accuracy {before:.1f}% untuned, {after:.1f}% tuned"
+    )
+    which = f"--model {quote(model)} --method {quote(learner.name)} --tuned {quote(str(out))}"
+    typer.echo(f'to apply it: vqttt answer IMAGE "QUESTION" {which}')
+    typer.echo(f"         or: vqttt study --task {quote(task)} {which}")
+    typer.echo(out)
+
+
+def _state(learner: "StreamMethod") -> list["Tensor"]:
+    return [*learner.adapters.snapshot(), *(tensor.clone() for tensor in learner.learned().values())]
+
+
+def _why_nothing(learned: Learned, learner: "StreamMethod") -> str:
+    if not learned.tuned:
+        return f"the model is certain of all its answers already (entropy below {learner.gate} nats)"
+    if all(answer.rolled_back for _, answer in learned.answered if answer.steps):
+        return "every update was undone, because something was not finite or the answers collapsed"
+    return f"{learner.name} changed nothing"

@@ -1,0 +1,29 @@
+"""How commands print: JSON that any parser reads, and paths and answers in any alphabet."""
+
+import io
+import json
+import math
+import sys
+from typing import Any
+
+__all__ = ["as_json", "tolerate_any_text"]
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """Return JSON; numbers that JSON does not have (NaN and the infinities) become null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def tolerate_any_text() -> None:
+    """Let the terminal's encoding lack a character: its code is then printed instead."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

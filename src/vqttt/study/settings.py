@@ -1,0 +1,86 @@
+"""Settings of a study's methods from the command line: `vq-ttt.steps=3`, and a file that `vqttt tune` wrote."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vqttt.errors import InputError, VQTTTError
+from vqttt.methods.stream import StreamMethod
+from vqttt.study.config import StudyConfig
+
+
+def with_settings(config: StudyConfig, given: Sequence[str], option: str = "--set") -> StudyConfig:
+    """Return a study in which some settings of its methods are replaced.
+
+    Args:
+        config: the study.
+        given: each `METHOD.KEY=VALUE`; the key of a nested setting has dots, as in `vq-ttt.adapters.lora_rank=4`. The
+            value is written as in TOML; anything that is not a value of TOML is text, so text needs no quotes.
+        option: what the user typed before them, for error messages.
+
+    Raises:
+        InputError: if one is not of this form, names a method that does not run, or cannot be used.
+    """
+    for item in given:
+        try:
+            config = _with_setting(config, item)
+        except VQTTTError as error:
+            raise InputError(f"{option} {item}: {error}") from error
+    return config
+
+
+def with_tuned(config: StudyConfig, file: Path, option: str = "--tuned") -> StudyConfig:
+    """Return a study whose one method that learns along the stream applies what `vqttt tune` wrote instead.
+
+    Raises:
+        InputError: if no method of the study can, or several; or the file is not there.
+    """
+    can = [name for name, spec in config.method_specs.items() if issubclass(spec.kind, StreamMethod)]
+    if len(can) != 1:
+        found = f"{' and '.join(can)} can all" if can else f"of {', '.join(config.methods)} none can"
+        raise InputError(f"{option} is for one method that `vqttt tune` can tune; {found}; choose one by --method")
+    if not file.is_file():
+        raise InputError(f"{option}: there is no file {file}; `vqttt tune` writes one")
+    return _merged(config, can[0], {"tuned": str(file)})
+
+
+def _with_setting(config: StudyConfig, item: str) -> StudyConfig:
+    path, equals, value = item.partition("=")
+    # A method's name may have dots itself, so the longest name of a method that fits is meant.
+    fitting = [name for name in config.methods if path.startswith(f"{name}.")]
+    if not equals or "." not in path:
+        raise InputError("write METHOD.KEY=VALUE, as in vq-ttt.steps=3")
+    if not fitting:
+        raise InputError(f"no method of this study is called so; its methods are {', '.join(config.methods)}")
+    method = max(fitting, key=len)
+    keys = path.removeprefix(f"{method}.").split(".")
+    if not all(keys):
+        raise InputError("a key is empty; write METHOD.KEY=VALUE, as in vq-ttt.steps=3")
+    setting: Any = _value(value.strip())
+    for key in reversed(keys):
+        setting = {key: setting}
+    return _merged(config, method, setting)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _merged(config: StudyConfig, method: str, settings: Mapping[str, Any]) -> StudyConfig:
+    old = {name: deepcopy(dict(values)) for name, values in config.method_settings.items()}
+    return replace(config, method_settings=old | {method: _merge(old.get(method, {}), settings)})
+
+
+def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested tables with the values of `new` in place of those of `old`."""
+    merged = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,90 @@
+"""A saved file is applied only where it was made: same model, method, settings and corrections."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.support.small_models import QUESTIONS, sample_images
+from vqttt.errors import InputError
+from vqttt.methods import METHODS, find_method, vq_select
+from vqttt.methods.stream import StreamMethod
+from vqttt.models.fake import FakeTunableModel
+from vqttt.tuning import tuned_file
+
+LEARNING = [name for name in METHODS if issubclass(METHODS[name].kind, StreamMethod) and name != "vq-select-features"]
+
+
+def tuned(name: str, model: FakeTunableModel, file: Path) -> StreamMethod:
+    method = METHODS[name].build(model)
+    assert isinstance(method, StreamMethod)
+    method.answer(*model.ask(sample_images(4), QUESTIONS, 2))
+    method.save(file)
+    return method
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_file_says_what_it_was_made_with_and_fits_only_that(name: str, tmp_path: Path) -> None:
+    model, file = FakeTunableModel(), tmp_path / "tuned.safetensors"
+    method = tuned(name, model, file)
+    about = tuned_file.read(file)[1]
+    assert (about["method"], about["weights"]) == (name, model.fingerprint())
+    assert about["settings"] == method.settings()
+    METHODS[name].saved(file).build(model)
+    other = FakeTunableModel("fake-2")
+    with torch.no_grad():
+        other.network.head.weight[0, 0] += 1e-3
+    with pytest.raises(InputError, match=r"was tuned on a model with other weights \(fake\) than fake-2; run") as met:
+        METHODS[name].saved(file).build(other)
+    assert "\n" not in str(met.value) and len(str(met.value)) < 300
+    another = next(one for one in LEARNING if one != name)
+    with pytest.raises(InputError, match=f"was tuned by {name}, not by {another}; choose that method"):
+        METHODS[another].saved(file).build(model)
+    setting, value = ("rate", 0.5) if hasattr(METHODS[name].config, "rate") else ("lora_rate", 0.5)
+    own = {"mine": {"base": name, setting: value, "tuned": str(file)}}
+    with pytest.raises(InputError, match=f"was tuned with other settings of {name}: {setting} is .*, not 0.5$"):
+        find_method("mine", own).build(model)
+
+
+def test_other_corrections_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, file = FakeTunableModel(), tmp_path / "tuned.safetensors"
+    tuned("vq-select", model, file)
+    reordered = tuple(reversed(vq_select.names()))
+    monkeypatch.setattr(vq_select, "names", lambda: reordered)
+    with pytest.raises(InputError, match="was tuned with other corrections than this version's"):
+        METHODS["vq-select"].saved(file).build(model)
+
+
+def test_a_stream_may_go_on_from_a_file_with_other_rates(tmp_path: Path) -> None:
+    model, file = FakeTunableModel(), tmp_path / "tuned.safetensors"
+    before = tuned("vq-ttt", model, file)
+    going_on = METHODS["vq-ttt"].changed({"start": str(file), "lora_rate": 0.5}).build(model)
+    assert isinstance(going_on, StreamMethod)
+    assert all(map(torch.equal, going_on.adapters.snapshot(), before.adapters.snapshot()))
+    assert "start" not in going_on.settings()
+    with pytest.raises(InputError, match="has other adapters than the method: lora_rank is 4, not 8"):
+        METHODS["vq-ttt"].changed({"start": str(file), "adapters": {"lora_rank": 8}}).build(model)
+
+
+def test_files_of_others_are_refused(tmp_path: Path) -> None:
+    model, file = FakeTunableModel(), tmp_path / "x.safetensors"
+    save_file({"adapter.0": torch.zeros(4)}, file)
+    with pytest.raises(InputError, match="was not written by `vqttt tune`"):
+        METHODS["vq-ttt"].saved(file).build(model)
+    save_file({"adapter.0": torch.zeros(4)}, file, metadata={"vqttt": '{"kernel": "interpolation"}'})
+    with pytest.raises(InputError, match="was written by another version of vqttt; run `vqttt tune` again"):
+        METHODS["vq-ttt"].saved(file).build(model)
+
+
+def test_the_first_difference_is_named() -> None:
+    assert tuned_file.difference({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 2}}) == ""
+    assert tuned_file.difference({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3}}) == "c is 2, not 3"
+    assert tuned_file.difference({"a": 1}, {"a": 1, "d": "x"}) == 'd is not set, not "x"'
+
+
+def test_what_was_learned_is_said_in_a_line(tmp_path: Path) -> None:
+    model = FakeTunableModel()
+    said = tuned("vq-select", model, tmp_path / "a").summary()
+    assert said.startswith("which correction suits which image, from ") and "LoRA changes" in said
+    assert "the kernel's largest parameter moved by" in tuned("vq-ttt", model, tmp_path / "b").summary()

@@ -1,0 +1,103 @@
+"""The estimate of how long a study takes, on models whose costs are known."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vqttt.cli.dry_run import print_estimate
+from vqttt.models.fake import FakeTunableModel
+from vqttt.study.config import StudyConfig
+from vqttt.study.estimate import estimate
+from vqttt.study.runner import run
+
+CONFIG = StudyConfig(
+    model="fake",
+    tasks=("digits",),
+    degradations=("clean", "fog", "gaussian_noise"),
+    severities=(5,),
+    methods=("none",),
+    limit=40,
+    batch=10,
+)
+
+
+class Clock:
+    """Time passes only where a model of known cost spends it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def costly(clock: Clock, load: float, row: float) -> FakeTunableModel:
+    """A model that takes `row` seconds for every row of a forward pass."""
+
+    class Costly(FakeTunableModel):
+        def answer_logits(self, inputs, answers=None):
+            clock.now += row * inputs.count
+            return super().answer_logits(inputs, answers)
+
+    clock.now += load
+    return Costly()
+
+
+def taken(config: StudyConfig, load: float, row: float) -> float:
+    """The time of the study itself."""
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        run(config, Path(folder) / "run", lambda: costly(clock, load, row))
+    return clock.now
+
+
+@pytest.mark.parametrize("limit", [3, 10, 25, 200])
+@pytest.mark.parametrize("row", [0.001, 0.05])
+@pytest.mark.parametrize("methods", [("none",), ("none", "vq-ttt"), ("vq-select", "vq-ttt-episodic"), ("tta",)])
+def test_an_estimate_is_near_the_truth_and_takes_seconds(limit: int, row: float, methods: tuple[str, ...]) -> None:
+    config, clock = replace(CONFIG, limit=limit, methods=methods), Clock()
+    found = estimate(config, lambda: costly(clock, 7.0, row), clock=clock).seconds
+    assert found == pytest.approx(taken(config, 7.0, row), rel=0.3)
+    assert clock.now - 7.0 < 5.0 or row == 0.05
+
+
+def test_two_tasks_and_seeds_count(one_thread: None) -> None:
+    clock = Clock()
+    config = replace(CONFIG, tasks=("digits", "vq-mini"), seeds=(0, 1), limit=20)
+    found = estimate(config, lambda: costly(clock, 1.0, 0.01), clock=clock)
+    assert found.seconds == pytest.approx(1.0 + 2 * 2 * 3 * 20 * 0.01)
+    assert (found.cells, found.records) == (12, 240)
+
+
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 13.0), (2, 8.0), (3, 6.0), (100, 6.0)])
+def test_workers_share_the_jobs_and_each_loads_the_model(workers: int, seconds: float, one_thread: None) -> None:
+    clock = Clock()
+    found = estimate(replace(CONFIG, limit=20), lambda: costly(clock, 1.0, 0.2), workers=workers, clock=clock)
+    assert found.seconds == pytest.approx(seconds)  # 3 jobs of 4 s, and 1 s to load, twice with workers
+
+
+def test_the_time_before_the_estimate_counts() -> None:
+    clock = Clock()
+    clock.now = 5.0
+    found = estimate(CONFIG, lambda: costly(clock, 1.0, 0.0), clock=clock, began=2.0)
+    assert found.seconds == pytest.approx(4.0)
+
+
+def test_samples_without_an_image_are_estimated_as_well(tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text('{"image": "none.png", "question": "what?", "answer": "red"}\n' * 3)
+    config = replace(CONFIG, tasks=(f"jsonl:{tmp_path / 'q.jsonl'}",), methods=("none", "vq-ttt"))
+    assert estimate(config, FakeTunableModel).seconds is not None
+
+
+def test_the_differences_that_a_sample_shows_are_told_without_one_assumption(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for limit in (10, 60, 200):
+        print_estimate(replace(CONFIG, limit=limit), 1, 0.0)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("digits")]
+    assert "10 questions; a cell shows no difference, unless more than 40% of the answers change" in lines[0]
+    assert "60 questions; a cell shows a difference in points (power 80%) from" in lines[1]
+    assert lines[1].count("%") == 3 and "20% of the answers change" in lines[1] and lines[1].endswith("if 40% do")
+    assert lines[2].count("%") == 5
