@@ -1,4 +1,4 @@
-"""Write the tables of docs/statistics.md: `python -m experiments.coverage` (about four minutes on one core).
+"""Write the tables of docs/statistics.md: `python -m experiments.coverage` (about a minute on one core).
 
 Samples of changed answers are drawn from known rates, with questions that share images. The tables count how often an
 interval covers the true change, and how often a test claims what is not so.
@@ -105,9 +105,11 @@ NULL = [
 
 FAMILIES = [
     (Design(n=200, lost=MARGIN), 18),
+    (Design(n=400, lost=MARGIN), 3),
     (Design(n=400, lost=MARGIN), 40),
-    (Design(n=400, lost=MARGIN), 120),
-    (Design(n=400, gained=0.01, lost=0.03), 120),
+    (Design(n=1000, lost=MARGIN), 18),
+    (Design(n=1000, gained=0.01, lost=0.03), 18),
+    (Design(n=1000, lost=MARGIN), 120),
 ]
 
 

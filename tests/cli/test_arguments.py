@@ -105,12 +105,13 @@ def check(arguments: Sequence[str]) -> int:
     return status
 
 
-def command(name: str, *positional: Any, **options: Any) -> Any:
-    """Draw the arguments of a command: its positional ones, and any of its options, each given once or not at all."""
+def command(name: str, *positional: Any, always: Any = (), **options: Any) -> Any:
+    """Draw the arguments of a command: its positional ones, and any of its options, each given once or not at all.
+
+    Options in `always` are never left out.
+    """
     pairs = [
-        some.just([])
-        if values is None
-        else some.one_of(some.just([]), some.tuples(some.just(option), values).map(list))
+        some.tuples(some.just(option), values).map(list) if option in always else _or_nothing(option, values)
         for option, values in options.items()
     ]
     drawn = some.tuples(some.tuples(*positional), some.permutations(range(len(pairs))), some.tuples(*pairs))
@@ -118,18 +119,17 @@ def command(name: str, *positional: Any, **options: Any) -> Any:
     return drawn.map(
         lambda parts: [
             *name.split(),
-            *(f"{option[0]}={option[1]}" if len(option) > 1 else option[0] for option in ordered(parts)),
+            *("=".join(parts[2][place]) for place in parts[1] if parts[2][place]),
             "--",
             *parts[0],
         ]
     )
 
 
-def ordered(parts: tuple[Any, Any, Any]) -> list[list[str]]:
-    return [parts[2][place] for place in parts[1] if parts[2][place]]
+def _or_nothing(option: str, values: Any) -> Any:
+    return some.one_of(some.just([]), some.tuples(some.just(option), values).map(list))
 
 
-flag = some.just(())
 CASES = {
     "degrade": command(
         "degrade",
@@ -142,6 +142,7 @@ CASES = {
         "answer",
         images,
         texts,
+        always=["--model"],
         **{"--model": models, "--method": names, "--restorer": names, "--tuned": images, **LOADING},
     ),
     "analyse": command(
@@ -155,6 +156,7 @@ CASES = {
     "restorers install": command(
         "restorers install",
         some.sampled_from(["maxim-denoising", "maxim", "", "auto"]),
+        always=["--package"],  # without it, weights would be downloaded
         **{"--package": some.sampled_from([*FILES, "folder", "gone.tgz"])},
     ),
     "report": command("report", images, **{"--format": some.sampled_from(["html", "csv", "pdf", ""])}),
@@ -162,17 +164,20 @@ CASES = {
     "clean-features": command("clean-features", images, **{"--out": outs, "--model": models, "--limit": numbers}),
     "bench": command(
         "bench",
+        always=["--model"],
         **{"--model": some.sampled_from(["nobody", "fake-plain", "llava", "folder"]), "--method": names,
            "--batch": numbers, "--repeats": numbers, "--out": outs, **LOADING},
     ),
     "tune": command(
         "tune",
+        always=["--task"],
         **{"--task": tasks,
            "--out": outs, "--model": models, "--method": names, "--degradation": names, "--severity": numbers,
            "--limit": numbers, "--batch": numbers},
     ),
     "study": command(
         "study",
+        always=["--task", "--model"],
         **{"--task": tasks,
            "--config": images, "--model": models, "--method": names, "--degradation": names, "--severity": numbers,
            "--limit": numbers, "--batch": numbers, "--seed": numbers, "--scale": names, "--workers": numbers,

@@ -106,7 +106,7 @@ def test_where_nothing_is_learned_nothing_is_written(
     assert vqttt(monkeypatch, *TUNE, "--limit", 4, "--method", "vq-ttt", "--out", out) == 2
     said = capsys.readouterr().err
     wanted = {
-        "raises": "none of the 4 samples could be used, so nothing was learned; the method failed: RuntimeError: out of",
+        "raises": "none of the 4 samples could be used, so nothing was learned; the method failed: RuntimeError",
         "learns nothing": "nothing was learned from 4 samples: every update was undone",
     }
     assert wanted[failing] in said

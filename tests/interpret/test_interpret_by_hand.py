@@ -154,7 +154,7 @@ def test_an_answer_that_gate_or_guard_keep_is_explained_by_the_untuned_model() -
     model = tiny_llava()
     inputs = model.encode(sample_images(1), QUESTIONS[:1])
     base = model.generate(inputs, 3)
-    for config in (VQTTTConfig(gate=1e9), VQTTTConfig(guard_ratio=0.0)):
+    for config in (VQTTTConfig(gate=1e9), VQTTTConfig(guard_ratio=1e-9)):
         method = VQTTT(model, config, max_new_tokens=3)
         method.answer(inputs, base)
         with method.explain(inputs, base).adapted() as adapted:

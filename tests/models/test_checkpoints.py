@@ -122,7 +122,6 @@ WHOLE: dict[str, Callable[[Path], object]] = {
     "template that joins strings": write("chat_template.jinja", STRING.replace("{{ m", "{{ '' + m")),
     "shards": in_shards,
     "a file of other weights beside": write("pytorch_model.bin", "never read"),
-    "an adapter beside": write("adapter_config.json", "{}"),
 }
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "only .bin": (
@@ -153,6 +152,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         both(remove("model.safetensors"), write("adapter_config.json", '{"base_model_name_or_path": "a/b"}')),
         r"only an adapter \(LoRA\) for a/b; merge the two by",
     ),
+    "an adapter beside": (write("adapter_config.json", "{}"), r"has an adapter \(LoRA\) beside its weights; merge"),
     "no chat template": (remove("chat_template.jinja"), r"no chat template; it belongs into chat_template\.jinja"),
     "no default template": (
         template_in("tokenizer_config.json", [{"name": name, "template": TEMPLATE} for name in "ab"]),

@@ -65,7 +65,7 @@ def test_the_image_of_a_record_is_its_source_or_else_its_sample() -> None:
     one, two, three, four, again, other, elsewhere, last = images(source)
     assert one == two == again != other
     assert len({one, three, four, other, elsewhere, last}) == 6
-    assert summarise(source).select("n", "images").rows() == [(4, 3), (4, 4)]
+    assert summarise(source).select("task", "n", "images").rows() == [("other", 4, 4), ("t", 4, 3)]
     assert overview(source).filter(task="all").select("n", "images").rows() == [(8, 6)]
 
 

@@ -42,11 +42,11 @@ def test_tabulate_leaves_out_what_tells_rows_not_apart() -> None:
 
 def test_verdicts_mark_untuned_accuracies(contents: Contents) -> None:
     effect = contents.frames.effect.with_columns(verdict=pl.lit("hurts"))
-    table = tables.accuracy_table(contents.frames.cells, effect)
+    table = tables.accuracy_table(contents.frames.records, effect)
     degraded = [row for row in table.rows if row[1] != "clean"]
     assert all(("↓" in "".join(row)) == (row[2] == "none") for row in degraded) and "↓ lower" in table.note
     seeds = pl.concat([effect, effect.with_columns(verdict=pl.lit("helps"))])
-    assert "↓" not in tables.accuracy_table(contents.frames.cells, seeds).note
+    assert "↓" not in tables.accuracy_table(contents.frames.records, seeds).note
 
 
 def test_overview_in_every_form(contents: Contents) -> None:

@@ -78,6 +78,8 @@ def test_what_is_no_image(tmp_path: Path) -> None:
     for url in ("https://example.org/a.png", "['S3://bucket/a.png']", "file:///a.png"):
         with pytest.raises(ValueError, match=r"is a URL .*; download it, and give the path of the file"):
             one_image(url)
+    with pytest.raises(ValueError, match=r"the image 'x\.+ is neither base64 nor a path"):
+        one_image("x" + "." * 9000)
     with pytest.raises(InputError, match="not valid base64"):
         open_image("QUJD" * 40 + "Q", tmp_path)
     with pytest.raises(InputError, match="not an image"):
@@ -155,7 +157,7 @@ def test_files_without_a_usable_line_are_refused_with_what_would_be_right(tmp_pa
     row = {"image": "a.png", "question": "what?", "answer": "red"}
     files = {
         "array.jsonl": (json.dumps([row, row]).encode(), "JSON array; give one JSON object per line"),
-        "pretty.jsonl": (json.dumps(row, indent=1).encode(), r"none of the 5 lines .* give one JSON object per line"),
+        "pretty.jsonl": (json.dumps(row, indent=1).encode(), r"none of the lines .* give one JSON object per line"),
         "unmarked.jsonl": (json.dumps(row).encode("utf-16-le"), "may be UTF-16; save it as UTF-8"),
         "answers.jsonl": (b'{"image": "a", "question": "?", "answer": ""}', "line 1: the answer is empty"),
         "empty.jsonl": (b"", "is empty"),

@@ -177,6 +177,6 @@ def test_its_samples_that_cannot_be_used_are_marked(python):
         ("none", "", "none: the question is empty or not a tex"),
     ])  # fmt: skip
     assert (
-        "none of the 1 samples of the task 'hopeless' of the package smoke 1.0 can be used; x: the answer"
+        "none of the samples of the task 'hopeless' of the package smoke 1.0 can be used (1 in all); x: the answer"
         in done.stderr
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 from vqttt.errors import InputError, UnknownNameError
 from vqttt.models.generation import confidence, mean_entropy, token_entropy
 from vqttt.tuning.feature_statistics import CleanStatistics, FeatureStatistics
-from vqttt.tuning.objectives import OBJECTIVES, Evidence, find_objective
+from vqttt.tuning.objectives import OBJECTIVES, Evidence, find_objective, terms
 
 
 def test_entropy_of_known_distributions() -> None:
@@ -102,3 +102,39 @@ def test_feature_statistics_vanish_for_clean_features() -> None:
     far = replace(given, features=FeatureStatistics(means=[torch.full((4, 5), 3.0)], spreads=[torch.ones(4, 5)]))
     torch.testing.assert_close(OBJECTIVES["feature-statistics"].loss(far), torch.full((4,), 4.5))
     assert OBJECTIVES["feature-statistics"].loss(like).sum() == 0
+
+
+def test_parameters_of_an_objective_are_set_by_name() -> None:
+    views = torch.tensor([[[20.0, 0.0]], [[0.0, 20.0]]])
+    given = replace(evidence(torch.tensor([[[20.0, 0.0]]])), views=views)
+    of_all = find_objective("certain-marginal-entropy(certain=1)").loss(given)
+    torch.testing.assert_close(of_all, OBJECTIVES["marginal-entropy"].loss(given))
+    both = find_objective("entropy + 0.5*certain-marginal-entropy(certain=1)").loss(given)
+    torch.testing.assert_close(both, OBJECTIVES["entropy"].loss(given) + 0.5 * of_all)
+    assert terms("entropy+2*certain-marginal-entropy(certain=1)") == ["entropy", "certain-marginal-entropy"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("entropy(certain=1)", "the objective entropy has no parameter 'certain'; it has none"),
+        ("marginal-entropy(certain=2)", "certain of the objective marginal-entropy is from 0 to 1, not 2"),
+        ("marginal-entropy(certain)", "'certain' in the objective .* is not PARAMETER=NUMBER"),
+        ("marginal-entropy(certain=nan)", "is not a finite number"),
+        ("entropy(", "cannot be read; write WEIGHT"),
+    ],
+)
+def test_parameters_that_cannot_be_set_say_why(name: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        find_objective(name)
+
+
+def test_an_objective_of_another_package_has_the_parameters_of_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scaled(given: Evidence, scale: float = 1.0, power: int = 1) -> Tensor:
+        return scale * OBJECTIVES["entropy"].loss(given) ** power
+
+    assert OBJECTIVES._take is not None
+    monkeypatch.setitem(OBJECTIVES._entries, "scaled", OBJECTIVES._take(scaled))
+    given = evidence(torch.randn(2, 1, 5))
+    found = find_objective("scaled(scale=3, power=2)").loss(given)
+    torch.testing.assert_close(found, 3 * OBJECTIVES["entropy"].loss(given) ** 2)

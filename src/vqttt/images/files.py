@@ -64,7 +64,7 @@ def load_image(source: str | Path | bytes) -> Image:
     Raises:
         ImageError: if the file is missing, damaged or not an image, or has more than `MAX_PIXELS`.
     """
-    name = f"an image of {len(source):,} bytes" if isinstance(source, bytes) else str(source)
+    name = f"an image of {len(source):,} bytes" if isinstance(source, bytes) else " ".join(str(source).splitlines())
     with io.BytesIO(source) if isinstance(source, bytes) else _open_file(Path(source)) as stream:
         if not stream.read(1):
             raise ImageError(f"{name}: empty; give the whole image file")
@@ -167,16 +167,17 @@ def check_image(image: Image) -> None:
 
 
 def _open_file(path: Path) -> BinaryIO:
+    name = " ".join(str(path).splitlines())  # a message is one line, whatever a table gives as a path
     try:
         if path.is_dir():
-            raise ImageError(f"{path}: a folder; give an image file inside it")
+            raise ImageError(f"{name}: a folder; give an image file inside it")
         if not path.exists():
-            raise ImageError(f"{path}: no such file; check the path")
+            raise ImageError(f"{name}: no such file; check the path")
         if not path.is_file():
-            raise ImageError(f"{path}: neither a file nor a folder; give an image file")
+            raise ImageError(f"{name}: neither a file nor a folder; give an image file")
         return path.open("rb")
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path}: cannot be opened: {_reason(error)}; give a file that can be read") from error
+        raise ImageError(f"{name}: cannot be opened: {_reason(error)}; give a file that can be read") from error
 
 
 def _decode(stream: BinaryIO, name: str) -> Image:

@@ -106,13 +106,18 @@ def unsupported(source: str, config: dict[str, Any], known: list[str]) -> ModelE
 
 
 def _check_adapter(folder: Path, names: set[str]) -> None:
-    """Check that a folder is not only an adapter (LoRA) of another model.
+    """Check that a folder has no adapter (LoRA): transformers would load it, and its base model in place of the folder.
 
     Raises:
-        ModelError: if it is.
+        ModelError: if it has.
     """
-    if "adapter_config.json" not in names or "model.safetensors" in names or _INDEX in names:
+    if "adapter_config.json" not in names:
         return
+    if "model.safetensors" in names or _INDEX in names:
+        raise ModelError(
+            f"{folder} has an adapter (LoRA) beside its weights; merge the two by peft's `merge_and_unload`, or take "
+            "adapter_config.json out of the folder to use the weights alone"
+        )
     base = _read(folder / "adapter_config.json").get("base_model_name_or_path") or "its base model"
     raise ModelError(
         f"{folder} has only an adapter (LoRA) for {base}; merge the two by peft's "

@@ -30,7 +30,7 @@ def greedy_config(network: Any, tokenizer: Any) -> GenerationConfig:
         raise ModelError(f"the checkpoint names no token that ends an answer; {_EOS_PLACE}")
     _complete_tokenizer(network, tokenizer)
     begin = _ids(network, tokenizer, "bos_token_id")
-    return GenerationConfig(
+    return GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=False,
         num_beams=1,
         eos_token_id=end[0] if len(end) == 1 else end,

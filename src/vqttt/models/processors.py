@@ -64,7 +64,7 @@ def _one_template(template: Any) -> str | None:
     if isinstance(template, list | tuple):
         template = {str(one["name"]): one["template"] for one in template}
     if not isinstance(template, dict):
-        return template
+        return None if template is None else str(template)
     if "default" in template or len(template) == 1:
         return str(template.get("default", next(iter(template.values()))))
     raise ModelError(f"of the chat templates {', '.join(template)}, none is named `default`; name the right one so")

@@ -74,7 +74,7 @@ def some_usable(samples: Sequence[Sample], rows: str, advice: str) -> list[Sampl
     """
     reasons = [fault(sample) for sample in samples]
     if all(reasons):
-        raise InputError(f"none of the {len(reasons):,} {rows} can be used; {reasons[0]}; {advice}")
+        raise InputError(f"none of the {rows} can be used ({len(reasons):,} in all); {reasons[0]}; {advice}")
     return list(samples)
 
 

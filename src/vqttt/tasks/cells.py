@@ -19,6 +19,9 @@ from vqttt.types import Image
 SHORT = 64
 """The most characters of a text that is never taken for an image in base64; VLMEvalKit's limit."""
 
+LONGEST_PATH = 4096
+"""The most characters of a path, as on Linux."""
+
 _URL = re.compile(r"(?!data:)([a-z][a-z0-9+.-]+):/{2,}", re.IGNORECASE)
 _DATA = re.compile(r"\s*data:[^,]{0,200},", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_=\s-]+")
@@ -100,6 +103,8 @@ def one_image(value: Any) -> str:
     text = quoted[2] if quoted else text
     if _URL.match(text):
         raise ValueError(f"the image is a URL ({text[:80]}); download it, and give the path of the file")
+    if len(text) > LONGEST_PATH and not is_inline(text):
+        raise ValueError(f"the image {shown(text)} is neither base64 nor a path; encode the whole image file")
     return text
 
 
@@ -110,7 +115,8 @@ def several(count: int) -> str:
 
 def is_inline(text: str) -> bool:
     """Tell whether a text is an image itself, in base64 or as a data URI, rather than the path of one."""
-    return bool(_DATA.match(text)) or (len(text) > SHORT and _BASE64.fullmatch(text) is not None)
+    start = text[: LONGEST_PATH + 1]  # a path is no longer, and most images are
+    return bool(_DATA.match(start)) or (len(text) > SHORT and _BASE64.fullmatch(start) is not None)
 
 
 def open_image(value: Any, folder: Path) -> Image:

@@ -42,7 +42,7 @@ class Contents:
         return {
             "overview": tables.overview_table(frames.overview),
             "quality": tables.quality_table(frames.effect),
-            "accuracy": tables.accuracy_table(frames.cells, frames.effect),
+            "accuracy": tables.accuracy_table(frames.records, frames.effect),
             "correlations": tables.correlation_table(frames.rank_correlations),
             "interventions": tables.interventions_table(frames.interventions),
             "benchmarks": tables.benchmark_table(frames.benchmark_scores),

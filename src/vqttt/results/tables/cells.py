@@ -2,10 +2,11 @@
 
 import polars as pl
 
+from vqttt.results import summary
 from vqttt.results.tables.columns import tabulate
 from vqttt.results.tables.numbers import label, percent, points
 from vqttt.results.tables.table import Table
-from vqttt.runs.records import CELL, CLEAN, NONE
+from vqttt.runs.records import CELL, CLEAN, NONE, in_order
 
 _MARKS = {"hurts": "↓", "helps": "↑", "no effect": "="}
 """How `accuracy_table` marks the verdicts of `paradox.quality_effect`."""
@@ -19,24 +20,30 @@ _ERROR_LENGTH = 200
 """Longest part of an error message that a table shows, in characters."""
 
 
-def accuracy_table(cells: pl.DataFrame, effect: pl.DataFrame) -> Table:
-    """Tabulate accuracy by task and degradation against severity, with gains in brackets.
+def accuracy_table(records: pl.DataFrame, effect: pl.DataFrame) -> Table:
+    """Tabulate accuracy by task and degradation against severity, with intervals, and gains in brackets.
 
     Args:
-        cells: see `summary.summarise`.
+        records: of a run.
         effect: `paradox.quality_effect` of the same records; its verdicts mark the untuned accuracies.
     """
-    keys = [name for name in ("model", "restorer") if cells[name].n_unique() > 1] + ["task", "degradation", "method"]
-    severities = sorted(set(cells["severity"]))
+    keys = [name for name in ("model", "restorer") if records[name].n_unique() > 1] + ["task", "degradation", "method"]
+    severities = sorted(set(records["severity"]))
     rows: dict[tuple[str, ...], dict[int, str]] = {}
-    numbers = pl.col("accuracy", "delta").mean()
-    marks = _marks(effect, [*keys[:-1], "severity"]) if NONE in cells["method"] else {}
-    for *key, severity, accuracy, delta in cells.group_by([*keys, "severity"], maintain_order=True).agg(numbers).rows():
-        mark = marks.get((*key[:-1], severity), "") if key[-1] == NONE else ""
-        gain = "" if key[-1] == NONE else f" ({points(delta)})"
-        key[-2] = label(key[-2])
-        rows.setdefault(tuple(key), {})[severity] = mark + percent(accuracy) + gain
-    note = "Accuracy in percent, followed by the gain in points over the untuned model on the same images."
+    marks = _marks(effect, [*keys[:-1], "severity"]) if NONE in records["method"] else {}
+    for (*key, severity), group in in_order(records).group_by([*keys, "severity"], maintain_order=True):
+        right = summary.accuracy_of_cells(group, "score")
+        interval = f" [{percent(right.low)}, {percent(right.high)}]"
+        if key[-1] == NONE:
+            mark, gain = marks.get((*key[:-1], severity), ""), ""
+        else:
+            mark, gain = "", f" ({points(right.value - summary.accuracy_of_cells(group, 'base_score').value)})"
+        key[-2] = label(str(key[-2]))
+        rows.setdefault(tuple(map(str, key)), {})[int(str(severity))] = mark + percent(right.value) + interval + gain
+    note = (
+        "Accuracy in percent with its 95% interval, followed by the gain in points over the untuned model on the same "
+        "images."
+    )
     if any(marks.values()):
         note += (
             " Arrows compare the untuned model with clean images, after Holm's correction: ↓ lower, ↑ higher, "

@@ -4,15 +4,15 @@ The id of an image's second question is that of the first followed by "#2".
 """
 
 from vqttt.scoring.aggregates import COGNITION, PERCEPTION
-from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, one_of
+from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, one_of, text
 
 _OWN = " Please answer yes or no."
 
 
 def _read(row: Row) -> Question:
-    question = row["question"].strip()
+    question, key = row["question"].strip(), text(row["question_id"])
     return Question(
-        key=str(row["question_id"]) if "/" in str(row["question_id"]) else f"{row['category']}/{row['question_id']}",
+        key=key if "/" in key or not key else f"{row['category']}/{key}",
         question=question,
         answers=(row["answer"].strip().rstrip(".").lower(),),
         prompt=f"{question.replace(_OWN, '')}\n{BY_PHRASE}",

@@ -4,12 +4,13 @@ Absent objects were chosen at random (`random`), because they are frequent (`pop
 together with those in the image (`adversarial`).
 """
 
-from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, one_of
+from vqttt.tasks.benchmarks.spec import BY_PHRASE, Benchmark, Question, Row, one_of, text
 
 
 def _read(row: Row) -> Question:
+    key = text(row["question_id"])
     return Question(
-        key=f"{row['category']}/{row['question_id']}",
+        key=f"{row['category']}/{key}" if key else "",
         question=row["question"],
         answers=(row["answer"].strip().lower(),),
         prompt=f"{row['question'].strip()}\n{BY_PHRASE}",
