@@ -95,3 +95,19 @@ def test_a_run_without_a_finished_cell_is_forgotten_and_one_with_is_not(tmp_path
     run.finish("cell", {}, 1)
     run.abandon()
     assert run.exists() and list(run.finished_cells()) == ["cell"]
+
+
+def test_what_killed_processes_left_is_deleted_at_the_end(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.open({}, ())
+    (tmp_path / "cells" / "tmpabc.part").mkdir()
+    for name in (
+        "cells/tmpabc.part/0.parquet",
+        "cells/cell.dead.jsonl",
+        "cells/cell.part",
+        "examples/cell.json.0.part",
+    ):
+        (tmp_path / name).write_text("half")
+    (tmp_path / "cells" / "cell.parquet").write_text("whole")
+    run.tidy()
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"cell.parquet", "run.json"}

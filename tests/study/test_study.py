@@ -219,6 +219,21 @@ def test_a_method_that_fails_marks_its_batch(tmp_path: Path, monkeypatch: pytest
     assert set(frame.filter(method="vq-ttt")["error"]) == {"the method failed: RuntimeError: out of memory"}
 
 
+def test_batches_that_failed_are_no_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their score falls to 0, and the method cannot show what it did."""
+
+    def fail(self, inputs, base, **learn):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(VQTTT, "attempts", fail)
+    config = replace(SMALL, tasks=("vq-mini",), limit=40, methods=("none", "vq-ttt"), degradations=("gaussian_noise",))
+    run(config, tmp_path / "run", FakeTunableModel, quiet)
+    failed = records(tmp_path / "run").filter(method="vq-ttt").filter(pl.col("error") != "")
+    assert (failed["base_score"] > failed["score"]).any()
+    (shown,) = {text for name, text in examples(tmp_path / "run").items() if "vq-ttt~" in name and "-5~" in name}
+    assert json.loads(shown)["examples"] == []
+
+
 def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(RunFolderError, match="not a run folder"):

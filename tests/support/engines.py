@@ -31,10 +31,14 @@ class SlowModel(FakeTunableModel):
 
 
 class HopelessModel(FakeTunableModel):
-    """A model that raises an unexpected error as soon as a method changes its images."""
+    """A model that raises an unexpected error as soon as a job asks for its name."""
 
-    def with_pixels(self, inputs, pixels):
+    @property
+    def name(self) -> str:
         raise KeyError("weights")
+
+    @name.setter
+    def name(self, value: str) -> None: ...
 
 
 class Killer:

@@ -126,6 +126,18 @@ class RunFolder:
         names = self.store.names("cells")
         return (name.removesuffix(".parquet") for name in names if name.endswith(".parquet"))
 
+    def tidy(self) -> None:
+        """Delete what killed processes left half written; only once every cell is finished."""
+        self.unfinished.clear()
+        folders = (
+            [self.store.path / name for name in ("cells", "examples")] if isinstance(self.store, LocalStore) else []
+        )
+        for path in (path for folder in folders for path in folder.glob(f"*{PART}")):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
     def abandon(self) -> None:
         """Forget a run without any finished cell, so that another one can be started in its folder."""
         if next(self.finished_cells(), None) is None:

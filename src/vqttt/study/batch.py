@@ -163,7 +163,8 @@ class Batch:
     def answered_by(self, method: Method) -> list[Record]:
         """Answer with a method; return one record per sample, in order.
 
-        A method that fails is reset, and marks all samples of the batch as failed. They keep their untuned answers.
+        If the method fails, all samples of the batch are marked as failed and keep their untuned answers. The method
+        has forgotten the batch (see `Method.answer`) and goes on.
         """
         answers: dict[str, Answer] = {}
         failure = ""  # the exception itself is not kept: its traceback holds the activations of the pass
@@ -173,7 +174,6 @@ class Batch:
             except Exception as error:  # a method may be another package's, and its network may raise anything
                 failure = f"the method failed: {in_a_line(error)}"
         if failure:
-            method.reset()
             release_memory()
             answers = self._unanswered(failure)
         return [

@@ -52,10 +52,14 @@ class ExampleMaker:
         """
         if not method.changes_images:
             return None
+
+        def answered() -> Iterable[Record]:
+            return (row for row in rows() if not row.error)
+
         chosen = [
-            *_first("corrective", (row for row in rows() if row.score > row.base_score)),
-            *_first("destructive", (row for row in rows() if row.score < row.base_score)),
-        ] or _first("same", (row for row in rows() if row.steps > 0))[:1]
+            *_first("corrective", (row for row in answered() if row.score > row.base_score)),
+            *_first("destructive", (row for row in answered() if row.score < row.base_score)),
+        ] or _first("same", (row for row in answered() if row.steps > 0))[:1]
         examples = [self._tuned(condition, method, row, flip) for row, flip in chosen]
         kernels = [example["kernel"] for example in examples if example["kernel"] is not None]
         return {"kernel": kernels[-1] if kernels else None, "examples": examples}

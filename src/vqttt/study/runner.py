@@ -89,6 +89,7 @@ def run(
                     progress(done, count_records(config, questions.values()), job.label)
                 watch.see(job, filled, filled.records == questions[job.task] * len(spec.methods or ()))
         watch.see_end()
+        folder.tidy()
     except NothingAnsweredError:
         folder.abandon()  # so that the same command starts afresh once the cause is mended
         raise

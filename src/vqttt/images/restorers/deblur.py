@@ -93,7 +93,9 @@ def find_blur(image: Image) -> Blur:
     side = min(image.shape[:2])
     if side < 32:  # too few frequencies
         return Blur()
-    luma = sum(part * image[..., i].astype(np.int32) for i, part in enumerate((299, 587, 114))) / 1000
+    red, green, blue = (image[..., i].astype(np.int32) for i in range(3))
+    luma = (299 * red + 587 * green + 114 * blue) / 1000
+    del red, green, blue
     spectrum = _spectrum(luma)
     sharp_cost, sharp = _fitted(spectrum, [Blur()])[0]
     even_cost, even = _likeliest(spectrum, _family("gaussian", side) + _family("disc", side))
