@@ -41,7 +41,7 @@ class Registry(Mapping[str, T]):
             group: the entry-point group of other packages' entries; empty if they cannot add any.
             reserved: names that no other package may use.
             renamed: names that entries had in earlier versions, and what they are called now.
-            take: makes an entry of the object that another package offers; raises TypeError if it cannot.
+            take: makes an entry of the object that is offered; raises TypeError if it cannot.
             documented: returns the object whose docstring an entry of another package is summarised by; by default the
                 entry itself.
         """
@@ -68,14 +68,15 @@ class Registry(Mapping[str, T]):
         return found
 
     def add(self, name: str, entry: T, summary: str) -> None:
-        """Register `entry` under `name`.
+        """Register `entry` under `name`; it may be whatever another package may offer.
 
         Raises:
             ValueError: if the name is taken.
+            TypeError: if no entry can be made of it.
         """
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is registered twice")
-        self._entries[name] = entry
+        self._entries[name] = self._take(entry) if self._take else entry
         self._summaries[name] = summary
 
     def register(self, name: str, summary: str) -> Callable[[T], T]:

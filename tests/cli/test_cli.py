@@ -108,6 +108,25 @@ def test_restore_and_gallery(image: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert load_image(out).shape[0] > 10 * 200
 
 
+def test_auto_says_what_it_guessed(
+    image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    restore = ("restore", image, "--out", image.with_name("out.png"))
+    assert vqttt(monkeypatch, *restore) == 0
+    assert capsys.readouterr().err.startswith("auto: noise of ")
+    assert vqttt(monkeypatch, *restore, "--restorer", "median") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_large_image_is_announced_before_it_is_restored(capsys: pytest.CaptureFixture[str]) -> None:
+    large, small = np.empty((3000, 4000, 3), np.uint8), np.empty((300, 400, 3), np.uint8)
+    options.say_how_long(large, "auto")
+    assert capsys.readouterr().err == "auto, 12 megapixels: up to 84 s and 1.7 GB\n"
+    options.say_how_long(small, "auto")
+    options.say_how_long(large, "median")
+    assert capsys.readouterr().err == ""
+
+
 def test_quality(image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert vqttt(monkeypatch, "quality", image, "--json") == 0
     assert json.loads(capsys.readouterr().out).keys() == {"sharpness", "noise_level"}
@@ -194,7 +213,8 @@ def test_study_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert "digits" in capsys.readouterr().out
     assert (out / "report.html").is_file()
     header = (out / "summary.csv").read_text().splitlines()[0]
-    assert header.startswith("model,task,degradation,severity,restorer,method,n,accuracy,delta,ci_low,ci_high,p_value")
+    assert header.startswith("model,task,degradation,severity,restorer,method,n,images,accuracy,")
+    assert {"delta", "ci_low", "ci_high", "p_value"} <= set(header.split(","))
     for form in Format:
         assert vqttt(monkeypatch, "report", out, "--format", form) == 0
         assert all(Path(line).exists() for line in capsys.readouterr().out.splitlines())

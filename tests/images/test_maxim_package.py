@@ -150,7 +150,11 @@ def test_only_the_model_is_read_from_a_package():
     assert unpack(package()) == graph_and_shards()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a tarball", tarball({"package/other": b""}), package()[:300]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a tarball", tarball({"package/other": b""}), package()[:300]],
+    ids=["empty", "no tarball", "no model", "cut off"],
+)
 def test_packages_without_a_model(content):
     with pytest.raises(InputError, match="no model in the package can be read"):
         unpack(content)

@@ -153,7 +153,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         r"only an adapter \(LoRA\) for a/b; merge the two by",
     ),
     "an adapter beside": (write("adapter_config.json", "{}"), r"has an adapter \(LoRA\) beside its weights; merge"),
-    "no chat template": (remove("chat_template.jinja"), r"no chat template; it belongs into chat_template\.jinja"),
+    "no chat template": (remove("chat_template.jinja"), r"no chat template; it belongs in chat_template\.jinja"),
     "no default template": (
         template_in("tokenizer_config.json", [{"name": name, "template": TEMPLATE} for name in "ab"]),
         "of the chat templates a, b, none is named `default`",
@@ -235,8 +235,9 @@ def test_the_embedded_model_alone_says_what_it_knows() -> None:
 
 
 JSON_FILES = [file.name for file in EMBEDDED.iterdir() if file.suffix == ".json" and file.name != "tokenizer.json"]
+# Larger numbers, as a number of layers or a side in pixels, would fill the memory of the machine.
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 10**6), st.floats(), st.text(max_size=5), st.just([]), st.just({})
+    st.none(), st.booleans(), st.integers(-3, 10**3), st.floats(), st.text(max_size=5), st.just([]), st.just({})
 )
 
 

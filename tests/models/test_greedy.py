@@ -162,7 +162,7 @@ def test_answers_have_neither_end_nor_padding_where_these_are_ordinary_tokens() 
 
 def test_no_end_token_anywhere_is_one_clear_error() -> None:
     network, processor = stripped()
-    with pytest.raises(ModelError, match=r"no token that ends an answer; it belongs into generation_config\.json"):
+    with pytest.raises(ModelError, match=r"no token that ends an answer; it belongs in generation_config\.json"):
         Llava("endless", network, processor)
     network, processor = stripped()
     network.generation_config.eos_token_id = "</s>"

@@ -108,5 +108,5 @@ def test_templates_that_lose_the_image_or_the_question_are_refused(template: str
 
 
 def test_a_missing_template_is_an_error_that_says_where_it_belongs() -> None:
-    with pytest.raises(ModelError, match=r"no chat template; it belongs into chat_template\.jinja"):
+    with pytest.raises(ModelError, match=r"no chat template; it belongs in chat_template\.jinja"):
         with_template("llava", None).encode(sample_images(1), QUESTIONS[:1])

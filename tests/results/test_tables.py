@@ -104,3 +104,12 @@ def test_a_long_table_breaks_over_pages_in_latex(contents: Contents) -> None:
     latex = contents.main_tables["quality"].latex()
     assert latex.count(r"\toprule") == latex.count(r"\midrule") == 2 and r"\endfirsthead" in latex
     assert r"\label{tab:quality-effect}" in latex and r"\begin{table}" not in latex
+
+
+def test_images_stand_beside_questions_where_several_share_one(contents: Contents) -> None:
+    alone = tables.overview_table(contents.frames.overview)
+    shared = contents.records.with_columns(source_sha256=pl.lit("one"))
+    together = tables.overview_table(Contents(shared).frames.overview)
+    assert "images" not in alone.header
+    assert together.header[together.header.index("samples") + 1] == "images"
+    assert " about 1 images" in str(report.for_terminal(Contents(shared))[0])

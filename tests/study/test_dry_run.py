@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image as PILImage
 
 from vqttt.cli.dry_run import print_estimate
 from vqttt.models.fake import FakeTunableModel
@@ -101,3 +102,12 @@ def test_the_differences_that_a_sample_shows_are_told_without_one_assumption(
     assert "60 questions; a cell shows a difference in points (power 80%) from" in lines[1]
     assert lines[1].count("%") == 3 and "20% of the answers change" in lines[1] and lines[1].endswith("if 40% do")
     assert lines[2].count("%") == 5
+
+
+def test_questions_that_share_images_tell_less(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    PILImage.new("RGB", (32, 32), "red").save(tmp_path / "a.png")
+    row = '{"image": "a.png", "question": "what colour?", "answer": "red"}\n'
+    (tmp_path / "q.jsonl").write_text(row * 60)
+    print_estimate(replace(CONFIG, tasks=(f"jsonl:{tmp_path / 'q.jsonl'}",), limit=None), 1, 0.0)
+    said = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("jsonl:"))
+    assert "60 questions about 1 image; a cell shows no difference" in said

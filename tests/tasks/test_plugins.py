@@ -66,7 +66,8 @@ def mixed():
     wrong = dict(load=lambda: None, question="which?", **options)
     return [sample(0), Sample(id="AC", answers=("AC",), **wrong),
             Sample(id="B.", answers=("B.",), rule="letter", **wrong),
-            Sample(id="none", load=lambda: None, question=None, answers=())]
+            Sample(id="none", load=lambda: None, question=None, answers=()),
+            Sample(id="text", load=lambda: None, question="what?", answers="red")]
 
 
 def hopeless():
@@ -174,7 +175,8 @@ def test_its_samples_that_cannot_be_used_are_marked(python):
     done = python("-c", code)
     assert done.stdout.strip() == str([
         ("soot-0", "yes", ""), ("AC", "", "AC: the answer 'AC' names none of the op"), ("B.", "B", ""),
-        ("none", "", "none: the question is empty or not a tex"),
+        ("none", "", "none: its question and prompt must be te"),
+        ("text", "", "text: its answers and choices must be tu"),
     ])  # fmt: skip
     assert (
         "none of the samples of the task 'hopeless' of the package smoke 1.0 can be used (1 in all); x: the answer"

@@ -90,6 +90,21 @@ def test_references_are_settled_as_their_rule_compares_them() -> None:
             settle(nothing, SHAPES, "")
 
 
+def test_yes_and_no_are_settled_as_they_are_scored() -> None:
+    """Published answers are `yes` and `no`; "Yes." as such would be wrong whatever the model says."""
+    for rule in ("mme", "pope"):
+        for reference, wanted in {"Yes": "yes", "NO.": "no", " yes ": "yes"}.items():
+            assert settle([reference], (), rule) == (wanted,)
+        with pytest.raises(ValueError, match="'maybe' is neither yes nor no"):
+            settle(["maybe"], (), rule)
+
+
+@pytest.mark.parametrize("rule", [*BY_LETTER, "mathvista-choice"])
+def test_a_question_without_options_is_refused_where_they_are_scored(rule: str) -> None:
+    with pytest.raises(ValueError, match="no options to choose from"):
+        settle(["A"], (), rule)
+
+
 def test_every_rule_is_settled_in_the_form_that_it_scores() -> None:
     """For a rule that is missing in either list, a reference would be left as it is written."""
     for name in RULES:

@@ -85,6 +85,14 @@ def test_tsv_that_cannot_be_read(tmp_path: Path) -> None:
         load_task(f"tsv:{tmp_path / 'bad.tsv'}")
 
 
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """Otherwise one of the two would be used without a word."""
+    path = tmp_path / "twice.tsv"
+    path.write_text("index\tquestion\tanswer\tanswer\timage\n1\twhat?\tred\tblue\t0\n")
+    with pytest.raises(InputError, match="has several columns named answer; give each a name of its own"):
+        load_task(f"tsv:{path}")
+
+
 def test_a_quote_within_a_cell_is_an_ordinary_character(tmp_path: Path) -> None:
     image = encoded(made.GREEN)
     lines = ["index\timage\tquestion\tanswer"]

@@ -23,7 +23,9 @@ def print_estimate(config: "StudyConfig", workers: int, began: float) -> None:
 
     found = estimate(config, lambda: load_model(config.model, config.load), workers=workers, began=began)
     for task, questions in found.questions.items():
-        typer.echo(f"{task}: {questions:,} questions; {_power(questions)}")
+        images = found.images.get(task, questions)
+        about = f" about {images:,} images" if images < questions else ""
+        typer.echo(f"{task}: {questions:,} questions{about}; {_power(questions, images)}")
     counts = {"conditions": found.conditions, "methods": found.methods, "seeds": found.seeds}
     counts |= {"cells": found.cells, "answers": found.records}
     typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()))
@@ -31,12 +33,12 @@ def print_estimate(config: "StudyConfig", workers: int, began: float) -> None:
     typer.echo(f"estimated time on this machine{shared}: {timedelta(seconds=round(found.seconds or 0))}")
 
 
-def _power(questions: int) -> str:
+def _power(questions: int, images: int) -> str:
     """Say which differences a cell of so many questions shows, for several shares of answers that change."""
     from vqttt.results.statistics import smallest_difference
 
     shares = (0.05, 0.1, 0.2, 0.4)
-    least = {share: smallest_difference(questions, discordant=share) for share in shares}
+    least = {share: smallest_difference(questions, discordant=share, images=images) for share in shares}
     seen = [f"{100 * found:.1f} if {share:.0%} do" for share, found in least.items() if found is not None]
     if not seen:
         return "a cell shows no difference, unless more than 40% of the answers change"

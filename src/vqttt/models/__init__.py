@@ -195,4 +195,4 @@ def _check_complete(source: str, processor: Any, loading_info: dict[str, Any]) -
         raise ModelError(f"{source} lacks weights, among them {missing[0]}; the checkpoint is not complete")
     for part, file in (("image_processor", "preprocessor_config.json"), ("tokenizer", "tokenizer.json")):
         if getattr(processor, part, None) is None:
-            raise ModelError(f"{source} has no {part.replace('_', ' ')}; it belongs into {file}")
+            raise ModelError(f"{source} has no {part.replace('_', ' ')}; it belongs in {file}")

@@ -10,7 +10,7 @@ from transformers import GenerationConfig
 from vqttt.errors import ModelError
 from vqttt.models.generation import LogitGeneration
 
-_EOS_PLACE = "it belongs into generation_config.json as `eos_token_id`, or into tokenizer_config.json as `eos_token`"
+_EOS_PLACE = "it belongs in generation_config.json as `eos_token_id`, or in tokenizer_config.json as `eos_token`"
 
 
 def greedy_config(network: Any, tokenizer: Any) -> GenerationConfig:
@@ -71,7 +71,7 @@ def _complete_tokenizer(network: Any, tokenizer: Any) -> None:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = _token(tokenizer, _ids(network, None, "pad_token_id")) or tokenizer.eos_token
     if tokenizer.pad_token_id is None:
-        raise ModelError("the tokenizer has no padding token; it belongs into tokenizer_config.json as `pad_token`")
+        raise ModelError("the tokenizer has no padding token; it belongs in tokenizer_config.json as `pad_token`")
 
 
 def _ids(network: Any, tokenizer: Any, field: str) -> list[int]:

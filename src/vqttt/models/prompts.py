@@ -37,7 +37,7 @@ def takes_parts(processor: Any, marker: str) -> bool:
     template = processor.chat_template if hasattr(processor, "chat_template") else ""
     if template is None:
         raise ModelError(
-            "the checkpoint has no chat template; it belongs into chat_template.jinja or, as `chat_template`, into "
+            "the checkpoint has no chat template; it belongs in chat_template.jinja or, as `chat_template`, in "
             "tokenizer_config.json"
         )
     reasons = []

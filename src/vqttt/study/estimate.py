@@ -1,16 +1,22 @@
 """An estimate of how long a study takes, from a few of its own answers; nothing is written to the run folder."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
+from vqttt.errors import VQTTTError
 from vqttt.models.base import Model
+from vqttt.study.batch import ImageCache
 from vqttt.study.config import StudyConfig
 from vqttt.study.engines.local import share_threads
 from vqttt.study.plan import conditions, count_records
 from vqttt.study.timing import Timing
 from vqttt.study.worker import check_methods
 from vqttt.tasks import load_task
+from vqttt.types import Sample
+
+_COUNTING = 0.5
+"""Seconds that counting the images of all tasks may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +25,7 @@ class Estimate:
 
     Attributes:
         questions: number of questions of each task.
+        images: number of different images of each task, where counting them takes no time worth speaking of.
         conditions: number of conditions (degradation, severity and restorer), clean included.
         methods: number of methods that answer each image.
         seeds: number of seeds.
@@ -32,6 +39,7 @@ class Estimate:
     seeds: int
     records: int
     seconds: float | None
+    images: dict[str, int] = field(default_factory=dict)
 
     @property
     def cells(self) -> int:
@@ -67,7 +75,7 @@ def estimate(
     tasks = {name: load_task(name, config.limit_of(name)) for name in dict.fromkeys(config.tasks)}
     questions = {name: len(samples) for name, samples in tasks.items()}
     grid, seeds = conditions(config), len(set(config.seeds))
-    seconds = None
+    seconds, images = None, dict[str, int]()
     if load is not None:
         share_threads(workers)
         model = load()
@@ -76,6 +84,9 @@ def estimate(
         timing = Timing(config, model, tasks, clock, budget)
         jobs = len(grid) * seeds * len(tasks)
         seconds = ready + timing.jobs_seconds() / min(workers, jobs) + timing.report_seconds()
+        for name, samples in tasks.items():
+            if count := _count_images(samples, timing.images[name], clock, _COUNTING / len(tasks)):
+                images[name] = count
     return Estimate(
         questions=questions,
         conditions=len(grid),
@@ -83,4 +94,20 @@ def estimate(
         seeds=seeds,
         records=count_records(config, questions.values()),
         seconds=seconds,
+        images=images,
     )
+
+
+def _count_images(
+    samples: Sequence[Sample], cache: ImageCache, clock: Callable[[], float], seconds: float
+) -> int | None:
+    """Count the different images of a task; None if that takes longer. One that cannot be loaded counts as its own."""
+    found, end = set[str](), clock() + seconds
+    for sample in samples:
+        if clock() > end:
+            return None
+        try:
+            found.add(cache.hash_of(sample))
+        except VQTTTError:
+            found.add(f"sample {sample.id}")
+    return len(found)

@@ -146,13 +146,20 @@ def _settled(sample: Sample) -> Sample:
     if fault(sample):
         return sample
     reason = ""
-    if not isinstance(sample.question, str) or not (sample.question + sample.prompt).strip():
-        reason = "the question is empty or not a text"
-    elif not all(isinstance(text, str) for text in (*sample.answers, *sample.choices)):
-        reason = "its answers and choices must be texts"
+    if not isinstance(sample.question, str) or not isinstance(sample.prompt, str):
+        reason = "its question and prompt must be texts"
+    elif not (sample.question + sample.prompt).strip():
+        reason = "the question is empty"
+    elif not (_are_texts(sample.answers) and _are_texts(sample.choices)):
+        reason = "its answers and choices must be tuples of texts"
     else:
         try:
             return replace(sample, answers=settle(sample.answers, sample.choices, sample.rule))
         except ValueError as error:
             reason = str(error)
     return broken(sample.id, f"{sample.id}: {reason}")
+
+
+def _are_texts(values: Any) -> bool:
+    """Tell whether another package gave a list of texts; a single text would be taken for a list of its letters."""
+    return isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)

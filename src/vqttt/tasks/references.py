@@ -22,6 +22,9 @@ BY_LETTER = ("letter", "realworldqa", "scienceqa", "mmstar", "mmbench", "mmmu-ch
 BY_TEXT = ("", "mathvista-choice")
 """The rules whose references are texts of options where there are options."""
 
+_OPTIONS_NEEDED = (*BY_LETTER, "mathvista-choice")
+_YES_OR_NO = ("mme", "pope")
+
 _LETTER = re.compile(r"[\s(\[*]*([A-Za-z])[\s)\].:,;*]*")
 _LETTER_AND_TEXT = re.compile(r"[(\[]?([A-Za-z])(?:[)\]][.:]?|[.:])\s*(\S.*)", re.DOTALL)
 _INDEX = re.compile(r"[+-]?\d+(?:\.0+)?")
@@ -72,10 +75,15 @@ def settle(answers: Sequence[str], choices: Sequence[str], rule: str) -> tuple[s
         rule: how answers are scored, a name in `vqttt.scoring.RULES`.
 
     Raises:
-        ValueError: if there is none, or if they do not name exactly one option; the message says which are there.
+        ValueError: if there is none, or no options though the rule needs them; if they do not name exactly one option,
+            or are not yes or no where the rule needs that. The message says what would be right.
     """
     if not any(answer.strip() for answer in answers):
         raise ValueError("the answer is empty")
+    if rule in _YES_OR_NO:
+        return tuple(map(_yes_or_no, answers))
+    if not choices and rule in _OPTIONS_NEEDED:
+        raise ValueError("the question has no options to choose from")
     if not choices or rule not in (*BY_LETTER, *BY_TEXT):
         return tuple(answers)
     named = {option_named(one, choices, letter_first=rule in BY_LETTER): one for one in answers if one.strip()}
@@ -126,6 +134,14 @@ def letter_at(index: Any, choices: Sequence[str]) -> str:
     if not 0 <= at < len(choices) or LETTERS[at] not in letters_of(choices):
         raise ValueError(f"the answer {shown(text)} is not the index of an option (0 to {len(choices) - 1})")
     return LETTERS[at]
+
+
+def _yes_or_no(reference: str) -> str:
+    """Return a reference as the rules for such questions compare it: "Yes." is `yes`."""
+    plain = normalise(reference)
+    if plain not in ("yes", "no"):
+        raise ValueError(f"the answer {shown(reference)} is neither yes nor no")
+    return plain
 
 
 def _by_letter(reference: str, choices: Sequence[str]) -> list[int]:

@@ -66,7 +66,7 @@ def samples(path: Path) -> list[Sample]:
     A row that cannot be used becomes a sample whose `load` raises `InputError`, so that a study marks and counts it.
 
     Raises:
-        InputError: if the file cannot be read, a column is missing, or no row can be used.
+        InputError: if the file cannot be read, a column is missing or there twice, or no row can be used.
     """
     try:
         with closing(open_table(path)) as file:
@@ -91,6 +91,9 @@ def _read(path: Path, found: Iterator[Row]) -> _Table:
         there = _short(", ".join(header) or "no header")
         hint = "; it may be UTF-16, save it as UTF-8" if any("\0" in name for name in head.cells) else ""
         raise InputError(f"{path} lacks the columns {', '.join(missing)}; it has {there}{hint}")
+    twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
+    if twice:
+        raise InputError(f"{path} has several columns named {_short(', '.join(twice))}; give each a name of its own")
     table = _Table(path)
     for row in found:
         table.add(header, row)

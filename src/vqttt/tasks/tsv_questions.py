@@ -62,8 +62,6 @@ def read_question(cells: Cells, stem: str) -> Question:
     if choices:
         rule = published if published in LETTER_RULES else "letter"
     answers = _references(as_text(cells["answer"]), choices)
-    if rule in ("mme", "pope"):
-        answers = tuple(answer.lower() for answer in answers)
     return Question(
         question=question,
         answers=answers,

@@ -57,13 +57,13 @@ def _of_model(frame: pl.DataFrame, model: object) -> pl.DataFrame:
 
 
 def what_was_run(records: pl.DataFrame) -> dict[str, Any]:
-    """Return what the records cover."""
-    samples = records.group_by("task", maintain_order=True).agg(pl.col("sample_id").n_unique())
+    """Return what the records cover; `tasks` has the name, the number of questions and that of images of each."""
+    tasks = [(str(task), summary.counts(group)) for (task,), group in records.group_by("task", maintain_order=True)]
     degraded = records.filter(pl.col("degradation") != CLEAN)
     lists = {name: records[name].unique(maintain_order=True).to_list() for name in ("model", "method", "restorer")}
     return lists | {
         "records": len(records),
-        "tasks": samples.rows(),
+        "tasks": [(task, count["n"], count["images"]) for task, count in tasks],
         "degradations": degraded["degradation"].unique(maintain_order=True).to_list(),
         "clean": len(degraded) < len(records),
         "severities": degraded["severity"].unique().sort().to_list(),

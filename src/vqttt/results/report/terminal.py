@@ -40,7 +40,10 @@ def for_terminal(contents: Contents, verbose: bool = False) -> list["rich.text.T
 
 
 def _sentences(contents: Contents) -> Iterator[str]:
-    questions = ", ".join(f"{task} {n:,}" for task, n in contents.run["tasks"])
+    questions = ", ".join(
+        f"{task} {n:,}" + (f" about {images:,} images" if images < n else "")
+        for task, n, images in contents.run["tasks"]
+    )
     yield f"Questions: {questions}. Recorded answers: {len(contents.records):,}."
     if contents.restored_by:
         yield f"Every image was restored by {', '.join(contents.restored_by)}."

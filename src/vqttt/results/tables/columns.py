@@ -30,6 +30,7 @@ class Column:
 
 COLUMNS = [
     Column("n", "samples", numbers.count),
+    Column("images", "images", numbers.count),
     Column("conditions", "conditions", numbers.count),
     Column("seeds", "seeds", numbers.count),
     Column("accuracy", "accuracy", percent),
@@ -82,7 +83,8 @@ def tabulate(title: str, frame: pl.DataFrame, keys: Sequence[str], names: Sequen
         title: title of the table.
         frame: one row per row of the table.
         keys: columns that say what a row is about. Missing ones are skipped, and so are most that do not vary.
-        names: names of `COLUMNS`, or columns of text, which are shown as they are.
+        names: names of `COLUMNS`, or columns of text, which are shown as they are. `n` brings `images` with it where
+            several samples share an image.
         note: explains the table.
     """
     if frame.is_empty():
@@ -90,6 +92,8 @@ def tabulate(title: str, frame: pl.DataFrame, keys: Sequence[str], names: Sequen
     if ALL in frame["task"] and frame["task"].n_unique() == 2:
         frame = frame.filter(pl.col("task") != ALL)  # the only task has the same numbers
     keys = [key for key in keys if key in frame.columns and (key in _KEPT or frame[key].n_unique() > 1)]
+    if "n" in names and "images" in frame.columns and (frame["images"] < frame["n"]).any():
+        names = [shown for name in names for shown in ((name, "images") if name == "n" else (name,))]
     columns = [_BY_NAME.get(name, Column(name, name, str)) for name in names]
     if "degradation" in keys:
         frame = frame.with_columns(pl.Series("degradation", map(label, frame["degradation"]), pl.String))

@@ -93,7 +93,7 @@ def comparison_table(comparison: pl.DataFrame, title: str) -> Table:
     """Tabulate `compare.compare`."""
     note = (
         "Accuracy in percent in the first and the second run, on the same images; change in points. "
-        "p: a sign test over samples, after Holm's correction over the table."
+        "p: a sign test over images, after Holm's correction over the table."
     )
     names = ("n", "first", "second", "change", "corrective", "destructive", "p_holm")
     return tabulate(title, comparison, ("task", "method"), names, note)

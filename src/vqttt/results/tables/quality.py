@@ -50,7 +50,7 @@ def correlation_table(correlations: pl.DataFrame) -> Table:
         "Spearman's rank correlation over all images of the task. Same question: Pearson's correlation of ranks and "
         "scores after subtracting each question's mean. For noise level, lower is better."
     )
-    frame = _in_words(correlations, measure="metric")
+    frame = _in_words(correlations, measure="metric").drop("images", strict=False)  # here n counts degraded images
     return tabulate("Quality and answers", frame, ("model", "task", "measure"), ("n", "rho", "within"), note)
 
 

@@ -105,7 +105,9 @@ def _apart(benchmark: Benchmark, where: str, table: Table) -> _Apart | None:
 def _question(benchmark: Benchmark, row: Row) -> tuple[Question, str]:
     """Read a row; also return the reason why it cannot be used, or an empty text."""
     empty = Question(question="", answers=(), prompt="", rule="")
-    if row and not str(row.get("question") or "").strip():
+    if not row:
+        return empty, "it has a text that is not UTF-8"
+    if not str(row.get("question") or "").strip():
         return empty, "it has no question"
     try:
         question = _as_texts(benchmark.read(row))

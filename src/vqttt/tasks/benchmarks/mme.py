@@ -14,7 +14,7 @@ def _read(row: Row) -> Question:
     return Question(
         key=key if "/" in key or not key else f"{row['category']}/{key}",
         question=question,
-        answers=(row["answer"].strip().rstrip(".").lower(),),
+        answers=(row["answer"],),
         prompt=f"{question.replace(_OWN, '')}\n{BY_PHRASE}",
         rule="mme",
         category=one_of(row["category"], (*PERCEPTION, *COGNITION)),

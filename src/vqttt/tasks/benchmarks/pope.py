@@ -12,7 +12,7 @@ def _read(row: Row) -> Question:
     return Question(
         key=f"{row['category']}/{key}" if key else "",
         question=row["question"],
-        answers=(row["answer"].strip().lower(),),
+        answers=(row["answer"],),
         prompt=f"{row['question'].strip()}\n{BY_PHRASE}",
         rule="pope",
         category=one_of(row["category"], ("adversarial", "popular", "random")),

@@ -63,7 +63,7 @@ def _rows(columns: dict[str, list[Any]]) -> list[Row]:
 
 
 def _row(data: Any, number: int) -> Row:
-    """Return one row; one with a text that is not UTF-8 without that text."""
+    """Return one row; empty if it has a text that is not UTF-8."""
     try:
         return dict(data[number])
     except UnicodeDecodeError:
