@@ -73,7 +73,7 @@ def test_a_degradation_of_another_package(outside, tmp_path):
     install, run = outside
     install("[vqttt.degradations]", "soot = smoke:soot")
     listed = json.loads(run("list", "degradations", "--json").stdout)
-    assert listed[-1] == {"name": "soot", "summary": "Black flakes that rise from a fire."}
+    assert listed[-1] == {"name": "soot", "kind": "degradation", "summary": "Black flakes that rise from a fire."}
 
     assert run("degrade", "in.png", "--kind", "soot", "--severity", 4, "--out", "out.png").returncode == 0
     share = (load_image(tmp_path / "out.png") == 0).mean()
@@ -125,7 +125,7 @@ def test_what_fails_in_a_study_is_a_marked_record(outside, tmp_path):
 def test_one_that_works_in_place_spoils_nothing(outside, tmp_path):
     install, run = outside
     install("[vqttt.degradations]", "inplace = smoke:inplace")
-    study(run, "inplace", "fog", out="run")
+    study(run, "clean", "inplace", "fog", out="run")
     frame = pl.concat(pl.read_parquet(file) for file in sorted((tmp_path / "run" / "cells").glob("*.parquet")))
     assert frame.filter(degradation="inplace")["error"].str.contains("read-only").all()
     study(run, "fog", out="alone")
@@ -168,7 +168,7 @@ def test_a_model_family_of_another_package(outside, tmp_path):
     (tmp_path / "site" / "family.py").write_text(FAMILY)
     listed = json.loads(run("list", "models", "--json").stdout)
     assert "LLaVA-1.5" in next(row["summary"] for row in listed if row["name"] == "llava")
-    assert listed[-1] == {"name": "soot", "summary": "A LLaVA by another name."}
+    assert listed[-1] == {"name": "soot", "kind": "model family", "summary": "A LLaVA by another name."}
 
     shutil.copytree(EMBEDDED, tmp_path / "checkpoint")
     config = tmp_path / "checkpoint" / "config.json"
@@ -245,7 +245,9 @@ def test_a_task_a_method_and_an_objective_of_another_package(outside, tmp_path):
         ("tasks", "reds", "Two red squares."),
         ("objectives", "boldness", "Minus the largest logit."),
     ):
-        assert {"name": name, "summary": summary} in json.loads(run("list", kind, "--json").stdout)
+        assert {"name": name, "kind": kind.removesuffix("s"), "summary": summary} in json.loads(
+            run("list", kind, "--json").stdout
+        )
 
     (tmp_path / "study.toml").write_text(STUDY)
     done = run("study", "--config", "study.toml", "--out", "run")

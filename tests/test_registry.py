@@ -27,3 +27,9 @@ def test_keeps_order_and_summaries() -> None:
     registry.add("apple", 2, "red")
     assert list(registry) == ["pear", "apple"]
     assert registry.summary("apple") == "red"
+
+
+def test_what_another_package_may_offer_may_be_added_as_well() -> None:
+    registry: Registry[int] = Registry("fruit", take=int)
+    registry.add("apple", "3", "")  # type: ignore[arg-type]
+    assert registry["apple"] == 3

@@ -12,6 +12,7 @@ from experiments.method.plan import DEVELOPED_ON, MAIN, PHASES
 from experiments.method.rows import GROUPS, Gain, Row, bits, load, points, select, split_stream
 from experiments.method.targets import targets
 from vqttt.images.degradations import DEGRADATIONS
+from vqttt.results.clusters import paired_difference
 from vqttt.runs.records import CLEAN
 from vqttt.tuning.corrections import names
 
@@ -118,20 +119,19 @@ def streams_part(rows: Sequence[Row]) -> str:
     body = []
     for row in rows:
         clean, change = split_stream(row)
-        before, rng = bits(row["before"]), np.random.default_rng(0)
-        gains = _mean_text(change[~clean], rng), _mean_text(change[clean], rng)
+        before = bits(row["before"])
+        gains = _mean_text(change[~clean]), _mean_text(change[clean])
         untuned = f"{100 * before[~clean].mean():.1f}"
         body.append((row["degradation"], row["method"], f"{len(before)}", untuned, *gains, f"{row['cost']:.1f}×"))
     return table(("stream", "method", "samples", "untuned", "gain, degraded", "gain, clean", "time"), body)
 
 
-def _mean_text(changes: np.ndarray, rng: np.random.Generator) -> str:
-    """Write the mean of changes in points with its bootstrap interval."""
+def _mean_text(changes: np.ndarray) -> str:
+    """Write the mean of changes in points with its interval."""
     if not len(changes):
         return "–"
-    drawn = rng.choice(changes, (2000, len(changes))).mean(1)
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    return f"{points(changes.mean())} [{points(low)}, {points(high)}]"
+    value, low, high = (100 * part for part in paired_difference(np.zeros(len(changes)), changes / 100))
+    return f"{points(value)} [{points(low)}, {points(high)}]"
 
 
 def main() -> None:

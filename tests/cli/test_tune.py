@@ -111,3 +111,19 @@ def test_where_nothing_is_learned_nothing_is_written(
     }
     assert wanted[failing] in said
     assert not out.exists()
+
+
+def test_a_method_with_settings_of_ones_own_is_tuned_and_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, photo = tmp_path / "tuned.safetensors", tmp_path / "photo.png"
+    save_image(np.full((32, 32, 3), 200, np.uint8), photo)
+    own = ("--method", "vq-ttt", "--set", "vq-ttt.steps=3", "--set", "vq-ttt.adapters.lora_rank=2")
+    assert vqttt(monkeypatch, *TUNE, *own, "--limit", 10, "--out", out) == 0
+    assert "--method vq-ttt --set vq-ttt.steps=3 --set vq-ttt.adapters.lora_rank=2 --tuned" in capsys.readouterr().out
+    ask = ("answer", photo, "what color?", "--model", "fake", "--tuned", out, "--method", "vq-ttt")
+    assert vqttt(monkeypatch, *ask, *own[2:]) == 0
+    assert vqttt(monkeypatch, *ask) == 2
+    assert "was tuned with other settings of vq-ttt: steps is 3, not 2" in capsys.readouterr().err
+    assert vqttt(monkeypatch, *TUNE, "--method", "vq-ttt", "--set", "vq-ttt.stepz=3", "--out", out) == 2
+    assert capsys.readouterr().err.startswith("vqttt: --set vq-ttt.stepz=3: ")

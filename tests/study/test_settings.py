@@ -74,7 +74,7 @@ def test_settings_are_merged() -> None:
         ("vq-ttt", "write METHOD.KEY=VALUE"),
         ("steps=3", "write METHOD.KEY=VALUE"),
         ("vq-ttt..steps=3", "a key is empty"),
-        ("vq-select.steps=3", "its methods are none, vq-ttt"),
+        ("vq-select.steps=3", "these run: none, vq-ttt"),
         ("vq-ttt.stepz=3", "has no setting 'stepz'"),
         ("vq-ttt.steps=3x", "steps must be a whole number, not '3x'"),
         ("vq-ttt.steps=-1", "steps"),

@@ -16,6 +16,7 @@ from vqttt.cli.options import (
     Question,
     Revision,
     Seed,
+    Settings,
     Severity,
     Tuned,
     attempting,
@@ -41,6 +42,7 @@ def analyse(
         "vq-select-restore"
     ),
     restorer: Annotated[str, typer.Option(help="Restorer applied to the image before the method.")] = "none",
+    set_: Settings = None,
     tuned: Tuned = None,
     layer: Annotated[
         list[str] | None,
@@ -67,7 +69,7 @@ def analyse(
     from vqttt.runs.records import CLEAN, NONE
 
     check_question(question)
-    spec, layers = chosen_method(method, tuned), numbers("--layer", layer)
+    spec, layers = chosen_method(method, set_, tuned), numbers("--layer", layer)
     options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
     if out is None and not as_json:
         raise InputError("give the figure's file, such as --out analysis.png, or --json for the numbers")

@@ -24,7 +24,7 @@ def print_estimate(config: "StudyConfig", workers: int, began: float) -> None:
     found = estimate(config, lambda: load_model(config.model, config.load), workers=workers, began=began)
     for task, questions in found.questions.items():
         images = found.images.get(task, questions)
-        about = f" about {images:,} images" if images < questions else ""
+        about = f" about {images:,} image{'s' if images > 1 else ''}" if images < questions else ""
         typer.echo(f"{task}: {questions:,} questions{about}; {_power(questions, images)}")
     counts = {"conditions": found.conditions, "methods": found.methods, "seeds": found.seeds}
     counts |= {"cells": found.cells, "answers": found.records}

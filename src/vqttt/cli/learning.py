@@ -89,8 +89,10 @@ def learn(
     return learned
 
 
-def report(learned: Learned, learner: "StreamMethod", task: str, out: Path, model: str) -> None:
-    """Print what was learned, what it did along the stream, and how it is applied."""
+def report(
+    learned: Learned, learner: "StreamMethod", task: str, out: Path, model: str, settings: Sequence[str] = ()
+) -> None:
+    """Print what was learned, what it did along the stream, and how it is applied; `settings` are those of `--set`."""
     from vqttt.scoring import score
 
     count = len(learned.answered)
@@ -111,7 +113,8 @@ def report(learned: Learned, learner: "StreamMethod", task: str, out: Path, mode
         f"on these {count} samples of {task}, while learning: {learned.tuned} tuned on ({learned.tuned / count:.0%}), "
         f"{changed} answers changed; accuracy {before:.1f}% untuned, {after:.1f}% tuned"
     )
-    which = f"--model {quote(model)} --method {quote(learner.name)} --tuned {quote(str(out))}"
+    own = "".join(f" --set {quote(setting)}" for setting in settings)
+    which = f"--model {quote(model)} --method {quote(learner.name)}{own} --tuned {quote(str(out))}"
     typer.echo(f'to apply it: vqttt answer IMAGE "QUESTION" {which}')
     typer.echo(f"         or: vqttt study --task {quote(task)} {which}")
     typer.echo(out)

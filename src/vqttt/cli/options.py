@@ -29,6 +29,12 @@ Scale = Annotated[
 Tuned = Annotated[
     Path | None, typer.Option(help="File written by `vqttt tune` with the same method; applied without further tuning.")
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="A setting of a method, such as vq-ttt.steps=3; may be repeated.", metavar="METHOD.KEY=VALUE"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Dtype = Annotated[
@@ -103,15 +109,15 @@ def check_question(question: str) -> None:
         raise InputError("the question is empty; ask something about the image")
 
 
-def chosen_method(name: str, tuned: Path | None) -> "MethodSpec":
-    """Return the method that answers: a registered one, or what it saved in the file `tuned`.
+def chosen_method(name: str, settings: Sequence[str] | None, tuned: Path | None) -> "MethodSpec":
+    """Return the method that answers: a registered one with settings replaced, or what it saved in the file `tuned`.
 
     Raises:
-        InputError: if the method is not known, or saves nothing.
+        InputError: if the method or a setting is not known, or the method saves nothing.
     """
-    from vqttt.methods import find_method
+    from vqttt.study.settings import with_own_settings
 
-    spec = find_method(name)
+    spec = with_own_settings(name, settings or ())
     return spec if tuned is None else spec.saved(tuned)
 
 

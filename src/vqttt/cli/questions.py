@@ -17,6 +17,7 @@ from vqttt.cli.options import (
     ModelName,
     Question,
     Revision,
+    Settings,
     Tuned,
     attempting,
     check_question,
@@ -38,6 +39,7 @@ def answer(
     model: ModelName = "embedded",
     method: Annotated[str, typer.Option(help="How to answer; see `vqttt list methods`.")] = "vq-select-restore",
     restorer: Annotated[str, typer.Option(help="Restorer applied to the image first.")] = "none",
+    set_: Settings = None,
     tuned: Tuned = None,
     dtype: Dtype = None,
     device: Device = None,
@@ -54,7 +56,7 @@ def answer(
     from vqttt.models import load_model
 
     check_question(question)
-    spec = chosen_method(method, tuned)
+    spec = chosen_method(method, set_, tuned)
     options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
     shown = load_image(image)
     say_how_long(shown, restorer)

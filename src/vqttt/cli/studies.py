@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vqttt.cli.dry_run import print_estimate
-from vqttt.cli.options import Attention, Bits, Device, Dtype, Revision, names, numbers
+from vqttt.cli.options import Attention, Bits, Device, Dtype, Revision, Settings, names, numbers
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,12 +55,6 @@ Restorers = Annotated[
     list[str] | None, typer.Option(help="Restorers: registered names, matched, spandrel:PATH or none.")
 ]
 Methods = Annotated[list[str] | None, typer.Option(help="Methods: registered, or defined in the --config file.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", help="A setting of a method, such as vq-ttt.steps=3; may be repeated.", metavar="METHOD.KEY=VALUE"
-    ),
-]
 TunedFile = Annotated[
     Path | None, typer.Option(help="File written by `vqttt tune` with the one --method that it is for; applied frozen.")
 ]

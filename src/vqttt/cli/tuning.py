@@ -13,6 +13,7 @@ from vqttt.cli.options import (
     ModelName,
     Revision,
     Seed,
+    Settings,
     Severity,
     load_options,
     names,
@@ -84,6 +85,7 @@ def tune(
     out: Annotated[Path, typer.Option(help="File to write, a few kB; for `--tuned` of answer and study.")],
     model: ModelName = "embedded",
     method: Annotated[str, typer.Option(help="Method that learns along the stream.")] = "vq-select-restore",
+    set_: Settings = None,
     degradation: Annotated[
         str, typer.Option(help="Degradation or style of the images, or several joined by +.")
     ] = "clean",
@@ -102,14 +104,15 @@ def tune(
     from vqttt.cli.learning import learn, report
     from vqttt.images.degradations import check_kind
     from vqttt.images.restorers import check_restorer
-    from vqttt.methods import METHODS, find_method
+    from vqttt.methods import METHODS
     from vqttt.methods.stream import StreamMethod
     from vqttt.models import load_model
     from vqttt.runs.records import CLEAN
+    from vqttt.study.settings import with_own_settings
     from vqttt.tasks import load_task
     from vqttt.types import Condition
 
-    spec = find_method(method)
+    spec = with_own_settings(method, set_ or ())
     if not issubclass(spec.kind, StreamMethod):
         known = ", ".join(name for name in METHODS if issubclass(METHODS[name].kind, StreamMethod))
         raise InputError(f"the method {method!r} learns nothing that could be saved; these do: {known}")
@@ -126,7 +129,7 @@ def tune(
     assert isinstance(learner, StreamMethod), learner
     learned = learn(learner, loaded, samples, condition, seed=seed, batch=batch)
     learner.save(out)
-    report(learned, learner, task, out, model)
+    report(learned, learner, task, out, model, set_ or ())
 
 
 def bench(

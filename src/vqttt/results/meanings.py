@@ -4,12 +4,13 @@ from vqttt.runs.records import meanings
 
 _RECORD = meanings()
 _N = "number of questions"
-_IMAGES = "number of different images that the questions are about; intervals and tests take them for independent"
-_CHANCE = "mean probability of guessing the answer, 0 to 1; empty unless it is known for every question"
+_IMAGES = "number of different images that the questions are about; intervals and tests treat them as independent"
+_CHANCE = "mean probability that a guess is right, 0 to 1; empty unless it is known for every question"
 _LOW, _HIGH = "lower end of the 95% interval of `{}`", "upper end of the 95% interval of `{}`"
 _TEST = "exact test of `corrective` against `destructive` over images (McNemar's with one question per image)"
 
-SUMMARY = {name: _RECORD[name] for name in ("model", "task", "degradation", "severity", "restorer", "method")} | {
+SUMMARY = {name: _RECORD[name] for name in ("model", "task", "degradation", "severity", "restorer")} | {
+    "method": "method that gave the answers; `none` for the untuned model",
     "n": _N,
     "images": _IMAGES,
     "accuracy": "mean score of the method's answers, 0 to 1; failed samples count as wrong",
@@ -18,8 +19,8 @@ SUMMARY = {name: _RECORD[name] for name in ("model", "task", "degradation", "sev
     "ci_low": _LOW.format("delta"),
     "ci_high": _HIGH.format("delta"),
     "p_value": f"{_TEST}; not corrected for the number of cells",
-    "corrective": "answers that the method corrected: the untuned answer was wrong",
-    "destructive": "answers that the method broke: the untuned answer was right",
+    "corrective": "number of answers that the method corrected: the untuned answer was wrong",
+    "destructive": "number of answers that the method broke: the untuned answer was right",
     "ece": "expected calibration error of the method's answers (10 bins), 0 to 1; failed samples are left out",
     "seconds_per_sample": "mean wall-clock time of the samples that did not fail",
     "accuracy_low": _LOW.format("accuracy"),
@@ -29,7 +30,7 @@ SUMMARY = {name: _RECORD[name] for name in ("model", "task", "degradation", "sev
     "failed": "number of samples that failed",
     "scale": _RECORD["scale"],
     "seed": _RECORD["seed"],
-    "format_accuracy": "mean score with format credit, 0 to 1; empty where it was not recorded",
+    "format_accuracy": "mean of `format_score`, 0 to 1; empty where it was not recorded",
     "base_format_accuracy": "the same of the untuned answers",
 }
 """The columns of `summary.csv`, in their order."""
@@ -47,13 +48,14 @@ QUALITY = {
     "delta": "`degraded` minus `clean`",
     "ci_low": _LOW.format("delta"),
     "ci_high": _HIGH.format("delta"),
-    "corrective": "answers that degradation corrected: wrong on the clean image, right on the degraded one",
-    "destructive": "answers that degradation broke: right on the clean image, wrong on the degraded one",
+    "corrective": "number of answers that degradation corrected: wrong on the clean image, right on the degraded one",
+    "destructive": "number of answers that degradation broke: right on the clean image, wrong on the degraded one",
     "p_value": _TEST,
     "p_equal": "test of a change within two points either way, after Holm's correction over all rows; a small value "
     "shows that the change is that small",
     "verdict": "`hurts` or `helps`: `p_holm` is below 0.05; `uninformative`: the model has nothing to lose, because on "
-    "clean images it is not clearly better than chance; `no effect`: `p_equal` is below 0.05; otherwise `undecided`",
+    "clean images it is not clearly better than chance, or right in no more than two percent; `no effect`: `p_equal` "
+    "is below 0.05; otherwise `undecided`",
     "p_holm": "`p_value` after Holm's correction over all rows",
 }
 """The columns of `quality.csv`, in their order."""

@@ -68,22 +68,26 @@ class Record:
     entropy_after: float = _column("mean entropy of the token distributions of `answer`, in nats")
     steps: int = _column("tuning steps that this sample took part in")
     rolled_back: bool = _column("whether the guard discarded the method's changes and kept the untuned answer")
-    seconds: float = _column("wall-clock time for this sample: its share of its batch's")
+    seconds: float = _column("wall-clock time for this sample: its share of the time of its batch")
     psnr: float = _column("peak signal-to-noise ratio to the undegraded image, in dB, at most 100")
     ssim: float = _column("structural similarity to the undegraded image, -1 to 1")
     ms_ssim: float = _column("multi-scale structural similarity to the undegraded image, 0 to 1")
     gradient_similarity: float = _column("gradient magnitude similarity to the undegraded image, 0 to 1")
-    sharpness: float = _column("log10 of the variance of the Laplacian relative to the image's")
-    noise_level: float = _column("estimated standard deviation of noise in luma, of 255")
+    sharpness: float = _column("log10 of the variance of the Laplacian divided by the variance of the image")
+    noise_level: float = _column("estimated standard deviation of noise in luma, on a scale of 0 to 255")
     error: str = _column("why the sample failed; empty if it did not")
-    base_format_score: float = _column("score of `base_answer` with format credit, 0 to 1", default=nan)
-    format_score: float = _column("score of `answer` with format credit, 0 to 1", default=nan)
+    base_format_score: float = _column(
+        "score of `base_answer` where the right content in another format counts as well, 0 to 1", default=nan
+    )
+    format_score: float = _column(
+        "score of `answer` where the right content in another format counts as well, 0 to 1", default=nan
+    )
     source_sha256: str = _column(
         "hash of the pixels before any degradation, the same for all questions about one image; empty if the image "
         "could not be loaded",
         default="",
     )
-    chance: float = _column("probability of guessing the answer, 0 to 1; NaN where it is not known", default=nan)
+    chance: float = _column("probability that a guess is right, 0 to 1; NaN where it is not known", default=nan)
 
     @classmethod
     def parse(cls, line: bytes) -> "Record":

@@ -25,7 +25,7 @@ class Estimate:
 
     Attributes:
         questions: number of questions of each task.
-        images: number of different images of each task, where counting them takes no time worth speaking of.
+        images: number of different images of each task, as far as they could be counted within a moment.
         conditions: number of conditions (degradation, severity and restorer), clean included.
         methods: number of methods that answer each image.
         seeds: number of seeds.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vqttt.errors import InputError, VQTTTError
+from vqttt.methods import MethodSpec, find_method
 from vqttt.methods.stream import StreamMethod
 from vqttt.study.config import StudyConfig
 
@@ -47,14 +48,31 @@ def with_tuned(config: StudyConfig, file: Path, option: str = "--tuned") -> Stud
     return _merged(config, can[0], {"tuned": str(file)})
 
 
+def with_own_settings(method: str, given: Sequence[str], option: str = "--set") -> MethodSpec:
+    """Return a registered method in which some settings are replaced; see `with_settings`, which raises the same."""
+    own: dict[str, Any] = {}
+    for item in given:
+        try:
+            own = _merge(own, _parsed(item, [method])[1])
+            find_method(method, {method: own})
+        except VQTTTError as error:
+            raise InputError(f"{option} {item}: {error}") from error
+    return find_method(method, {method: own})
+
+
 def _with_setting(config: StudyConfig, item: str) -> StudyConfig:
+    return _merged(config, *_parsed(item, config.methods))
+
+
+def _parsed(item: str, methods: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return the method that `METHOD.KEY=VALUE` is for, and the setting as a nested table."""
     path, equals, value = item.partition("=")
     # A method's name may have dots itself, so the longest name of a method that fits is meant.
-    fitting = [name for name in config.methods if path.startswith(f"{name}.")]
+    fitting = [name for name in methods if path.startswith(f"{name}.")]
     if not equals or "." not in path:
         raise InputError("write METHOD.KEY=VALUE, as in vq-ttt.steps=3")
     if not fitting:
-        raise InputError(f"no method of this study is called so; its methods are {', '.join(config.methods)}")
+        raise InputError(f"no method that runs is called so; these run: {', '.join(methods)}")
     method = max(fitting, key=len)
     keys = path.removeprefix(f"{method}.").split(".")
     if not all(keys):
@@ -62,7 +80,7 @@ def _with_setting(config: StudyConfig, item: str) -> StudyConfig:
     setting: Any = _value(value.strip())
     for key in reversed(keys):
         setting = {key: setting}
-    return _merged(config, method, setting)
+    return method, setting
 
 
 def _value(text: str) -> Any:

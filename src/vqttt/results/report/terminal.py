@@ -40,10 +40,7 @@ def for_terminal(contents: Contents, verbose: bool = False) -> list["rich.text.T
 
 
 def _sentences(contents: Contents) -> Iterator[str]:
-    questions = ", ".join(
-        f"{task} {n:,}" + (f" about {images:,} images" if images < n else "")
-        for task, n, images in contents.run["tasks"]
-    )
+    questions = ", ".join(f"{task} {n:,}{_about(n, images)}" for task, n, images in contents.run["tasks"])
     yield f"Questions: {questions}. Recorded answers: {len(contents.records):,}."
     if contents.restored_by:
         yield f"Every image was restored by {', '.join(contents.restored_by)}."
@@ -52,6 +49,10 @@ def _sentences(contents: Contents) -> Iterator[str]:
     for facts in contents.findings:
         yield from (f"{facts['model']}: {sentence}" for sentence in _on_quality(facts))
         yield from (f"{facts['model']}: {sentence}" for sentence in _on_remedies(contents, facts["model"]))
+
+
+def _about(questions: int, images: int) -> str:
+    return f" about {images:,} image{'s' if images > 1 else ''}" if images < questions else ""
 
 
 def _on_quality(facts: dict[str, Any]) -> Iterator[str]:
