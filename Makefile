@@ -23,21 +23,25 @@ $(READY): pyproject.toml
 study: $(READY)
 	$(BIN)/vqttt study --preset quick --workers $(WORKERS)
 
-## make test            run all tests
+# One thread for each process: threads that share few cores wait for each other.
+FAST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow'
+
+## make test            run all tests; those that use several processes themselves run one after the other
 test: $(READY)
-	$(BIN)/python -m pytest -rs
+	$(FAST)
+	$(BIN)/python -m pytest -rs -m slow
 
 ## make fuzz            try every property on FUZZ (10000) random inputs: any file, table, image or option, never a crash
 FUZZ ?= 10000
 fuzz: $(READY)
-	FUZZ=$(FUZZ) $(BIN)/python -m pytest -m fuzz -n $(WORKERS)
+	FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m fuzz
 
 ## make check           check format, lint and types, and run the fast tests
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m 'not slow'
+	$(FAST)
 
 # A separate environment on top of .venv, because lmms-eval pins other versions of some packages. PyTorch is shared.
 $(HARNESS)/.ready: $(READY)

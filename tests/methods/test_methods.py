@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
+from vqttt.errors import InputError
 from vqttt.methods import METHODS, VQTTT, Episodic, EpisodicConfig, Method, VQSelect, VQTTTConfig
 from vqttt.methods.attempts import Attempt, Outcome
 from vqttt.methods.stream import StreamMethod
@@ -270,3 +271,11 @@ def test_a_method_that_explores_says_until_when() -> None:
         method.answer(*batch(model))
     assert exploring == [True, True, False]
     assert not METHODS["vq-ttt"].build(model).exploring
+
+
+@pytest.mark.parametrize("name", ["none", "vq-ttt", "vq-vote"])
+def test_asking_needs_a_question_for_each_image(name: str) -> None:
+    method, image = METHODS[name].build(FakeTunableModel()), sample_images(1)[0]
+    for images, questions in (([image, image], ["what?"]), ([], []), ([image], "what?"), (image, ["what?"])):
+        with pytest.raises(InputError, match=r"give (lists|one question)"):
+            method.ask(images, questions)

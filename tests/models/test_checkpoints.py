@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from tests.support.fuzzing import examples
 from tests.support.small_families import small
 from tests.support.small_models import QUESTIONS, sample_images
 from vqttt.errors import InputError, ModelError
@@ -269,8 +270,8 @@ def damage(folder: Path, data: st.DataObject) -> None:
         file.write_bytes(data.draw(st.binary(max_size=30)))
 
 
+@examples(40)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_checkpoint_answers_or_is_one_clear_error(data: st.DataObject) -> None:
     """Samples that it cannot answer are named one by one, as in a study."""
     with tempfile.TemporaryDirectory() as place:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import examples
 from tests.support.small_families import BUILDERS, small
 from tests.support.small_models import QUESTIONS
 from vqttt.errors import ModelError
@@ -88,6 +89,7 @@ def test_a_black_image_that_is_not_normalised_is_content(name: str, dtype: torch
     assert_same_places(model, inputs, inputs)
 
 
+@examples(60)
 @given(st.integers(0, 3), st.sampled_from(DTYPES), st.sampled_from([-1.0, -0.0, 0.0, 1e-30, 1e-6, 0.5]))
 def test_only_content_that_has_become_zero_moves(empty: int, dtype: torch.dtype, level: float) -> None:
     mask = torch.ones(4, 1, 2, 2, dtype=torch.bool)

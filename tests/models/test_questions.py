@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import examples
 from tests.support.small_families import BUILDERS, small
 from tests.support.small_models import sample_images
 from vqttt.errors import InputError
@@ -86,7 +87,7 @@ def test_control_tokens_in_a_question_are_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["llava", "idefics", "qwen2_vl", "cogvlm"])
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.lists(st.sampled_from([*MARKERS, *CONTROL, "<", ">", "|", " ", "\n", "image", "1", "a", "//", ":"]), max_size=8)
 )

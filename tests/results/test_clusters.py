@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, ttest_1samp
 
+from tests.support.fuzzing import examples
 from vqttt.results import clusters
 from vqttt.results.proportions import wilson
 from vqttt.results.statistics import flips
@@ -23,6 +24,7 @@ def test_mcnemar_is_the_binomial_test(corrective: int, destructive: int) -> None
     assert clusters.mcnemar(before, after) == pytest.approx(expected, rel=1e-9)
 
 
+@examples(50)
 @given(st.lists(st.integers(-4, 4), max_size=9))
 def test_sign_flips_agree_with_counting_them(totals: list[int]) -> None:
     sums = [abs(np.dot(signs, totals)) for signs in itertools.product((-1, 1), repeat=len(totals))]
@@ -50,6 +52,7 @@ def test_the_effective_size_by_hand() -> None:
     assert clusters.worth(0 * change, one_cell, image).size == pytest.approx(10)
 
 
+@examples(50)
 @given(
     st.lists(st.tuples(st.sampled_from([-1.0, -0.6, 0.0, 0.3, 1.0]), st.integers(0, 3), st.integers(0, 5)), min_size=1)
 )

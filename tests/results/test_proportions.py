@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, multinomial
 from scipy.stats import t as student
 
+from tests.support.fuzzing import examples
 from vqttt.results.proportions import difference_interval, equivalence_of_counts, quantile, wilson
 
 MARGIN = 0.02
@@ -33,6 +34,7 @@ def test_the_interval_of_a_difference_by_hand() -> None:
     assert (low, high) == pytest.approx((centre - 1.959964 * spread, centre + 1.959964 * spread))
 
 
+@examples(50)
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.floats(0, 1))))
 def test_no_interval_of_a_difference_is_of_zero_width_or_misses_the_sample(case: tuple[int, int, float]) -> None:
     n, gains, share = case
@@ -77,6 +79,7 @@ def test_equivalence_with_no_flips_is_the_chance_of_seeing_none() -> None:
     assert equivalence_of_counts(0, 0, 300) > (1 - MARGIN) ** 300  # other samples speak as much for no effect
 
 
+@examples(50)
 @given(*[st.integers(0, 24).map(lambda number: number / 4)] * 2)
 @settings(max_examples=40, deadline=None)
 def test_fractional_flips_are_rounded_away_from_a_claim(gains: float, losses: float) -> None:

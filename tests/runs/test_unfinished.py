@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import examples
 from vqttt.errors import RunFolderError
 from vqttt.runs.folder import RunFolder
 from vqttt.runs.records import Record
@@ -30,6 +31,7 @@ def resumed(folder: Path, content: bytes) -> list[str]:
     return ids
 
 
+@examples(50)
 @given(cut=st.integers(0, len(LINES)), rest=st.binary(max_size=40))
 def test_any_bytes_after_whole_records_are_ignored(cut: int, rest: bytes) -> None:
     whole = LINES[:cut].count(b"\n")
@@ -38,6 +40,7 @@ def test_any_bytes_after_whole_records_are_ignored(cut: int, rest: bytes) -> Non
     assert ids[:whole] == IDS[:whole]
 
 
+@examples(50)
 @given(place=st.integers(0, len(LINES) - 1), byte=st.integers(0, 255))
 def test_a_changed_byte_costs_no_record_before_it(place: int, byte: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.fuzzing import examples
 from vqttt.cli import main
 from vqttt.errors import InputError
 from vqttt.images.files import save_image
@@ -88,6 +89,7 @@ def test_a_setting_that_cannot_be_is_named(item: str, reason: str) -> None:
     assert str(raised.value).startswith(f"--set {item}: ")
 
 
+@examples(50)
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_any_text_is_a_setting_or_one_clear_error(key: str, value: str) -> None:
     for item in (f"{key}={value}", f"vq-ttt.{key}={value}", f"vq-ttt.steps={value}"):
@@ -162,6 +164,7 @@ def test_a_preset_that_is_given_wins_over_that_of_the_file(tmp_path: Path) -> No
 NAMES = st.text(max_size=300) | st.sampled_from(["./x", "..", ".hidden", "a" * 400, "ü/" * 200])
 
 
+@examples(50)
 @given(NAMES, NAMES, NAMES, NAMES, st.integers(0, 2**64))
 def test_cells_have_names_that_any_file_system_takes(model: str, task: str, kind: str, method: str, seed: int) -> None:
     condition = Condition(degradation=kind, severity=5, restorer=task)
@@ -253,3 +256,8 @@ def test_a_method_registered_by_a_program_runs_in_workers_and_is_named_when_it_i
     (tmp_path / "run" / "run.json").write_text(json.dumps(about))
     with pytest.raises(InputError, match=r"the run had 'echo' from the package parrots 1\.2: install it again"):
         resumed(tmp_path / "run")
+
+
+def test_a_setting_is_given_once() -> None:
+    with pytest.raises(InputError, match=r"--set sets vq-ttt.steps 2 times; give each setting once"):
+        with_settings(CONFIG, ["vq-ttt.steps=3", "vq-ttt.gate=0.1", "vq-ttt.steps = 4"])

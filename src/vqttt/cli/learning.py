@@ -97,7 +97,9 @@ def report(
 
     count = len(learned.answered)
     for name, error in list(learned.failed.items())[:_SHOWN_ERRORS]:
-        typer.echo(f"{name}: {error}", err=True)
+        typer.echo(error if name in error else f"{name}: {error}", err=True)
+    if len(learned.failed) > _SHOWN_ERRORS:
+        typer.echo(f"and {len(learned.failed) - _SHOWN_ERRORS} more", err=True)
     if learned.failed:
         typer.echo(f"{len(learned.failed)} of {count + len(learned.failed)} samples could not be used", err=True)
     changed = sum(answer.answer != answer.base_answer for _, answer in learned.answered)

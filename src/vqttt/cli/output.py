@@ -4,9 +4,13 @@ import io
 import json
 import math
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["as_json", "tolerate_any_text"]
+if TYPE_CHECKING:
+    import rich.table
+    import rich.text
+
+__all__ = ["as_json", "show", "tolerate_any_text"]
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
@@ -27,3 +31,14 @@ def tolerate_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def show(*parts: "rich.text.Text | rich.table.Table") -> None:
+    """Print parts of a report. A table that needs more than the width of the terminal is not cut off."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    for part in parts:
+        least = Measurement.get(console, console.options.update(max_width=10_000), part).minimum
+        Console(width=max(console.width, least)).print(part)

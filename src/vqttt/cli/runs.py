@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from vqttt.cli.output import show
+
 
 class Format(StrEnum):
     """What `vqttt report` can write."""
@@ -36,8 +38,6 @@ def compare(
     second: Annotated[str, typer.Argument(help="Another run, with the same tasks and conditions.")],
 ) -> None:
     """Compare two runs on the images and questions that they share."""
-    from rich.console import Console
-
     from vqttt.results.compare import compare as compared
     from vqttt.results.compare import unpaired
     from vqttt.results.tables import comparison_table
@@ -46,7 +46,7 @@ def compare(
 
     with local_copy(first) as one, local_copy(second) as other:
         runs = load_records(one), load_records(other)
-    Console().print(comparison_table(compared(*runs), f"{first} → {second}").rich())
+    show(comparison_table(compared(*runs), f"{first} → {second}").rich())
     left = unpaired(*runs)
     if left.first or left.second:
         typer.echo(

@@ -13,6 +13,7 @@ import typer
 
 from vqttt.cli.dry_run import print_estimate
 from vqttt.cli.options import Attention, Bits, Device, Dtype, Revision, Settings, names, numbers
+from vqttt.cli.output import show
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def study(
     if dry_run:
         print_estimate(chosen, options.workers, began)
         return
+    _say_scope(chosen)
     _run(chosen, folder, options)
     _say_limits(folder)
     _show(folder, verbose)
@@ -241,6 +243,15 @@ def _say_questions(description: Mapping[str, Any], *, err: bool = True) -> None:
             typer.echo(f"{task}: {count['used']:,} of {count['of']:,} questions, drawn at random", err=err)
 
 
+def _say_scope(config: "StudyConfig") -> None:
+    """Say if the embedded model is asked questions of one's own, which it may not know."""
+    from vqttt.models import EMBEDDED_SCOPE
+    from vqttt.tasks import is_file
+
+    if config.model == "embedded" and any(map(is_file, config.tasks)):
+        typer.echo(f"embedded: {EMBEDDED_SCOPE}", err=True)
+
+
 def _say_limits(out: str) -> None:
     """Say at the end of a run of which tasks only a part was used."""
     from vqttt.runs.folder import RunFolder
@@ -250,20 +261,16 @@ def _say_limits(out: str) -> None:
 
 def _show(out: str, verbose: bool) -> None:
     """Write the report and tables of a run, and print the main ones."""
-    from rich.console import Console
-
     from vqttt.results import report
     from vqttt.runs.folder import local_copy
     from vqttt.runs.loading import load_records
 
-    console = Console()
     with local_copy(out) as folder:
         contents = report.Contents(load_records(folder))
         tables = [write(folder, contents).name for write in (report.write_csv, report.write_quality)]
         page = report.write_html(folder, contents).name
-        for part in report.for_terminal(contents, verbose):
-            console.print(part)
+        show(*report.for_terminal(contents, verbose))
     where = out.rstrip("/")
-    console.print(f"Report: {where}/{page}. Tables: {', '.join(f'{where}/{name}' for name in tables)}.", soft_wrap=True)
+    typer.echo(f"Report: {where}/{page}. Tables: {', '.join(f'{where}/{name}' for name in tables)}.")
     if not verbose:
-        console.print("The option --verbose prints tables here as well.")
+        typer.echo("The option --verbose prints tables here as well.")

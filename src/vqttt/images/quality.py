@@ -98,8 +98,8 @@ def measure(image: Image | PILImage.Image, reference: Image | PILImage.Image | N
     finest = _ssim_and_contrast(luma, clean)
     return Quality(
         psnr=_psnr(image, reference),
-        ssim=finest[0],
-        ms_ssim=_ms_ssim(luma, clean, finest),
+        ssim=min(finest[0], 1.0),  # rounding may take both just beyond 1
+        ms_ssim=min(float(_ms_ssim(luma, clean, finest)), 1.0),
         gradient_similarity=_gradient_similarity(luma, clean),
         **own,
     )

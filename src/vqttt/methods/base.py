@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vqttt.methods.attempts import Attempt, Outcome, surest
 from vqttt.models.base import Generation, Inputs, Model, TunableModel
-from vqttt.models.batch import Given
+from vqttt.models.batch import Given, check_asked
 from vqttt.models.generation import NOT_FINITE
 from vqttt.tuning.adapters import Adapters
 from vqttt.types import Answer
@@ -84,6 +84,7 @@ class Method(ABC):
 
         An answer has an error, and no text, if the model's numbers are not finite.
         """
+        check_asked(images, questions)
         if issubclass(self.needs, TunableModel):
             return self.answer_alone(self.model.encode(images, questions))
         return self.answer(*self.model.ask(images, questions, self.max_new_tokens))

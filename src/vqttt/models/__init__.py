@@ -21,7 +21,9 @@ __all__ = ["CLEAN_FEATURES", "EMBEDDED", "FAMILIES", "MODELS", "LoadOptions", "f
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 """The checkpoint folder of the model `embedded`."""
 
-SCOPE = "knows only the questions of easy-vqa, digits, fashion-mnist and vq-mini; to others its answers mean nothing"
+EMBEDDED_SCOPE = (
+    "knows only the questions of easy-vqa, digits, fashion-mnist and vq-mini; to others its answers mean nothing"
+)
 """What the model `embedded` can answer."""
 
 CLEAN_FEATURES = "clean_features.safetensors"
@@ -60,7 +62,7 @@ for _family, _class, _summary in (
 @MODELS.register("embedded", "a small LLaVA that ships with vqttt; nothing to download")
 def _embedded() -> "Model":
     model = _from_pretrained("embedded", str(EMBEDDED), LoadOptions())
-    model.scope = SCOPE
+    model.scope = EMBEDDED_SCOPE
     return model
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.batch import Given, Inputs, Shown, as_shown
+from vqttt.models.batch import Given, Inputs, Shown, as_shown, check_asked
 from vqttt.models.blocks import Part
 from vqttt.models.content import ImageContent
 from vqttt.models.decoder import Decoder, ImageTokens
@@ -68,6 +68,7 @@ class Model(ABC):
 
         A question is text: markers of images are removed from it first (see `without_markers`).
         """
+        check_asked(images, questions)
         shown, asked = as_shown(images), [without_markers(question) for question in questions]
         inputs = Inputs(tensors={}, count=len(asked), images=shown, questions=tuple(asked))
         return inputs, self.answer(shown, asked, max_new_tokens)
@@ -155,6 +156,7 @@ class TunableModel(Model):
         self, images: Sequence[Given], questions: Sequence[str], max_new_tokens: int
     ) -> tuple[Inputs, LogitGeneration]:
         """Encode, then generate (see `Model.ask`)."""
+        check_asked(images, questions)
         shown = as_shown(images)
         inputs = replace(self.encode(shown, questions), images=shown, questions=tuple(questions))
         return inputs, self.generate(inputs, max_new_tokens)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image as PILImage
 from torch import Tensor
 
+from vqttt.errors import InputError
 from vqttt.images.files import as_image
 from vqttt.types import Image
 
@@ -29,6 +30,21 @@ def as_shown(images: Sequence[Given]) -> tuple[Shown, ...]:
         as_image(given) if isinstance(given, single) or not isinstance(given, Sequence) else [*map(as_image, given)]
         for given in images
     )
+
+
+def check_asked(images: Sequence[Given], questions: Sequence[str]) -> None:
+    """Check that there is a question for each sample.
+
+    Raises:
+        InputError: if there is none, or not as many questions as samples, or one of both is no list.
+    """
+    if isinstance(questions, str) or isinstance(images, np.ndarray | PILImage.Image):
+        raise InputError("give lists of images and of questions, such as [image] and ['what color is it?']")
+    if not len(questions) or len(images) != len(questions):
+        raise InputError(
+            f"{len(images)} images for {len(questions)} questions; give one question for each image, or for each list "
+            "of images that belong together"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Settings of a study's methods from the command line: `vq-ttt.steps=3`, and a file that `vqttt tune` wrote."""
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -25,7 +26,7 @@ def with_settings(config: StudyConfig, given: Sequence[str], option: str = "--se
     Raises:
         InputError: if one is not of this form, names a method that does not run, or cannot be used.
     """
-    for item in given:
+    for item in _different(given, option):
         try:
             config = _with_setting(config, item)
         except VQTTTError as error:
@@ -51,7 +52,7 @@ def with_tuned(config: StudyConfig, file: Path, option: str = "--tuned") -> Stud
 def with_own_settings(method: str, given: Sequence[str], option: str = "--set") -> MethodSpec:
     """Return a registered method in which some settings are replaced; see `with_settings`, which raises the same."""
     own: dict[str, Any] = {}
-    for item in given:
+    for item in _different(given, option):
         try:
             own = _merge(own, _parsed(item, [method])[1])
             find_method(method, {method: own})
@@ -62,6 +63,14 @@ def with_own_settings(method: str, given: Sequence[str], option: str = "--set") 
 
 def _with_setting(config: StudyConfig, item: str) -> StudyConfig:
     return _merged(config, *_parsed(item, config.methods))
+
+
+def _different(given: Sequence[str], option: str) -> Sequence[str]:
+    """Return the settings; no two may be of the same key."""
+    for key, times in Counter(item.partition("=")[0].strip() for item in given).items():
+        if times > 1:
+            raise InputError(f"{option} sets {key} {times} times; give each setting once")
+    return given
 
 
 def _parsed(item: str, methods: Sequence[str]) -> tuple[str, dict[str, Any]]:
