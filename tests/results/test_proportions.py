@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, multinomial
 from scipy.stats import t as student
@@ -81,7 +81,6 @@ def test_equivalence_with_no_flips_is_the_chance_of_seeing_none() -> None:
 
 @examples(50)
 @given(*[st.integers(0, 24).map(lambda number: number / 4)] * 2)
-@settings(max_examples=40, deadline=None)
 def test_fractional_flips_are_rounded_away_from_a_claim(gains: float, losses: float) -> None:
     around = [(g, k) for g in (np.floor(gains), np.ceil(gains)) for k in (np.floor(losses), np.ceil(losses))]
     # The p-value is that of the worst mixture, which both tests together take.
