@@ -4,7 +4,6 @@ import json
 import tempfile
 from pathlib import Path
 
-import datasets
 import polars as pl
 import pytest
 from hypothesis import given
@@ -32,13 +31,7 @@ objects = some.dictionaries(fields, values, max_size=8)
 good = {"image": "a.png", "question": "what?", "answer": "red"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory):
-    """Put the Arrow copies of parquet files into a temporary folder."""
-    before = datasets.config.HF_DATASETS_CACHE
-    datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("cache")
-    yield
-    datasets.config.HF_DATASETS_CACHE = before
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def check(kind: str, content: bytes, name: str = "own", rows: int | None = None) -> None:

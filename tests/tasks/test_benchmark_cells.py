@@ -14,14 +14,7 @@ from vqttt.tasks import load_task
 from vqttt.tasks.benchmarks import BENCHMARKS
 from vqttt.tasks.broken import fault
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory):
-    """Put the Arrow copies of parquet files into a temporary folder."""
-    before = datasets.config.HF_DATASETS_CACHE
-    datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("cache")
-    yield
-    datasets.config.HF_DATASETS_CACHE = before
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def one_by_one(table: datasets.Dataset) -> list[dict]:

@@ -24,14 +24,7 @@ from vqttt.tasks.benchmarks import BENCHMARKS
 from vqttt.tasks.benchmarks.mmstar import options_in
 from vqttt.types import Sample
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory):
-    """Put the Arrow copies of parquet files into a temporary folder."""
-    before = datasets.config.HF_DATASETS_CACHE
-    datasets.config.HF_DATASETS_CACHE = tmp_path_factory.mktemp("cache")
-    yield
-    datasets.config.HF_DATASETS_CACHE = before
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from vqttt.errors import InputError, in_a_line
+from vqttt.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,18 +41,12 @@ class Learned:
     def add(self, batch: "Batch", learner: "StreamMethod") -> None:
         """Learn from a batch; one that fails leaves no trace in the method, and its samples are set aside."""
         self.failed |= batch.errors
-        samples = [sample for sample in batch.samples if sample.id in batch.images]
-        if batch.answered is None:
-            return
-        try:
-            answers = learner.answer(*batch.answered)
-        except Exception as error:  # a method may be another package's, and its network may raise anything
-            self.failed |= {sample.id: f"the method failed: {in_a_line(error)}" for sample in samples}
-            return
-        for sample, answer in zip(samples, answers, strict=True):
-            if answer.error:
+        answers = batch.answers(learner)
+        for sample in batch.samples:
+            answer = answers.get(sample.id)
+            if answer is not None and answer.error:
                 self.failed[sample.id] = answer.error
-            else:
+            elif answer is not None:
                 self.answered.append((sample, answer))
 
 
@@ -103,13 +97,8 @@ def report(
     if learned.failed:
         typer.echo(f"{len(learned.failed)} of {count + len(learned.failed)} samples could not be used", err=True)
     changed = sum(answer.answer != answer.base_answer for _, answer in learned.answered)
-    before, after = (
-        100 * sum(score(text, sample) for sample, text in texts) / count
-        for texts in (
-            [(sample, answer.base_answer) for sample, answer in learned.answered],
-            [(sample, answer.answer) for sample, answer in learned.answered],
-        )
-    )
+    before = 100 * sum(score(answer.base_answer, sample) for sample, answer in learned.answered) / count
+    after = 100 * sum(score(answer.answer, sample) for sample, answer in learned.answered) / count
     typer.echo(f"learned: {learner.summary()}")
     typer.echo(
         f"on these {count} samples of {task}, while learning: {learned.tuned} tuned on ({learned.tuned / count:.0%}), "

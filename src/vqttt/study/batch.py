@@ -161,25 +161,28 @@ class Batch:
         )
 
     def answered_by(self, method: Method) -> list[Record]:
-        """Answer with a method; return one record per sample, in order.
-
-        If the method fails, all samples of the batch are marked as failed and keep their untuned answers. The method
-        has forgotten the batch (see `Method.answer`) and goes on.
-        """
-        answers: dict[str, Answer] = {}
-        failure = ""  # the exception itself is not kept: its traceback holds the activations of the pass
-        if self.answered:
-            try:
-                answers = dict(zip(self.images, method.answer(*self.answered), strict=True))
-            except Exception as error:  # a method may be another package's, and its network may raise anything
-                failure = f"the method failed: {in_a_line(error)}"
-        if failure:
-            release_memory()
-            answers = self._unanswered(failure)
+        """Answer with a method; return one record per sample, in order."""
+        answers = self.answers(method)
         return [
             self._record(sample, answers[sample.id]) if sample.id in answers else self._failed(sample)
             for sample in self.samples
         ]
+
+    def answers(self, method: Method) -> dict[str, Answer]:
+        """Answer with a method; return the answers by sample id, but none of samples in `errors`.
+
+        If the method fails, all its answers have an error, and keep the untuned ones. The method has forgotten the
+        batch (see `Method.answer`) and goes on.
+        """
+        if not self.answered:
+            return {}
+        try:
+            return dict(zip(self.images, method.answer(*self.answered), strict=True))
+        except Exception as error:  # a method may be another package's, and its network may raise anything
+            failure = f"the method failed: {in_a_line(error)}"
+        # The exception itself is not kept: its traceback holds the activations of the pass.
+        release_memory()
+        return self._unanswered(failure)
 
     def _unanswered(self, error: str) -> dict[str, Answer]:
         """Return the untuned answers as those of a method that failed, by sample id."""
