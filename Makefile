@@ -6,7 +6,7 @@ HARNESS := .venv-lmms
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help study test check fuzz lmms-eval format train-embedded accuracy screenshot
+.PHONY: help study test check fuzz lmms-eval format train-embedded train-twins paradox accuracy screenshot
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -64,6 +64,10 @@ format: $(READY)
 ## make train-embedded  train the embedded model from scratch (about 1.5 hours on 2 cores; can resume)
 train-embedded: $(READY)
 	$(BIN)/python -m training.train
+
+## make train-twins     train the embedded model's twins, on images of other qualities: runs/twins (about 1 hour on 2 cores; can resume)
+train-twins: $(READY)
+	$(BIN)/python -m training.twins --workers $(WORKERS)
 
 ## make accuracy        print the embedded model's accuracy table, by plain transformers
 accuracy: $(READY)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from vqttt.results.meanings import QUALITY, SUMMARY
+from vqttt.results.meanings import MODELS, QUALITY, SUMMARY
 from vqttt.runs.records import meanings, schema
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "columns.md"
@@ -13,8 +13,8 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "columns.md"
 START = """# The columns of a run's tables
 
 Made by `python -m experiments.columns`. A run folder holds one parquet file of records for each cell (one model, task,
-condition, method and seed) and two tables made from them. [statistics.md](statistics.md) explains the intervals and
-tests.
+condition, method and seed) and two tables made from them, or three if it has several models.
+[statistics.md](statistics.md) explains the intervals and tests.
 """
 
 KINDS = {pl.String: "text", pl.Float64: "number", pl.Int64: "whole number", pl.Boolean: "true or false"}
@@ -33,6 +33,9 @@ def page() -> str:
         "\n## Conditions: `quality.csv`\n\nOne row for each task and degraded condition: the untuned model on degraded "
         "images against the\nsame images clean.\n",
         _table(QUALITY),
+        "\n## Models: `models.csv`\n\nOnly if several models answered the same questions. One row for each pair of "
+        "models (the first and each other\none), task, restorer, method and condition.\n",
+        _table(MODELS),
     ]
     return "\n".join(parts) + "\n"
 

@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from experiments.markers import put, table
-from vqttt.results.clusters import accuracy, equivalence, mcnemar, paired_difference
+from vqttt.results.clusters import (
+    accuracy,
+    difference_of_changes,
+    equivalence,
+    mcnemar,
+    net_test,
+    paired_difference,
+)
 from vqttt.results.statistics import ALPHA, MARGIN, Floats, holm
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "statistics.md"
@@ -103,6 +110,16 @@ NULL = [
 ]
 """No change on average."""
 
+TWO = [
+    (
+        Design(n=n, shared=shared, lost=lost, alike=alike),
+        Design(n=n, shared=shared, gained=gained, lost=fewer, alike=alike),
+    )
+    for n, shared, alike in ((50, 1, 0.0), (200, 1, 0.0), (1000, 1, 0.0), (900, 6, 0.17), (900, 18, 0.17))
+    for lost, gained, fewer in ((0.005, 0.005, 0.01), (0.1, 0.06, 0.02), (0.1, 0.1, 0.2))
+]
+"""What degradation does to a first and to a second model on the same images."""
+
 FAMILIES = [
     (Design(n=200, lost=MARGIN), 18),
     (Design(n=400, lost=MARGIN), 3),
@@ -129,6 +146,21 @@ def coverage(design: Design, repeats: int = REPEATS) -> Floats:
         return *inside, found.high - found.low
 
     return shares(design, judge, repeats)
+
+
+def two_models(first: Design, second: Design, repeats: int = REPEATS) -> Floats:
+    """Return how often the interval of a difference of two models' changes covers it, and how often the test finds one.
+
+    Both models are asked the same questions, and their changes are drawn independently.
+    """
+    rng = np.random.default_rng(0)
+    truth, inside, found = second.truth - first.truth, 0, 0
+    for _ in range(repeats):
+        (one, image), (other, _same) = first.draw(rng), second.draw(rng)
+        estimate = difference_of_changes(one, other, clusters=image)
+        inside += estimate.low <= truth <= estimate.high
+        found += net_test(other - one, image) < ALPHA
+    return np.array([inside, found]) / repeats
 
 
 def accuracy_coverage(design: Design, repeats: int = REPEATS) -> Floats:
@@ -171,6 +203,17 @@ def family_claims(design: Design, conditions: int, repeats: int = REPEATS) -> fl
     return float(np.mean([holm([p_value() for _ in range(conditions)]).min() < ALPHA for _ in range(repeats)]))
 
 
+def two_models_table() -> str:
+    """Return the table of differences between two models' changes."""
+    body = []
+    for first, second in TWO:
+        n, shared, *_, alike = first.row()
+        changes = (f"{100 * each.gained:g} / {100 * each.lost:g}" for each in (first, second))
+        body.append((n, shared, *changes, alike, *(f"{100 * share:.1f}" for share in two_models(first, second))))
+    rates = ("first: gained / lost %", "second: gained / lost %")
+    return table(["questions", "per image", *rates, "alike", "covers %", "found %"], body)
+
+
 def main() -> None:
     """Simulate, and write the tables."""
     percent = "{:.1f}".format
@@ -194,6 +237,7 @@ def main() -> None:
     put(PAGE, "families", table([*(_DESIGN[n] for n in (0, 2, 3)), "conditions", "claimed %"], body))
     body = [(*design.row(), *(percent(100 * share) for share in alarms(design))) for design in NULL]
     put(PAGE, "alarms", table([*_DESIGN, "found %", "images ignored %"], body))
+    put(PAGE, "two", two_models_table())
     power = [replace(design, lost=0.005) for design in EDGE if not design.gained]
     body = [(*design.row(), percent(100 * claims(design, REPEATS // 4)[0])) for design in power]
     put(PAGE, "power", table([*_DESIGN, "claimed %"], body))

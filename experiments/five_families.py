@@ -8,7 +8,6 @@ import argparse
 from pathlib import Path
 
 from tests.support.small_families import small
-from vqttt.models import load_model
 from vqttt.runs.loading import load_records
 from vqttt.study.config import StudyConfig
 from vqttt.study.runner import run
@@ -29,10 +28,10 @@ def main() -> None:
         model.network.save_pretrained(folder / "model")
         model.processor.save_pretrained(folder / "model")
         config = StudyConfig(
-            model=str(folder / "model"), tasks=("digits",), degradations=("clean", "fog"), severities=(3,),
+            models=(str(folder / "model"),), tasks=("digits",), degradations=("clean", "fog"), severities=(3,),
             methods=METHODS, limit=arguments.limit, batch=5, max_new_tokens=2,
         )  # fmt: skip
-        run(config, folder / "run", lambda config=config: load_model(config.model), lambda done, total, what: None)
+        run(config, folder / "run")
         records = load_records(folder / "run")
         failed = records.filter(records["error"] != "")
         tuned = {method: int((records.filter(method=method)["steps"] > 0).sum()) for method in METHODS}

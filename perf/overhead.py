@@ -85,7 +85,7 @@ def grid(rows: int, questions: int) -> StudyConfig:
     severities = max(1, min(len(SEVERITIES), rows // (questions * len(DEGRADATIONS))))
     kinds = max(1, min(len(DEGRADATIONS), rows // (questions * severities)))
     return StudyConfig(
-        model="instant",
+        models=("instant",),
         tasks=("colours",),
         degradations=DEGRADATIONS[:kinds],
         severities=SEVERITIES[:severities],
@@ -112,7 +112,7 @@ def measured(config: StudyConfig) -> tuple[np.ndarray, dict[float, float]]:
     model.answer = timed("model", model.answer)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory(dir=".") as folder:
         began = now()
-        run(config, Path(folder) / "run", lambda: model, watch)
+        run(config, Path(folder) / "run", lambda name: model, watch)
         whole = now() - began
         memory[2.0] = megabytes()
     return whole, memory

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import (
     CLIPImageProcessor,
@@ -146,7 +147,11 @@ def start_from_frequencies(model: LlavaForConditionalGeneration) -> None:
 
 
 def save(model: LlavaForConditionalGeneration, processor: LlavaProcessor, folder: Path) -> None:
-    """Write a checkpoint folder that `from_pretrained` can load."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.to(torch.float32).save_pretrained(folder, safe_serialization=True)
+    """Write a checkpoint folder that `from_pretrained` can load.
+
+    The weights are stored in float16, and loaded and computed with in the configuration's float32.
+    """
+    model.to(torch.float32).save_pretrained(folder)
     processor.save_pretrained(folder)
+    file = folder / "model.safetensors"
+    save_file({name: weights.half() for name, weights in load_file(file).items()}, file, metadata={"format": "pt"})

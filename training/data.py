@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.blueprint import PATCH, SIDE, build_processor
+from training.qualities import mixed
 from vqttt.tasks import digits, easy_vqa, fashion_mnist, vq_mini
 from vqttt.tasks.vq_mini import drawing, questions, scenes
 
@@ -75,15 +76,20 @@ def _build_shard(job: tuple[Path, str, int]) -> None:
     images, coverage, turns = [], [], []
     for index in range(start, start + SHARD):
         rng = np.random.default_rng([list(SOURCES).index(source), index, 7])
-        image, cover, asked = _vq_mini(index, rng) if source == "vq-mini" else _real(source, index, rng)
-        images.append(_vary_quality(image, rng))
+        image, cover, asked = draw(source, index, rng)
+        images.append(mixed(image, rng))
         coverage.append(cover)
         turns.append(asked)
     path = _shard(folder, source, start)
     partial = path.with_suffix(".part")
     with partial.open("wb") as file:
-        np.savez(file, pixels=_resize(images), coverage=np.array(coverage), turns=json.dumps(turns))
+        np.savez(file, pixels=shrink(images), coverage=np.array(coverage), turns=json.dumps(turns))
     partial.rename(path)
+
+
+def draw(source: str, index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[Turn]]:
+    """Return image `index` of a source, undegraded, what its tokens cover (VQ-Mini only), and the turns about it."""
+    return _vq_mini(index, rng) if source == "vq-mini" else _real(source, index, rng)
 
 
 def _vq_mini(index: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8], list[Turn]]:
@@ -151,26 +157,7 @@ def _jitter(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
     return cv2.warpAffine(image, turn, (side, side), flags=cv2.INTER_LINEAR)
 
 
-def _vary_quality(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Blur mildly, compress, or resize down and up; half of the images stay as they are."""
-    side = len(image)
-    match rng.choice(["none", "blur", "jpeg", "resize"], p=[0.5, 0.15, 0.2, 0.15]):
-        case "blur":
-            return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.4) * max(side / 224, 0.4))
-        case "jpeg":
-            _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 96))])
-            return cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
-        case "resize":
-            small = round(side * rng.uniform(0.5, 0.9))
-            return cv2.resize(
-                cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA),
-                (side, side),
-                interpolation=cv2.INTER_LINEAR,
-            )
-    return image
-
-
-def _resize(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def shrink(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Resize with the model's own processor. It rounds to whole levels, so storing uint8 loses nothing."""
     import torch
 

@@ -1,18 +1,28 @@
-"""Store feature statistics of clean images for the embedded model: `python -m training.features`. Uses no labels."""
+"""Store feature statistics of training images for an embedded model: `python -m training.features`. Uses no labels."""
 
+from pathlib import Path
+
+import numpy as np
+
+from training.qualities import Quality, plain
 from vqttt.models import CLEAN_FEATURES, EMBEDDED, load_model
 from vqttt.tasks import digits, easy_vqa, vq_mini
 from vqttt.tuning.feature_statistics import measure_clean, save_clean
 
 
-def main() -> None:
-    """Measure 96 training images of each of three tasks and write the file into the checkpoint's folder."""
+def measure_features(folder: Path, quality: Quality) -> Path:
+    """Measure 96 training images of each of three tasks, in a quality; write the file into a checkpoint's folder."""
     samples = [*vq_mini.samples("train", 96), *digits.samples("train")[:96], *easy_vqa.samples("train")[:3000:32][:96]]
-    clean = measure_clean(
-        load_model("embedded"), [sample.load() for sample in samples], [sample.question for sample in samples]
-    )
-    save_clean(EMBEDDED / CLEAN_FEATURES, clean)
-    print(f"{EMBEDDED / CLEAN_FEATURES}: {len(samples)} images")
+    rng = np.random.default_rng(0)
+    images = [quality(sample.load(), rng) for sample in samples]
+    file = folder / CLEAN_FEATURES
+    save_clean(file, measure_clean(load_model(str(folder)), images, [sample.question for sample in samples]))
+    return file
+
+
+def main() -> None:
+    """Measure for `embedded`."""
+    print(measure_features(EMBEDDED, plain))
 
 
 if __name__ == "__main__":

@@ -10,25 +10,21 @@ Three ideas make a small model learn this quickly:
 """
 
 import argparse
-import json
 import time
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from training import data
-from training.blueprint import SIDE, TOKENS, build_model, build_processor, save
+from training.answers import Answers, Turn
+from training.blueprint import SIDE, build_model, build_processor, save
+from training.checkpoints import Checkpoints
 from training.muon import Muon
 
 ROOT = Path(__file__).resolve().parent.parent
-PREFIX = TOKENS + 2  # <s> <user> and the image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +51,7 @@ class Trainer:
 
     def __init__(self, config: Config, folder: Path) -> None:
         """Prepare training. `folder` holds the data, the checkpoints and the loss curve."""
-        self.config, self.folder = config, folder
+        self.config = config
         torch.set_flush_denormal(True)  # sharp attention produces denormal numbers, which slow a CPU down
         torch.manual_seed(config.seed)
         self.processor = build_processor(data.vocabulary())
@@ -69,25 +65,21 @@ class Trainer:
         others = [p for p in self.modules.parameters() if id(p) not in chosen]
         self.muon = Muon(matrices)
         self.adam = torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.01)
-        tokenizer = self.processor.tokenizer
-        self.encode = lru_cache(maxsize=None)(lambda text: tokenizer.encode(text, add_special_tokens=False))
-        self.start = torch.tensor(self.encode("<s><user>"))
-        self.asking, self.eos, self.pad = self.encode("<assistant>"), tokenizer.eos_token_id, tokenizer.pad_token_id
+        self.checkpoints = Checkpoints(folder, config, self.modules, {"muon": self.muon, "adam": self.adam})
+        self.answers = Answers(self.model, self.processor)
         self.sources = {}
         for name in data.SOURCES:
             pixels, coverage, turns = data.load(folder / "data", name)
-            self.sources[name] = (pixels, coverage, [[self._tokens(*turn) for turn in asked] for asked in turns])
-        self.relations = [[self._tokens(*turn) for turn in data.relations(i)] for i in range(data.SOURCES["vq-mini"])]
-
-    def _tokens(self, question: str, answer: str) -> tuple[list[int], int]:
-        """Return a turn's tokens, and how many of them belong to the answer."""
-        answered = [*self.encode(answer), self.eos]
-        return self.encode(question) + self.asking + answered, len(answered)
+            self.sources[name] = (pixels, coverage, [[self.answers.turn(*turn) for turn in asked] for asked in turns])
+        self.relations = [
+            [self.answers.turn(*turn) for turn in data.relations(i)] for i in range(data.SOURCES["vq-mini"])
+        ]
 
     def run(self) -> None:
         """Train from the newest checkpoint, if there is one, to the last step. Append to the loss curve."""
-        step, curve, began = self._resume(), self.folder / "curve.jsonl", time.time()
-        first = step
+        first = step = self.checkpoints.resume()
+        self.model.tie_weights()
+        began = time.time()
         while step < self.config.steps:
             losses = self._step(step)
             step += 1
@@ -97,8 +89,7 @@ class Trainer:
                     **{k: round(v, 4) for k, v in losses.items()},
                     "seconds": round(time.time() - began, 1),
                 }
-                with curve.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
+                self.checkpoints.log(row)
                 left = (time.time() - began) / (step - first) * (self.config.steps - step)
                 print(
                     f"step {step}/{self.config.steps} answer {losses['answer']:.3f} patch {losses['patch']:.3f} "
@@ -106,8 +97,8 @@ class Trainer:
                     flush=True,
                 )
             if step % 500 == 0:
-                self._checkpoint(step)
-        self._checkpoint(step)
+                self.checkpoints.save(step)
+        self.checkpoints.save(step)
 
     def _rate(self, step: int) -> float:
         """Return the rate: warm-up (again when the language model joins), constant, then linear decay to zero."""
@@ -127,7 +118,7 @@ class Trainer:
             answer_loss = torch.zeros(())
         else:
             features = self.model.model.get_image_features(pixel_values=pixels, return_dict=True).pooler_output
-            answer_loss = self._answer_loss(torch.stack(list(features)), rows)
+            answer_loss = self.answers.loss(torch.stack(list(features)), rows)
         patch_loss = self._patch_loss(coverage)
         (answer_loss + self.config.patch_weight * patch_loss).backward()
         nn.utils.clip_grad_norm_(self.modules.parameters(), 1.0)
@@ -136,7 +127,7 @@ class Trainer:
         self.modules.zero_grad(set_to_none=True)
         return {"answer": answer_loss.item(), "patch": patch_loss.item(), "rate": rate}
 
-    def _batch(self, rng: np.random.Generator, step: int) -> tuple[Tensor, Tensor, list[list[tuple[list[int], int]]]]:
+    def _batch(self, rng: np.random.Generator, step: int) -> tuple[Tensor, Tensor, list[list[Turn]]]:
         pixels, coverage, rows = [], [], []
         late = step >= self.config.late_step
         shares = data.LATE_SHARE if late else data.SHARE
@@ -157,35 +148,6 @@ class Trainer:
                     rows[-1] += [more[pick] for pick in rng.permutation(len(more))[:3]]
         images = torch.from_numpy(np.concatenate(pixels)).permute(0, 3, 1, 2).float()
         return (images / 255 - 0.5) / 0.25, torch.from_numpy(np.concatenate(coverage)).float() / 255, rows
-
-    def _answer_loss(self, features: Tensor, rows: list[list[tuple[list[int], int]]]) -> Tensor:
-        """Return the cross-entropy of the answers. Every turn attends only to the image and itself."""
-        length = max(sum(len(tokens) for tokens, _ in row) for row in rows)
-        tokens = torch.full((len(rows), length), self.pad)
-        turn = torch.full((len(rows), length), -1)
-        position = torch.zeros((len(rows), length), dtype=torch.long)
-        target = torch.full((len(rows), length), -100)
-        for r, row in enumerate(rows):
-            at = 0
-            for t, (ids, answered) in enumerate(row, start=1):
-                end = at + len(ids)
-                tokens[r, at:end] = torch.tensor(ids)
-                turn[r, at:end] = t
-                position[r, at:end] = torch.arange(PREFIX, PREFIX + len(ids))
-                target[r, end - answered - 1 : end - 1] = torch.tensor(ids[-answered:])
-                at = end
-        embed = self.model.get_input_embeddings()
-        start = embed(self.start).expand(len(rows), -1, -1)
-        embeds = torch.cat([start, features, embed(tokens)], dim=1)
-        turn = F.pad(turn, (PREFIX, 0))
-        position = torch.cat([torch.arange(PREFIX).expand(len(rows), -1), position], dim=1)
-        causal = torch.ones(turn.shape[1], turn.shape[1], dtype=torch.bool).tril()
-        allowed = causal & ((turn[:, None, :] == 0) | (turn[:, None, :] == turn[:, :, None]))
-        hidden = self.model.model.language_model(
-            inputs_embeds=embeds, attention_mask=allowed[:, None], position_ids=position, use_cache=False
-        ).last_hidden_state[:, PREFIX:]
-        asked = target >= 0
-        return F.cross_entropy(self.model.lm_head(hidden[asked]), target[asked])
 
     def _patch_loss(self, coverage: Tensor) -> Tensor:
         """Return the patch head's cross-entropy. A small part of an object outweighs the empty rest of a cell."""
@@ -208,52 +170,6 @@ class Trainer:
             self._vision_states = (output[0] if isinstance(output, tuple) else output)[:, 1:]
 
         list(self.model.model.vision_tower.encoder.layers)[-1].register_forward_hook(keep)
-
-    def _checkpoint(self, step: int) -> None:
-        state = {f"modules.{k}": v for k, v in self.modules.state_dict().items() if k != "model.lm_head.weight"}
-        for name, optimiser in (("muon", self.muon), ("adam", self.adam)):
-            for index, values in optimiser.state_dict()["state"].items():
-                state |= {f"{name}.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
-        partial = self.folder / "checkpoint.part"
-        save_file(
-            {k: v.contiguous().clone() for k, v in state.items()},
-            partial,
-            metadata={"config": json.dumps(asdict(self.config))},
-        )
-        partial.rename(self.folder / f"checkpoint-{step:06d}.safetensors")
-        for old in sorted(self.folder.glob("checkpoint-*.safetensors"))[:-2]:
-            old.unlink()
-
-    def _resume(self) -> int:
-        found = sorted(self.folder.glob("checkpoint-*.safetensors"))
-        if not found:
-            return 0
-        curve = self.folder / "curve.jsonl"  # steps after the checkpoint are repeated, so drop their rows
-        rows = [json.loads(line) for line in curve.read_text().splitlines()]
-        kept = {row["step"]: row for row in rows if row["step"] <= _step_of(found[-1])}
-        curve.write_text("".join(json.dumps(row) + "\n" for row in kept.values()))
-        with safe_open(found[-1], "pt") as file:
-            made_by = json.loads(file.metadata()["config"])
-        assert made_by == asdict(self.config), (
-            f"{found[-1]} was made with {made_by}; move {self.folder} away to start again"
-        )
-        state = load_file(found[-1])
-        self.modules.load_state_dict(
-            {k.removeprefix("modules."): v for k, v in state.items() if k.startswith("modules.")}, strict=False
-        )
-        self.model.tie_weights()
-        for name, optimiser in (("muon", self.muon), ("adam", self.adam)):
-            kept = optimiser.state_dict()
-            for key, value in state.items():
-                if key.startswith(f"{name}."):
-                    _, index, field = key.split(".")
-                    kept["state"].setdefault(int(index), {})[field] = value
-            optimiser.load_state_dict(kept)
-        return _step_of(found[-1])
-
-
-def _step_of(checkpoint: Path) -> int:
-    return int(checkpoint.stem.split("-")[1])
 
 
 def main() -> None:

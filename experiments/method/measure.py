@@ -7,8 +7,7 @@ and after. `python -m experiments.method.page` makes the page and its figures fr
 
 import argparse
 import os
-import time
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from experiments.method.files import make_files
 from experiments.method.gather import gather, merge
 from experiments.method.plan import PHASES
 from experiments.method.rows import RESULTS
+from experiments.progress import Progress
 from vqttt.models import load_model
 from vqttt.models.base import TunableModel, tunable
 from vqttt.study import EngineOptions, run
@@ -27,31 +27,10 @@ tasks.register()
 fixed_correction.register()
 
 
-def load() -> TunableModel:
-    """Load the model, on one thread, so that answers do not depend on the number of workers."""
+def load(name: str) -> TunableModel:
+    """Load a model, on one thread, so that answers do not depend on the number of workers."""
     torch.set_num_threads(1)
-    return tunable(load_model("embedded"), "the experiment")
-
-
-class Progress:
-    """Prints every ten seconds how far a study is, and an estimate of the time left."""
-
-    def __init__(self, name: str) -> None:
-        """Start the clock with the first answers."""
-        self.name = name
-        self.first: tuple[int, float] | None = None
-        self.printed = 0.0
-
-    def __call__(self, done: int, total: int, label: str) -> None:
-        """Take the number of answers so far, the number in all, and what is running."""
-        now = time.monotonic()
-        self.first = self.first or (done, now)
-        if now - self.printed < 10 and done < total:
-            return
-        self.printed = now
-        new, seconds = done - self.first[0], now - self.first[1]
-        left = timedelta(seconds=round(seconds / new * (total - done))) if new else "unknown"
-        print(f"{self.name}: {done}/{total} answers, time left: {left} ({label})", flush=True)
+    return tunable(load_model(name), "the experiment")
 
 
 def main() -> None:
@@ -70,7 +49,7 @@ def main() -> None:
             study = whole.part(arguments.method, arguments.degradation, arguments.seed)
             if study is None:
                 continue
-            make_files(study, load)
+            make_files(study, partial(load, study.config.models[0]))
             engine = EngineOptions(workers=arguments.workers)
             folder = run(study.config, arguments.folder / study.name, load, Progress(study.name), engine=engine)
             merge(arguments.results / f"{phase}.jsonl", gather(study, Path(folder)))

@@ -1,10 +1,11 @@
 """docs/columns.md describes every column of a run's tables, and no other."""
 
+import polars as pl
 import pytest
 
 from experiments import columns
 from tests.support.runs import write_run
-from vqttt.results.meanings import QUALITY, SUMMARY
+from vqttt.results.meanings import MODELS, QUALITY, SUMMARY
 from vqttt.results.report import Contents
 from vqttt.runs.loading import load_records
 from vqttt.runs.records import meanings
@@ -19,7 +20,9 @@ def test_every_column_has_a_meaning(contents: Contents) -> None:
     assert list(meanings()) == contents.records.columns
     assert list(SUMMARY) == contents.frames.all_cells.columns
     assert list(QUALITY) == contents.frames.effect.columns
-    assert all(meanings().values()) and all(SUMMARY.values()) and all(QUALITY.values())
+    other = contents.records.with_columns(model=pl.lit("other"))
+    assert list(MODELS) == Contents(pl.concat([contents.records, other])).frames.between_models.columns
+    assert all(text for columns in (meanings(), SUMMARY, QUALITY, MODELS) for text in columns.values())
 
 
 def test_the_page_is_up_to_date() -> None:

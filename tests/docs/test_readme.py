@@ -33,7 +33,12 @@ def runs(photo: Path) -> None:
     """Make the two run folders that the pages report on and compare; those of the fake model serve as well."""
     for name, methods in (("quick", ("none", "vq-ttt")), ("mine", ("none", "vq-ttt-episodic"))):
         config = StudyConfig(
-            model="fake", tasks=("digits",), degradations=("clean", "fog"), severities=(5,), methods=methods, limit=8
+            models=("fake",),
+            tasks=("digits",),
+            degradations=("clean", "fog"),
+            severities=(5,),
+            methods=methods,
+            limit=8,
         )
         run(config, photo.parent / "runs" / name)
 

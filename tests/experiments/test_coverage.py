@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.coverage import Design, accuracy_coverage, alarms, claims, coverage, family_claims
+from experiments.coverage import Design, accuracy_coverage, alarms, claims, coverage, family_claims, two_models
 
 ALLOWED = 0.05 + 0.023
 """5% and 2.3 standard errors of 500 samples."""
@@ -34,6 +34,20 @@ def test_samples_have_their_rates_and_alikeness(uneven: bool) -> None:
 )
 def test_intervals_cover(design: Design) -> None:
     assert coverage(design, 1000)[0] >= 0.93
+
+
+@pytest.mark.parametrize(("n", "shared", "alike"), [(50, 1, 0.0), (200, 1, 0.0), (900, 6, 0.17)])
+def test_the_difference_of_two_models_changes_is_covered_and_seldom_found_where_there_is_none(
+    n: int, shared: int, alike: float
+) -> None:
+    first = Design(n=n, shared=shared, lost=0.1, alike=alike)
+    same, better = (
+        Design(n=n, shared=shared, gained=g, lost=lost, alike=alike) for g, lost in ((0.1, 0.2), (0.06, 0.02))
+    )
+    covered, found = two_models(first, same, 500)
+    assert covered >= 0.93 and found <= ALLOWED
+    covered, found = two_models(first, better, 500)
+    assert covered >= 0.93 and found > 0.4
 
 
 def test_intervals_do_not_cover_if_images_are_ignored() -> None:

@@ -112,7 +112,7 @@ def test_a_part_of_a_study() -> None:
 def study() -> Study:
     """A study of a few questions to the fake model."""
     config = StudyConfig(
-        model="fake",
+        models=("fake",),
         tasks=(tasks.scenes_name(25, 25),),
         degradations=("clean", "low_light"),
         severities=(5,),

@@ -94,7 +94,7 @@ def test_the_large_view_shows_images_kernel_and_answers(visit: Visit) -> None:
     visit.page.locator(".card").first.focus()
     visit.page.keyboard.press("Enter")
     assert visit.page.locator("dialog[open]").count() == 1
-    assert visit.texts("dialog .trio figcaption") == ["clean", "degraded", "through its kernel"]
+    assert visit.texts("dialog .trio figcaption") == ["clean", "degraded", "as tuned: through its kernel"]
     assert visit.page.locator("dialog .kernel svg").count() == 2
     assert visit.page.locator("dialog .kernel rect").count() > 9
     shown = visit.texts("dialog .comparison > span")
@@ -162,9 +162,65 @@ def test_dark_mode_follows_the_system_and_the_button(browser: Any, page: Path, s
     visit.page.close()
 
 
+CELLS = "#cells table.sortable"
+
+
+def column(visit: Visit, number: int) -> list[str]:
+    return visit.texts(f"{CELLS} tbody td:nth-child({number})")
+
+
+def test_a_click_or_a_key_on_a_heading_sorts_by_its_column(visit: Visit) -> None:
+    visit.page.evaluate("document.querySelector('#cells details').open = true")
+    headings = [text.strip() for text in visit.texts(f"{CELLS} th")]
+    number = headings.index("gain") + 1
+    heading = visit.page.locator(f"{CELLS} th:nth-child({number})")
+    before, rows = column(visit, number), visit.texts(f"{CELLS} tbody tr")
+    assert heading.get_attribute("aria-sort") is None
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    values = [float(text.split()[0].replace("−", "-")) for text in column(visit, number)]
+    assert values == sorted(values) and values != sorted(values, reverse=True)
+    visit.page.keyboard.press("Enter")  # the button keeps the focus
+    assert heading.get_attribute("aria-sort") == "descending"
+    values = [float(text.split()[0].replace("−", "-")) for text in column(visit, number)]
+    assert values == sorted(values, reverse=True)
+    assert sorted(visit.texts(f"{CELLS} tbody tr")) == sorted(rows)
+    visit.page.keyboard.press("Space")
+    assert heading.get_attribute("aria-sort") is None and column(visit, number) == before
+    assert visit.messages == []
+
+
+def test_one_column_is_sorted_at_a_time_and_words_by_letters(visit: Visit) -> None:
+    visit.page.evaluate("document.querySelector('#cells details').open = true")
+    visit.page.click(f"{CELLS} th:nth-child(5) button")
+    visit.page.click(f"{CELLS} th:nth-child(2) button")
+    assert visit.page.locator(f"{CELLS} th[aria-sort]").count() == 1
+    assert column(visit, 2) == sorted(column(visit, 2))
+
+
+def test_the_gain_is_in_view_on_a_phone(browser: Any, page: Path) -> None:
+    visit = Visit(browser, page, width=390)
+    visit.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    heads = visit.page.locator("th.lead")
+    assert heads.count() > 3
+    for number in range(heads.count()):
+        box = heads.nth(number).bounding_box()
+        assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= 390), heads.nth(number).inner_text()
+    visit.page.close()
+
+
+def test_numbers_of_heat_maps_fit_their_cells(browser: Any, page: Path) -> None:
+    for width in (390, 1200):
+        visit = Visit(browser, page, width=width)
+        fits = "cell => { cell.innerHTML = '<b>−100.0</b>'; return cell.scrollWidth <= cell.clientWidth }"
+        assert visit.page.locator("#heat .heat td").first.evaluate(fits), width
+        visit.page.close()
+
+
 def test_without_scripts_there_are_a_few_examples(browser: Any, page: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     opened = context.new_page()
     opened.goto(page.as_uri())
     assert opened.locator("noscript .card, .card").count() == 6
+    assert opened.locator("table.sortable th").count() > 0 and opened.locator("table.sortable th button").count() == 0
     context.close()

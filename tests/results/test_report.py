@@ -121,14 +121,18 @@ def test_the_same_records_give_the_same_bytes(finished: Path, run: Path) -> None
 
 def test_sentences_claim_no_more_than_the_interval(finished: Path) -> None:
     page = " ".join((finished / "report.html").read_text().split())
-    assert "Degradation <strong>lowered accuracy by" in page
+    assert "Degradation <strong>lowered the accuracy of embedded by" in page
     row = overview(load_records(finished)).row(
         by_predicate=(pl.col("task") == "all") & (pl.col("method") == "vq-ttt"), named=True
     )
     assert row["ci_low"] < 0 < row["ci_high"]
-    assert "On degraded images it had <strong>no clear effect</strong> on accuracy" in page
-    headings = re.findall("<h3>(.*?)</h3>", page.partition('id="heat"')[0])
-    assert headings == ["Image quality", "vq-ttt", "vq-ttt-episodic"]  # the baseline is no finding
+    assert "On degraded images <b>vq-ttt</b> had <strong>no clear effect</strong> on the accuracy of embedded" in page
+    findings = page.partition('id="findings"')[2].partition("</section>")[0]
+    assert re.findall("<small>points (.*?)</small>", findings) == [
+        "when degraded",
+        "with vq-ttt",
+        "with vq-ttt-episodic",
+    ]  # the baseline is no finding
 
 
 def test_runs_without_the_baseline(run: Path) -> None:
@@ -140,7 +144,7 @@ def test_runs_without_the_baseline(run: Path) -> None:
     (panel, *_) = Contents(records).charts["accuracy"][0].panels
     assert list(panel.legend) == ["untuned", "vq-ttt", "vq-ttt-episodic"]
     assert panel.inline().count("stroke: var(--soft)") > 0  # the colour of the baseline
-    assert "times as long" not in report.write_html(run).read_text()
+    assert "times the time" not in report.write_html(run).read_text()
 
 
 def test_runs_of_one_cell(tmp_path: Path) -> None:
@@ -148,7 +152,11 @@ def test_runs_of_one_cell(tmp_path: Path) -> None:
         run = tmp_path / str(number)
         write_cell(run, "digits", degradation, severity, method, n=1 + number)
         page = report.write_html(run).read_text()
-        assert "has no run.json" in page and "cannot show how image quality matters" in page
+        assert (
+            "has no run.json" in page
+            and "cannot show how image quality matters" in page
+            and "; the run has no " in page
+        )
         for write in (report.write_csv, report.write_quality, report.write_markdown, report.write_latex):
             assert "nan" not in write(run).read_text().lower()
 
@@ -193,14 +201,17 @@ def test_many_degradations_share_a_panel_and_have_rows_in_the_heat_map(tmp_path:
     write_cell(tmp_path, "digits", "clean", 0, "none", n=8)
     contents = Contents(load_records(tmp_path))
     assert [panel.title for group in contents.charts["accuracy"] for panel in group.panels] == ["all degradations"]
-    ((_, (heat,)),) = contents.quality_heat_maps
+    ((_, (heat,), _),) = contents.quality_heat_maps
     assert len(heat.rows) == 35 and heat.columns == (1,)
 
 
 def test_panels_are_titled_in_words(finished: Path) -> None:
-    groups = Contents(load_records(finished)).charts["accuracy"]
+    contents = Contents(load_records(finished))
+    groups = contents.charts["accuracy"]
     assert [group.heading for group in groups] == sorted(TASKS)
-    assert all([panel.title for panel in group.panels] == ["fog", "gaussian noise"] for group in groups)
+    titles = [name.replace("_", " ") for name in contents.frames.order if name != "clean"]
+    assert sorted(titles) == ["fog", "gaussian noise"]
+    assert all([panel.title for panel in group.panels] == titles for group in groups)
 
 
 def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
@@ -211,7 +222,10 @@ def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
     groups = Contents(load_records(tmp_path)).quality_heat_maps
     assert [group.heading for group in groups] == ["all tasks", *sorted(TASKS)]
     assert all([heat.title for heat in group.maps] == ["first/model", "second/model"] for group in groups)
-    assert "first/model" in report.write_html(tmp_path).read_text()
+    page = report.write_html(tmp_path).read_text()
+    findings = page.partition('id="findings"')[2].partition("</section>")[0]
+    assert re.findall('<h3 class="whose">(.*?)</h3>', findings) == ["first/model", "second/model"]
+    assert page.count("<h2>first/model</h2>") == 1 == page.count("<h2>second/model</h2>")
 
 
 def test_long_names_and_dollar_signs_can_be_drawn(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def write(folder: Path, text: str) -> Path:
 def test_a_file_says_what_options_say(tmp_path: Path) -> None:
     file = write(tmp_path, 'preset = "paper"\nmodel = "fake"\ntasks = ["digits"]\nseverities = [1, 5]\nlimit = 30\n')
     config = read_config(file)
-    assert config.model == "fake"
+    assert config.models == ("fake",)
     assert config.tasks == ("digits",)
     assert config.severities == (1, 5)
     assert config.limit == 30
@@ -147,7 +147,7 @@ def test_a_run_with_methods_of_its_own_tells_what_it_is_a_run_of(tmp_path: Path)
 @pytest.mark.parametrize("limit", [None, 3])
 def test_a_run_tells_what_it_is_a_run_of(tmp_path: Path, limit: int | None) -> None:
     config = replace(
-        PRESETS["paper"], model="a/b", tasks=("digits",), limit=limit, load=LoadOptions(bits=4), scale="absolute"
+        PRESETS["paper"], models=("a/b",), tasks=("digits",), limit=limit, load=LoadOptions(bits=4), scale="absolute"
     )
     RunFolder(tmp_path).open({"config": config.described()}, ("config",))
     assert resumed(tmp_path) == config
@@ -176,11 +176,11 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 
 def test_an_estimate_counts_and_times() -> None:
     config = StudyConfig(
-        model="fake", tasks=("digits",), degradations=("clean", "fog"), severities=(1, 3), limit=50,
+        models=("fake",), tasks=("digits",), degradations=("clean", "fog"), severities=(1, 3), limit=50,
         methods=("none", "vq-select-restore"),
     )  # fmt: skip
     counted = estimate(config)
     assert (counted.questions, counted.conditions, counted.methods) == ({"digits": 50}, 3, 2)
     assert (counted.cells, counted.records, counted.seconds) == (6, 300, None)
-    timed = estimate(config, lambda: load_model("fake"))
+    timed = estimate(config, load_model)
     assert timed.seconds is not None and 0 < timed.seconds < 600

@@ -14,7 +14,7 @@ from vqttt.study.estimate import estimate
 from vqttt.study.runner import run
 
 CONFIG = StudyConfig(
-    model="fake",
+    models=("fake",),
     tasks=("digits",),
     degradations=("clean", "fog", "gaussian_noise"),
     severities=(5,),
@@ -50,7 +50,7 @@ def taken(config: StudyConfig, load: float, row: float) -> float:
     """The time of the study itself."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        run(config, Path(folder) / "run", lambda: costly(clock, load, row))
+        run(config, Path(folder) / "run", lambda name: costly(clock, load, row))
     return clock.now
 
 
@@ -59,7 +59,7 @@ def taken(config: StudyConfig, load: float, row: float) -> float:
 @pytest.mark.parametrize("methods", [("none",), ("none", "vq-ttt"), ("vq-select", "vq-ttt-episodic"), ("tta",)])
 def test_an_estimate_is_near_the_truth_and_takes_seconds(limit: int, row: float, methods: tuple[str, ...]) -> None:
     config, clock = replace(CONFIG, limit=limit, methods=methods), Clock()
-    found = estimate(config, lambda: costly(clock, 7.0, row), clock=clock).seconds
+    found = estimate(config, lambda name: costly(clock, 7.0, row), clock=clock).seconds
     assert found == pytest.approx(taken(config, 7.0, row), rel=0.3)
     assert clock.now - 7.0 < 5.0 or row == 0.05
 
@@ -67,7 +67,7 @@ def test_an_estimate_is_near_the_truth_and_takes_seconds(limit: int, row: float,
 def test_two_tasks_and_seeds_count(one_thread: None) -> None:
     clock = Clock()
     config = replace(CONFIG, tasks=("digits", "vq-mini"), seeds=(0, 1), limit=20)
-    found = estimate(config, lambda: costly(clock, 1.0, 0.01), clock=clock)
+    found = estimate(config, lambda name: costly(clock, 1.0, 0.01), clock=clock)
     assert found.seconds == pytest.approx(1.0 + 2 * 2 * 3 * 20 * 0.01)
     assert (found.cells, found.records) == (12, 240)
 
@@ -75,14 +75,14 @@ def test_two_tasks_and_seeds_count(one_thread: None) -> None:
 @pytest.mark.parametrize(("workers", "seconds"), [(1, 13.0), (2, 8.0), (3, 6.0), (100, 6.0)])
 def test_workers_share_the_jobs_and_each_loads_the_model(workers: int, seconds: float, one_thread: None) -> None:
     clock = Clock()
-    found = estimate(replace(CONFIG, limit=20), lambda: costly(clock, 1.0, 0.2), workers=workers, clock=clock)
+    found = estimate(replace(CONFIG, limit=20), lambda name: costly(clock, 1.0, 0.2), workers=workers, clock=clock)
     assert found.seconds == pytest.approx(seconds)  # 3 jobs of 4 s, and 1 s to load, twice with workers
 
 
 def test_the_time_before_the_estimate_counts() -> None:
     clock = Clock()
     clock.now = 5.0
-    found = estimate(CONFIG, lambda: costly(clock, 1.0, 0.0), clock=clock, began=2.0)
+    found = estimate(CONFIG, lambda name: costly(clock, 1.0, 0.0), clock=clock, began=2.0)
     assert found.seconds == pytest.approx(4.0)
 
 

@@ -58,9 +58,9 @@ def test_a_study_interrupted_with_two_workers_is_resumed_by_one(tmp_path: Path, 
 def test_what_goes_wrong_in_a_worker_is_said_here(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(EngineError, match=r"digits .*KeyError: 'weights'"):
         run(SHORT, tmp_path / "run", HopelessModel, engine=EngineOptions(workers=2))
-    assert "in name" in capfd.readouterr().err, "the traceback is needed to fix it"
-    with pytest.raises(EngineError, match="unknown model 'fak'; did you mean fake"):
-        run(replace(SHORT, model="fak"), tmp_path / "run", engine=EngineOptions(workers=2))
+    assert "in to_image" in capfd.readouterr().err, "the traceback is needed to fix it"
+    with pytest.raises(UnknownNameError, match="unknown model 'fak'; did you mean fake"):
+        run(replace(SHORT, models=("fak",)), tmp_path / "run", engine=EngineOptions(workers=2))
     assert not multiprocessing.active_children()
 
 
@@ -88,7 +88,7 @@ class ScriptedWorker:
 
     def __init__(self, script: Callable[[Job], list[Message]]) -> None:
         self.script = script
-        self.messages: list[Message] = [Ready({}, {"t": 4})]
+        self.messages: list[Message] = [Ready({}, {"t": 4}, {"fake": "fake"})]
         self.stopped = False
 
     def send(self, job: Job) -> None:
@@ -124,7 +124,7 @@ def test_jobs_are_sent_in_rounds_and_started_again_when_lost() -> None:
         )
 
     pool, ready = ScriptedPool(script), []
-    jobs = [[Job(task=name, seed=0) for name in "abc"], [Job(task="last", seed=0)]]
+    jobs = [[Job(model="fake", task=name, seed=0) for name in "abc"], [Job(model="fake", task="last", seed=0)]]
     events = list(dispatch(pool, jobs, ready.append, EngineOptions(workers=2, retries=2)))
     assert tries == {"a": 1, "b": 3, "c": 1, "last": 1}
     assert order[-1] == "last"
@@ -140,7 +140,7 @@ def test_jobs_are_sent_in_rounds_and_started_again_when_lost() -> None:
 def test_too_many_losses_or_a_failure_end_the_study(message: Message, reason: str) -> None:
     pool = ScriptedPool(lambda job: [message])
     with pytest.raises(EngineError, match=reason):
-        list(dispatch(pool, [[Job(task="a", seed=0)]], lambda _: None, EngineOptions(retries=2)))
+        list(dispatch(pool, [[Job(model="fake", task="a", seed=0)]], lambda _: None, EngineOptions(retries=2)))
     assert all(worker.stopped for worker in pool.started)
 
 

@@ -24,7 +24,7 @@ STUDIES = {
         batch=4,
     ),
     "fake": StudyConfig(
-        model="fake",
+        models=("fake",),
         tasks=("easy-vqa",),
         degradations=("fog+jpeg_compression", "sketch"),
         severities=(1, 5),

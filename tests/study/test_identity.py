@@ -24,7 +24,7 @@ from vqttt.study.runner import run
 from vqttt.tasks import load_task
 
 CONFIG = StudyConfig(
-    model="fake", tasks=("digits",), degradations=("clean", "fog"), severities=(5,), methods=("none",), batch=2
+    models=("fake",), tasks=("digits",), degradations=("clean", "fog"), severities=(5,), methods=("none",), batch=2
 )
 
 

@@ -51,7 +51,7 @@ def test_a_lost_node_loses_nothing(tmp_path: Path, cluster) -> None:
         run(SHORT, tmp_path / "broken", _broken, engine=engine)
 
 
-def _broken() -> SlowModel:
+def _broken(name: str) -> SlowModel:
     raise KeyError("weights")
 
 

@@ -28,7 +28,7 @@ from vqttt.study.settings import with_settings, with_tuned
 from vqttt.types import Condition
 
 CONFIG = StudyConfig(
-    model="fake", tasks=("digits",), degradations=("fog",), severities=(5,), methods=("none", "vq-ttt"), limit=4
+    models=("fake",), tasks=("digits",), degradations=("fog",), severities=(5,), methods=("none", "vq-ttt"), limit=4
 )
 
 
@@ -157,8 +157,8 @@ def test_a_preset_does_not_cut_files_of_ones_own(tmp_path: Path) -> None:
 def test_a_preset_that_is_given_wins_over_that_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
     file.write_text('preset = "paper"\nmodel = "fake"\n')
-    assert read_config(file) == replace(PRESETS["paper"], model="fake")
-    assert read_config(file, "quick") == replace(PRESETS["quick"], model="fake")
+    assert read_config(file) == replace(PRESETS["paper"], models=("fake",))
+    assert read_config(file, "quick") == replace(PRESETS["quick"], models=("fake",))
 
 
 NAMES = st.text(max_size=300) | st.sampled_from(["./x", "..", ".hidden", "a" * 400, "ü/" * 200])
@@ -195,7 +195,7 @@ def test_a_study_with_very_long_names_runs(tmp_path: Path) -> None:
         method_settings=own,
         restorers=("none", "median"),
     )
-    run(config, tmp_path / "run", lambda: FakeTunableModel("./" + "model" * 60))
+    run(config, tmp_path / "run", lambda name: FakeTunableModel("./" + "model" * 60))
     assert len(load_records(tmp_path / "run")) == 3 * 2 * 2 * 2
 
 
@@ -232,7 +232,7 @@ def test_so_it_is_in_a_file(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_a_model_without_internals_names_the_methods_that_need_them(tmp_path: Path) -> None:
-    config = replace(CONFIG, model="fake-plain", methods=("none", "vq-ttt", "tta"))
+    config = replace(CONFIG, models=("fake-plain",), methods=("none", "vq-ttt", "tta"))
     with pytest.raises(InputError, match=r"fake-plain does not give .* which vq-ttt and tta need; .* --method none"):
         run(config, tmp_path / "run")
 

@@ -35,7 +35,7 @@ from vqttt.tasks import load_task
 from vqttt.types import Condition
 
 SMALL = StudyConfig(
-    model="fake",
+    models=("fake",),
     tasks=("digits",),
     degradations=("clean", "gaussian_noise"),
     severities=(2, 5),
@@ -321,12 +321,12 @@ def test_unknown_names_are_caught_before_anything_runs() -> None:
 
 
 def test_a_method_that_needs_more_than_the_model_offers_is_an_error_before_anything_runs(tmp_path: Path) -> None:
-    config = replace(SMALL, model="fake-plain", methods=("none", "vq-ttt"), degradations=("clean",))
+    config = replace(SMALL, models=("fake-plain",), methods=("none", "vq-ttt"), degradations=("clean",))
     with pytest.raises(InputError, match="fake-plain"):
         run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="fake-plain"):
-        estimate(config, lambda: load_model("fake-plain"))
+        estimate(config, load_model)
     run(replace(config, methods=("none",)), tmp_path / "run")
     assert (records(tmp_path / "run")["error"] == "").all()
 
@@ -352,9 +352,10 @@ def test_a_method_of_ones_own_runs_under_its_name(tmp_path: Path) -> None:
 
 def test_grid_and_presets() -> None:
     quick = PRESETS["quick"]
-    assert quick.methods == ("none", "vq-ttt", "vq-ttt-episodic", "vq-select")
+    assert quick.methods == ("none", "vq-ttt", "vq-ttt-episodic")
+    assert quick.models == ("embedded", "embedded-soft")
     assert PRESETS["paper"].methods == ("none", "vq-ttt", "vq-ttt-episodic")
-    assert len(conditions(quick)) == 1 + 6 * 3
+    assert len(conditions(quick)) == 2 * (1 + 6 * 3)
     assert quick.limit is not None
     assert quick.limit >= 200
     assert len(conditions(PRESETS["paper"])) == 1 + 8 * 5

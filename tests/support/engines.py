@@ -12,7 +12,7 @@ from vqttt.models.fake import FakeTunableModel
 from vqttt.study.config import StudyConfig
 
 STUDY = StudyConfig(
-    model="fake",
+    models=("fake",),
     tasks=("digits", "vq-mini"),
     degradations=("clean", "fog", "gaussian_noise"),
     severities=(2, 5),
@@ -31,14 +31,10 @@ class SlowModel(FakeTunableModel):
 
 
 class HopelessModel(FakeTunableModel):
-    """A model that raises an unexpected error as soon as a job asks for its name."""
+    """A model that raises an unexpected error as soon as a job makes examples."""
 
-    @property
-    def name(self) -> str:
+    def to_image(self, pixels):
         raise KeyError("weights")
-
-    @name.setter
-    def name(self, value: str) -> None: ...
 
 
 class Killer:

@@ -269,7 +269,7 @@ def test_an_invalid_row_costs_only_that_row(tmp_path: Path) -> None:
 
 def test_a_study_from_end_to_end(folders: dict[str, Path], tmp_path: Path) -> None:
     tasks = tuple(f"{name}:{folders[name]}" for name in ("vqav2", "mmmu", "mme", "gqa"))
-    config = StudyConfig(model="fake", tasks=tasks, degradations=("clean",), methods=("none",))
+    config = StudyConfig(models=("fake",), tasks=tasks, degradations=("clean",), methods=("none",))
     run(config, tmp_path / "run", FakeTunableModel, lambda *_: None)
     records = load_records(tmp_path / "run")
     by_task = {name.partition(":")[0]: records.filter(task=name) for name in tasks}
@@ -289,7 +289,7 @@ def test_a_study_from_end_to_end(folders: dict[str, Path], tmp_path: Path) -> No
 
 def test_likelihood_answers_by_letter_in_a_study(folders: dict[str, Path], tmp_path: Path) -> None:
     tasks = tuple(f"{name}:{folders[name]}" for name in ("ai2d", "mmmu", "chartqa"))
-    config = StudyConfig(model="fake", tasks=tasks, degradations=("clean",), methods=("likeliest",))
+    config = StudyConfig(models=("fake",), tasks=tasks, degradations=("clean",), methods=("likeliest",))
     run(config, tmp_path / "run", FakeTunableModel, lambda *_: None)
     answers = {row["sample_id"]: row["answer"] for row in load_records(tmp_path / "run").to_dicts()}
     assert answers["ai2d-00000"] in "ABCD" and answers["mmmu-validation_Art_Theory_1"] in "ABC"

@@ -1,5 +1,7 @@
 """`vqttt study --dry-run`: what a study would show, and how long it would take."""
 
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,21 +18,30 @@ def print_estimate(config: "StudyConfig", workers: int, began: float) -> None:
         workers: number of worker processes.
         began: when the command began, by `time.perf_counter`.
     """
-    from datetime import timedelta
-
-    from vqttt.models import load_model
     from vqttt.study.estimate import estimate
+    from vqttt.study.models import check_names, load_from
 
-    found = estimate(config, lambda: load_model(config.model, config.load), workers=workers, began=began)
+    check_names(config)
+    found = estimate(config, partial(load_from, config), workers=workers, began=began)
     for task, questions in found.questions.items():
         images = found.images.get(task, questions)
         about = f" about {images:,} image{'s' if images > 1 else ''}" if images < questions else ""
         typer.echo(f"{task}: {questions:,} questions{about}; {_power(questions, images)}")
-    counts = {"conditions": found.conditions, "methods": found.methods, "seeds": found.seeds}
+    several = found.models > 1
+    counts = {"models": found.models} if several else {}
+    counts |= {"conditions": found.conditions, "methods": found.methods, "seeds": found.seeds}
     counts |= {"cells": found.cells, "answers": found.records}
-    typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()))
+    each = f" ({found.records // found.models:,} of each model)" if several else ""
+    typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()) + each)
     shared = f", with {workers} workers that share its threads" if workers > 1 else ""
-    typer.echo(f"estimated time on this machine{shared}: {timedelta(seconds=round(found.seconds or 0))}")
+    typer.echo(f"estimated time on this machine{shared}: {_time(found.seconds or 0)}")
+    if several:
+        parts = ", ".join(f"{name} {_time(seconds)}" for name, seconds in found.by_model.items())
+        typer.echo(f"of that for the answers, measured on each model: {parts}")
+
+
+def _time(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))
 
 
 def _power(questions: int, images: int) -> str:

@@ -15,12 +15,23 @@ if TYPE_CHECKING:
     from vqttt.models.base import Model
     from vqttt.types import Image
 
-LOADING = "Loading a checkpoint"
-"""The panel of the options that only apply to checkpoint folders and Hub ids."""
+LOADING = "Loading checkpoints (registered models take none of these)"
+"""The panel of the options that only apply to checkpoint folders and Hub ids: to all that a study has."""
 
 ImagePath = Annotated[Path, typer.Argument(help="Image file in any common format.")]
 Question = Annotated[str, typer.Argument(help="Question to ask, without a chat template.")]
-ModelName = Annotated[str, typer.Option(help="Registered name, checkpoint folder or Hugging Face id.")]
+
+
+def check_one_model(given: str) -> str:
+    """Check that there is one model, for commands that take one."""
+    if len(several := model_names([given]) or ()) > 1:
+        raise InputError(f"--model takes one model here, such as {several[0]}; several are for `vqttt study`")
+    return given
+
+
+ModelName = Annotated[
+    str, typer.Option(help="Registered name, checkpoint folder or Hugging Face id.", callback=check_one_model)
+]
 Severity = Annotated[int, typer.Option(help="Severity of the degradation, 1 to 5.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random in the degradation.")]
 Scale = Annotated[
@@ -75,6 +86,14 @@ def names(values: Sequence[str] | None, *, paths: bool = False) -> tuple[str, ..
     if not values:
         return None
     return tuple(item for value in values for item in _split(value, paths))
+
+
+def model_names(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the models of an option, as `names` does; a folder whose name has commas is taken as it is."""
+    if not values:
+        return None
+    parts = [[value] if Path(value).exists() else _split(value, paths=False) for value in values]
+    return tuple(item for items in parts for item in items)
 
 
 def _split(value: str, paths: bool) -> list[str]:

@@ -39,7 +39,7 @@ def compare(
 ) -> None:
     """Compare two runs on the images and questions that they share."""
     from vqttt.results.compare import compare as compared
-    from vqttt.results.compare import unpaired
+    from vqttt.results.compare import left_out
     from vqttt.results.tables import comparison_table
     from vqttt.runs.folder import local_copy
     from vqttt.runs.loading import load_records
@@ -47,15 +47,8 @@ def compare(
     with local_copy(first) as one, local_copy(second) as other:
         runs = load_records(one), load_records(other)
     show(comparison_table(compared(*runs), f"{first} → {second}").rich())
-    left = unpaired(*runs)
-    if left.first or left.second:
-        typer.echo(
-            f"left out, because the other run lacks them: answers of {first}: {left.first:,}, of {second}: "
-            f"{left.second:,}"
-        )
-        typer.echo(f"in only one of the runs: cells: {left.cells:,}, questions: {left.questions:,}")
-    if left.images:
-        typer.echo(f"left out, because the images differ: {left.images:,} answers of both")
+    for line in left_out(*runs, (first, second)):
+        typer.echo(line)
     for name, run in zip((first, second), runs, strict=True):
         if failed := (run["error"] != "").sum():
             typer.echo(f"{name}: {failed:,} records failed and count as wrong")

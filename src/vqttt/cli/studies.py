@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vqttt.cli.dry_run import print_estimate
-from vqttt.cli.options import Attention, Bits, Device, Dtype, Revision, Settings, names, numbers
+from vqttt.cli.options import Attention, Bits, Device, Dtype, Revision, Settings, model_names, names, numbers
 from vqttt.cli.output import show
 from vqttt.errors import InputError
 
@@ -42,7 +42,9 @@ Preset = Annotated[
     typer.Option(help="Defaults for everything not set; paper is larger.", show_default=PresetName.QUICK.value),
 ]
 Config = Annotated[Path | None, typer.Option(help="TOML file that describes the study; options here override it.")]
-Model = Annotated[str | None, typer.Option(help="Registered name, checkpoint folder or Hugging Face id.")]
+Models = Annotated[
+    list[str] | None, typer.Option(help="Models: registered names, checkpoint folders or Hugging Face ids.")
+]
 Tasks = Annotated[
     list[str] | None, typer.Option(help="Tasks: registered names, jsonl:PATH, tsv:PATH or BENCHMARK:PATH.")
 ]
@@ -77,7 +79,7 @@ Resume = Annotated[str | None, typer.Option(help="Resume the run in this folder;
 Engine = Annotated[EngineName, typer.Option(help="Run on this machine, or on a Ray cluster.", rich_help_panel=_ENGINE)]
 Workers = Annotated[
     int,
-    typer.Option(help="Number of parallel processes, each with its own copy of the model.", rich_help_panel=_ENGINE),
+    typer.Option(help="Number of parallel processes; each holds a model of its own.", rich_help_panel=_ENGINE),
 ]
 RayAddress = Annotated[
     str, typer.Option(help="Address of the Ray cluster, such as auto or 10.0.0.1:6379.", rich_help_panel=_ENGINE)
@@ -93,7 +95,7 @@ Retries = Annotated[
 def study(
     preset: Preset = None,
     config: Config = None,
-    model: Model = None,
+    model: Models = None,
     task: Tasks = None,
     degradation: Degradations = None,
     severity: Severities = None,
@@ -121,7 +123,7 @@ def study(
     bits: Bits = None,
     revision: Revision = None,
 ) -> None:
-    """Run a study: every task under every degradation and restorer, answered by every method.
+    """Run a study: every task under every degradation and restorer, answered by every model with every method.
 
     Writes records, tables and report.html to the run folder. To resume a killed study, run the same command again.
 
@@ -133,7 +135,7 @@ def study(
     from vqttt.study.engines import EngineOptions
 
     given: dict[str, Any] = {
-        "model": model,
+        "models": model_names(model),
         "tasks": names(task, paths=True),
         "degradations": names(degradation),
         "severities": numbers("--severity", severity),
@@ -225,7 +227,7 @@ def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        bar = bars.add_task(f"loading {config.model}", total=None)
+        bar = bars.add_task(f"loading {', '.join(config.models)}", total=None)
 
         def advance(done: int, total: int, label: str) -> None:
             if not console.is_terminal and label != bars.tasks[0].description:  # a log gets lines instead of a bar
@@ -244,12 +246,13 @@ def _say_questions(description: Mapping[str, Any], *, err: bool = True) -> None:
 
 
 def _say_scope(config: "StudyConfig") -> None:
-    """Say if the embedded model is asked questions of one's own, which it may not know."""
-    from vqttt.models import EMBEDDED_SCOPE
+    """Say if an embedded model is asked questions of one's own, which it may not know."""
+    from vqttt.models import EMBEDDED_SCOPE, MODELS
     from vqttt.tasks import is_file
 
-    if config.model == "embedded" and any(map(is_file, config.tasks)):
-        typer.echo(f"embedded: {EMBEDDED_SCOPE}", err=True)
+    if any(map(is_file, config.tasks)):
+        for name in (name for name in config.models if name in MODELS and name.startswith("embedded")):
+            typer.echo(f"{name}: {EMBEDDED_SCOPE}", err=True)
 
 
 def _say_limits(out: str) -> None:
@@ -267,7 +270,7 @@ def _show(out: str, verbose: bool) -> None:
 
     with local_copy(out) as folder:
         contents = report.Contents(load_records(folder))
-        tables = [write(folder, contents).name for write in (report.write_csv, report.write_quality)]
+        tables = [path.name for path in report.write_tables(folder, contents)]
         page = report.write_html(folder, contents).name
         show(*report.for_terminal(contents, verbose))
     where = out.rstrip("/")

@@ -15,6 +15,7 @@ from vqttt.cli.options import (
     Seed,
     Settings,
     Severity,
+    check_one_model,
     load_options,
     names,
     numbers,
@@ -137,7 +138,8 @@ def bench(
         str,
         typer.Option(
             help="Registered name, checkpoint folder or Hugging Face id; or proportions, for random weights with the "
-            "shapes of LLaVA-1.5."
+            "shapes of LLaVA-1.5.",
+            callback=check_one_model,
         ),
     ] = "embedded",
     method: Annotated[

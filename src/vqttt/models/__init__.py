@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +17,31 @@ if TYPE_CHECKING:
     from vqttt.models.base import Model
     from vqttt.models.huggingface import HuggingFaceModel
 
-__all__ = ["CLEAN_FEATURES", "EMBEDDED", "FAMILIES", "MODELS", "LoadOptions", "family_class", "load_model"]
+__all__ = [
+    "CLEAN_FEATURES",
+    "EMBEDDED",
+    "FAMILIES",
+    "MODELS",
+    "TWINS",
+    "LoadOptions",
+    "check_model",
+    "family_class",
+    "load_model",
+]
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "embedded"
 """The checkpoint folder of the model `embedded`."""
 
+TWINS = {
+    "soft": EMBEDDED.with_name("embedded_soft"),
+    "web": EMBEDDED.with_name("embedded_web"),
+}
+"""The checkpoint folders of the models `embedded-soft` and `embedded-web`, by the quality of their training images."""
+
 EMBEDDED_SCOPE = (
     "knows only the questions of easy-vqa, digits, fashion-mnist and vq-mini; to others its answers mean nothing"
 )
-"""What the model `embedded` can answer."""
+"""What the embedded models can answer."""
 
 CLEAN_FEATURES = "clean_features.safetensors"
 """The file in a checkpoint folder with feature statistics of clean images (see `vqttt.tuning.feature_statistics`)."""
@@ -59,11 +76,22 @@ for _family, _class, _summary in (
     FAMILIES.add(_family, f"vqttt.models.{_class}", _summary)
 
 
-@MODELS.register("embedded", "a small LLaVA that ships with vqttt; nothing to download")
-def _embedded() -> "Model":
-    model = _from_pretrained("embedded", str(EMBEDDED), LoadOptions())
+def _embedded(name: str, folder: Path) -> "Model":
+    model = _from_pretrained(name, str(folder), LoadOptions())
     model.scope = EMBEDDED_SCOPE
     return model
+
+
+for _name, _folder, _summary in (
+    ("embedded", EMBEDDED, "a small LLaVA that ships with vqttt, trained on clean and slightly degraded images"),
+    ("embedded-soft", TWINS["soft"], "the same, trained further on blurred images: it answers better when images are"),
+    (
+        "embedded-web",
+        TWINS["web"],
+        "the same, trained further on resized, compressed and blurred images",
+    ),
+):
+    MODELS.add(_name, partial(_embedded, _name, _folder), _summary)
 
 
 @MODELS.register("fake", "a few hundred weights that name colours; for trying out and testing")
@@ -94,16 +122,28 @@ def load_model(name: str, options: LoadOptions | None = None) -> "Model":
         UnknownNameError: if the name is not registered and can be neither a folder nor an id.
     """
     chosen = options or LoadOptions()
+    check_model(name, chosen)
+    return MODELS[name]() if name in MODELS else _from_pretrained(name, name, chosen)
+
+
+def check_model(name: str, options: LoadOptions) -> None:
+    """Check what can be checked of a model's name and options without its weights.
+
+    Raises:
+        InputError: if options are given for a registered name.
+        ModelError: if the name is a folder that holds no model.
+        UnknownNameError: if the name is not registered and can be neither a folder nor an id.
+    """
     if name in MODELS:
-        if chosen != LoadOptions():
+        if options != LoadOptions():
             raise InputError(f"the model {name!r} takes no load options; they are for folders and Hugging Face ids")
-        return MODELS[name]()
+        return
     if not Path(name).exists() and "/" not in name:
         if name in FAMILIES:
             known = ", ".join(MODELS)
             raise InputError(f"{name} is a model family; give a checkpoint folder or Hugging Face id of it, or {known}")
         raise UnknownNameError("model", name, MODELS)
-    return _from_pretrained(name, name, chosen)
+    check_folder(name)
 
 
 def family_class(model_type: str) -> "type[HuggingFaceModel]":

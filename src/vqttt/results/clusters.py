@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from vqttt.results.proportions import binomial, difference_interval, equivalence_of_counts, quantile, wilson
 from vqttt.results.statistics import MARGIN, RIGHT, TIE, Estimate
 
+_STEPS = 60
+"""`net_test` counts changes in sixtieths of a question, which are exact for up to six conditions and for 10 or 12."""
+
 _ADDED = 0.2
 """Weight of an added image with full changes both ways when the effective size is estimated.
 
@@ -105,6 +108,22 @@ def paired_difference(before: ArrayLike, after: ArrayLike, clusters: ArrayLike |
     return cluster_mean(change, np.zeros(len(change)), _own(change, clusters))
 
 
+def difference_of_changes(
+    first: ArrayLike, second: ArrayLike, cells: ArrayLike | None = None, clusters: ArrayLike | None = None
+) -> Estimate:
+    """Return how much larger the changes `second` are than `first`, from -2 to 2, with an interval.
+
+    It is twice `cluster_mean` of half the difference, because that function takes values up to 1. Arguments are as in
+    `cluster_mean`; by default there is one cell, and each row has an image of its own.
+
+    Raises:
+        ValueError: if there are no changes, or a change is not between -1 and 1.
+    """
+    half = (np.asarray(second, np.float64) - np.asarray(first, np.float64)) / 2
+    found = cluster_mean(half, np.zeros(len(half)) if cells is None else cells, _own(half, clusters))
+    return Estimate(2 * found.value, 2 * found.low, 2 * found.high)
+
+
 def accuracy(scores: ArrayLike, cells: ArrayLike | None = None, clusters: ArrayLike | None = None) -> Estimate:
     """Return the mean score of the cells with Wilson's interval for the effective size (Korn and Graubard 1998).
 
@@ -143,6 +162,18 @@ def mcnemar(before: ArrayLike, after: ArrayLike, clusters: ArrayLike | None = No
     """
     flip = (np.asarray(after) >= RIGHT).astype(np.int64) - (np.asarray(before) >= RIGHT)
     return sign_flip(np.bincount(_numbered(_own(flip, clusters)), weights=flip) if len(flip) else [])
+
+
+def net_test(changes: ArrayLike, clusters: ArrayLike | None = None) -> float:
+    """Return the two-sided p-value that changes, fractions of a question, favour no side: `sign_flip` over images.
+
+    It is exact, although net changes are rounded, for changes whose sign is as likely the opposite; for others with a
+    mean of zero it holds in large samples. For changes of -1, 0 and 1 it is the test of `mcnemar`.
+    """
+    change = np.asarray(changes, np.float64)
+    total = np.bincount(_numbered(_own(change, clusters)), weights=change) if len(change) else change
+    steps = np.rint(_STEPS * total).astype(np.int64)
+    return sign_flip(steps // max(int(np.gcd.reduce(steps)), 1))
 
 
 def equivalence(

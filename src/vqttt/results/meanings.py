@@ -59,3 +59,46 @@ QUALITY = {
     "p_holm": "`p_value` after Holm's correction over all rows",
 }
 """The columns of `quality.csv`, in their order."""
+
+_PAIR_TEST = "exact test of `{}` by the images' net differences"
+_HOLM = (
+    "`{}` after Holm's correction within the pair of models; rows of `all` tasks, and rows without a severity, apart"
+)
+
+MODELS = {
+    "first_model": "the first model",
+    "second_model": "the model that it is compared with, on the same questions about the same images",
+    "task": "name of the task; `all` for all tasks together",
+    "restorer": _RECORD["restorer"],
+    "method": SUMMARY["method"],
+    "degradation": "degradation or style of the images, `clean`, or `all` for all degradations together",
+    "severity": "severity of the degradation; empty for all severities together",
+    "n": _N,
+    "images": _IMAGES,
+    "cells": "number of cells that are put together, each with the same weight",
+    "first": "accuracy of the first model, 0 to 1; failed samples count as wrong",
+    "second": "the same of the second model",
+    "chance": _CHANCE,
+    "delta": "`second` minus `first`",
+    "ci_low": _LOW.format("delta"),
+    "ci_high": _HIGH.format("delta"),
+    "only_second": "number of answers that are right only under the second model",
+    "only_first": "number of answers that are right only under the first model",
+    "p_value": f"{_PAIR_TEST.format('delta')} (McNemar's for one condition with one question per image)",
+    "change_n": "number of questions that both models answered on the clean image as well; empty on clean images",
+    "first_change": "what degradation does to the first model: its accuracy here minus that of the same method on the "
+    "clean, unrestored images (restored alike, if every image was restored)",
+    "first_change_low": _LOW.format("first_change"),
+    "first_change_high": _HIGH.format("first_change"),
+    "second_change": "the same of the second model",
+    "second_change_low": _LOW.format("second_change"),
+    "second_change_high": _HIGH.format("second_change"),
+    "change_delta": "`second_change` minus `first_change`: above zero if degradation costs the second model less, or "
+    "gains it more",
+    "change_low": _LOW.format("change_delta"),
+    "change_high": _HIGH.format("change_delta"),
+    "change_p": _PAIR_TEST.format("change_delta"),
+    "p_holm": _HOLM.format("p_value"),
+    "change_p_holm": _HOLM.format("change_p"),
+}
+"""The columns of `models.csv`, in their order."""

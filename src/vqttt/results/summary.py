@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from vqttt.results.clusters import accuracy, cluster_mean, mcnemar
+from vqttt.results.clusters import accuracy, cluster_mean, difference_of_changes, mcnemar
 from vqttt.results.statistics import Estimate, Floats, ece, flips
 from vqttt.runs.records import ALL, CELL, CLEAN, NONE, in_order
 
@@ -55,14 +55,25 @@ def clean_and_degraded(records: pl.DataFrame) -> pl.DataFrame:
 
     The clean image is the unrestored one; if every image was restored, it is the one restored like the degraded image.
     """
-    base, same = untuned(records), ["model", "task", "seed", "sample_id"]
-    clean, degraded = base.filter(pl.col("degradation") == CLEAN), base.filter(pl.col("degradation") != CLEAN)
+    base = untuned(records)
+    clean, same = clean_answers(base, ["model", "task", "seed", "sample_id"])
+    degraded = base.filter(pl.col("degradation") != CLEAN)
+    clean = clean.select(*same, clean_score="base_score")
+    return in_order(degraded.join(clean, on=same, how="inner", maintain_order="left"))
+
+
+def clean_answers(records: pl.DataFrame, same: list[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Select the records of clean images that degraded ones are compared with, one for each value of `same`.
+
+    Returns them and the columns that match them with degraded records: `same`, and `restorer` if every clean image was
+    restored; otherwise the clean image is the unrestored one.
+    """
+    clean = records.filter(pl.col("degradation") == CLEAN)
     if (clean["restorer"] == NONE).any():
         clean = clean.filter(pl.col("restorer") == NONE)
     else:
-        same.append("restorer")
-    clean = clean.unique(same, keep="first", maintain_order=True).select(*same, clean_score="base_score")
-    return in_order(degraded.join(clean, on=same, how="inner", maintain_order="left"))
+        same = [*same, "restorer"]
+    return clean.unique(same, keep="first", maintain_order=True), same
 
 
 def by_task(records: pl.DataFrame) -> Iterator[tuple[str, str, str, pl.DataFrame]]:
@@ -105,6 +116,12 @@ def chance(records: pl.DataFrame) -> float | None:
 def mean_of_cells(records: pl.DataFrame, value: pl.Expr) -> Estimate:
     """Apply `cluster_mean` to a column of records; the clusters are `images`."""
     return cluster_mean(records.select(value).to_series().to_numpy(), _cells(records), images(records))
+
+
+def changes_of_cells(records: pl.DataFrame, first: pl.Expr, second: pl.Expr) -> Estimate:
+    """Apply `clusters.difference_of_changes` to two changes of scores; the clusters are `images`."""
+    one, other = (records.select(change).to_series().to_numpy() for change in (first, second))
+    return difference_of_changes(one, other, _cells(records), images(records))
 
 
 def accuracy_of_cells(records: pl.DataFrame, score: str) -> Estimate:

@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -138,8 +138,10 @@ class RunFolder:
             else:
                 path.unlink(missing_ok=True)
 
-    def abandon(self) -> None:
-        """Forget a run without any finished cell, so that another one can be started in its folder."""
+    def abandon(self, keys: Iterable[str]) -> None:
+        """Forget what was begun of some cells; and a run without any finished cell, so that another one can start."""
+        for key in keys:
+            self.unfinished.drop(key)
         if next(self.finished_cells(), None) is None:
             self.unfinished.clear()
             self.store.delete("run.json")
@@ -223,10 +225,11 @@ def _differences(found: Any, given: Any) -> str:
     if not isinstance(found, dict) or not isinstance(given, dict):
         return "changed" if _is_hash(found) and _is_hash(given) else f"{found!r}, not {given!r}"
     keys = [key for key in {**found, **given} if found.get(key) != given.get(key)]
-    both = {key: (found.get(key), given.get(key)) for key in keys}
+    both = {key: (found.get(key), given.get(key)) for key in keys if key in found and key in given}
     nested = {key for key, pair in both.items() if all(isinstance(one, dict) for one in pair)}
-    parts = []
-    for key in keys:
+    parts = [f"{key} was {found[key]!r} and is not given now" for key in keys if key not in given]
+    parts += [f"{key} was not given and is {given[key]!r} now" for key in keys if key not in found]
+    for key in both:
         difference = _differences(*both[key])
         parts.append(f"{key}{':' if key in nested else '' if difference == 'changed' else ' is'} {difference}")
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Studies: a grid of cells (task x condition x method), run by an engine, resumed after any interruption."""
+"""Studies: a grid of cells (model x task x condition x method), run by an engine, resumed after any interruption."""
 
 from vqttt.study.config import PRESETS, StudyConfig
 from vqttt.study.engines import EngineOptions

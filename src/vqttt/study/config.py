@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -48,7 +48,7 @@ class StudyConfig:
     """What to run: everything that decides the records.
 
     Attributes:
-        model: a registered model, a checkpoint folder or a Hugging Face id.
+        models: each a registered model, a checkpoint folder or a Hugging Face id.
         tasks, degradations: registered names; a task may be a file (`jsonl:PATH`), a degradation a chain (`fog+webp`).
         severities: of every degradation, 1 to 5.
         methods: registered names, or names defined in `method_settings`.
@@ -62,10 +62,10 @@ class StudyConfig:
         max_new_tokens: maximum length of an answer.
         scale: `relative` or `absolute` lengths of degradations; see `vqttt.images.degradations`.
         restorers: applied to the degraded images, each in cells of its own; see `vqttt.images.restorers`.
-        load: how a checkpoint is loaded; registered models take no options.
+        load: how checkpoints are loaded; among several models, those that are registered take no options.
     """
 
-    model: str = "embedded"
+    models: tuple[str, ...] = ("embedded",)
     tasks: tuple[str, ...]
     degradations: tuple[str, ...]
     severities: tuple[int, ...] = SEVERITIES
@@ -82,12 +82,8 @@ class StudyConfig:
 
     def __post_init__(self) -> None:
         """Reject unknown names and numbers out of range before anything runs."""
-        for name in ("tasks", "degradations", "severities", "methods", "restorers", "seeds"):
-            values = getattr(self, name)
-            if not values:
-                raise InputError(f"{name} is empty; give at least one, such as {_EXAMPLES[name]}")
-            if "" in values:
-                raise InputError(f"{name} has an empty name; leave out the comma that nothing follows")
+        for name, example in _EXAMPLES.items():
+            _check_list(name, getattr(self, name), example)
         for degradation in self.degradations:
             check_kind(degradation)
         for restorer in self.restorers:
@@ -130,12 +126,14 @@ class StudyConfig:
         return hashlib.sha256(json.dumps(self.described(), sort_keys=True).encode()).hexdigest()[:8]
 
     def described(self) -> dict[str, Any]:
-        """Return the fields as JSON has them.
+        """Return the fields as JSON has them; one model as `model`, several as `models`.
 
         Settings of methods that do not run are left out. So are `load`, `method_settings` and `preset_limit` when they
         change nothing: runs of older versions do not have them, and must stay the same study.
         """
         described = asdict(self)
+        models = tuple(dict.fromkeys(described.pop("models")))
+        described = ({"models": models} if len(models) > 1 else {"model": models[0]}) | described
         settings = described["method_settings"]
         described["method_settings"] = {name: settings[name] for name in self.methods if settings.get(name)}
         if self.load == LoadOptions():
@@ -151,7 +149,18 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _check_list(name: str, values: object, example: str) -> None:
+    """Check that a field has values, and none that is empty."""
+    if isinstance(values, str):
+        raise InputError(f"{name} must be several names, such as ({example!r},), not the one text {values!r}")
+    if not values:
+        raise InputError(f"{name} is empty; give at least one, such as {example}")
+    if isinstance(values, Sequence) and "" in values:
+        raise InputError(f"{name} has an empty name; leave out the comma that nothing follows")
+
+
 _EXAMPLES = {
+    "models": "embedded",
     "tasks": "digits",
     "degradations": CLEAN,
     "severities": "3",
@@ -170,10 +179,12 @@ QUICK_DEGRADATIONS = (*PAPER_DEGRADATIONS, "gaussian_blur", "jpeg_compression")
 
 PRESETS = {
     "quick": StudyConfig(
-        tasks=("easy-vqa", "digits", "vq-mini"),
+        models=("embedded", "embedded-soft"),
+        tasks=("vq-mini",),
         degradations=(CLEAN, *QUICK_DEGRADATIONS),
         severities=(1, 3, 5),
-        methods=("none", "vq-ttt", "vq-ttt-episodic", "vq-select"),
+        methods=("none", "vq-ttt", "vq-ttt-episodic"),
+        restorers=("none", "auto"),
         limit=200,
         preset_limit=200,
     ),

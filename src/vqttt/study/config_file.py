@@ -1,7 +1,7 @@
 """A study as a TOML file, and as the JSON that `run.json` holds.
 
-A file has the fields of `StudyConfig`, and `preset` for everything it leaves out. Instead of a list of methods it may
-have tables that define methods of one's own:
+A file has the fields of `StudyConfig`, and `preset` for everything it leaves out. One model may be given as `model`.
+Instead of a list of methods it may have tables that define methods of one's own:
 
     [methods.none]
     [methods.mine]
@@ -60,7 +60,7 @@ def read_config(path: Path, preset: str | None = None) -> StudyConfig:
             config = replace(config, load=replace(config.load, **{name: _load_option(name, value)}))
     for name, value in content.items():
         with file.at(name):
-            config = replace(config, **{name: _field(name, value)})
+            config = replace(config, **_field(name, value, content))
     return config
 
 
@@ -74,7 +74,9 @@ def from_described(described: Mapping[str, Any]) -> StudyConfig:
     load = _table("load", given.pop("load", {}), "dtype = 'bfloat16'")
     method_settings = _table("method_settings", given.pop("method_settings", {}), "base = 'vq-ttt'")
     preset_limit = given.pop("preset_limit", None)
-    fields = {"limit": None} | {name: _field(name, value) for name, value in given.items()}
+    fields: dict[str, Any] = {"limit": None}
+    for name, value in given.items():
+        fields |= _field(name, value, given)
     options = LoadOptions(**{name: _load_option(name, value) for name, value in load.items()})
     return replace(PRESETS["quick"], **fields, method_settings=method_settings, load=options, preset_limit=preset_limit)
 
@@ -141,13 +143,20 @@ def _load_option(name: str, value: Any) -> Any:
 _WORDS = {int: "whole numbers", str: "text"}
 
 
-def _field(name: str, value: Any) -> Any:
-    """Return a field of a study from a value of TOML or JSON."""
+def _field(name: str, value: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a field of a study, by its name, from one of the values `given` in TOML or JSON."""
+    if name == "model":
+        if "models" in given:
+            raise InputError("give model or models, not both")
+        return {"models": (_scalar(name, str, value),)}
     if name not in _FIELDS:
-        raise UnknownNameError("study setting", name, ("preset", *_FIELDS, "load"))
+        raise UnknownNameError("study setting", name, ("preset", "model", *_FIELDS, "load"))
     kind = _FIELDS[name]
-    if get_origin(kind) is not tuple:
-        return _scalar(name, kind, value)
+    return {name: _listed(name, kind, value) if get_origin(kind) is tuple else _scalar(name, kind, value)}
+
+
+def _listed(name: str, kind: Any, value: Any) -> tuple[Any, ...]:
+    """Return a list of values as the annotated kind of tuple."""
     example = f"such as {json.dumps(getattr(PRESETS['quick'], name))}"
     if not isinstance(value, list):
         raise InputError(f"{name} must be a list, {example}, not {value!r}")

@@ -14,7 +14,7 @@ import polars as pl
 
 from vqttt.images.files import to_data_uri
 from vqttt.methods import Method
-from vqttt.models.base import Model, tunable
+from vqttt.models.base import tunable
 from vqttt.runs.records import Record
 from vqttt.study.batch import ImageCache
 from vqttt.tasks import question_text
@@ -29,9 +29,8 @@ SIDE = 160
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleMaker:
-    """Shows a task's samples as a model saw them."""
+    """Shows a task's samples as models saw them."""
 
-    model: Model
     samples: Sequence[Sample]
     images: ImageCache
     seed: int
@@ -90,7 +89,7 @@ class ExampleMaker:
         ]
 
     def _tuned(self, condition: Condition, method: Method, row: Record, flip: str) -> dict[str, Any]:
-        sample, model = self._sample(row.sample_id), tunable(self.model, "an example of a changed image")
+        sample, model = self._sample(row.sample_id), tunable(method.model, "an example of a changed image")
         inputs, base = model.ask(
             [self.images.degrade_and_restore(sample, condition, self.seed)],
             [question_text(sample)],

@@ -1,9 +1,10 @@
-"""The plan of a study: its grid of cells (task x condition x method x seed), and the jobs that fill them."""
+"""The plan of a study: its grid of cells (model x task x condition x method x seed), and the jobs that fill them."""
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from vqttt.runs.records import CELL, CLEAN, NONE
@@ -57,33 +58,39 @@ def conditions(config: StudyConfig) -> list[Condition]:
 
 def count_records(config: StudyConfig, questions: Iterable[int]) -> int:
     """Return how many records a study has, given the number of questions of each of its tasks."""
-    return sum(questions) * len(conditions(config)) * len(set(config.methods)) * len(set(config.seeds))
+    times = [len(set(values)) for values in (config.models, config.methods, config.seeds)]
+    return sum(questions) * len(conditions(config)) * prod(times)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What one worker does at a time: one task under one condition, answered by all methods.
+    """What one worker does at a time: one model's answers to one task under one condition, by all methods.
 
     The methods run together because they share images and untuned answers. A job without a condition collects the
     task's examples of what degradation does; it needs the records of all conditions.
+
+    Attributes:
+        prefix: what the label begins with: the model, if the study has several.
     """
 
+    model: str
     task: str
     seed: int
     condition: Condition | None = None
+    prefix: str = ""
 
     @property
     def label(self) -> str:
         """The job in a few words, for progress and errors."""
         if self.condition is None:
-            return f"{self.task} examples"
+            return f"{self.prefix} {self.task} examples".strip()
         restorer = "" if self.condition.restorer == NONE else self.condition.restorer
         seed = f"seed {self.seed}" if self.seed else ""
-        words = (self.task, self.condition.degradation, self.condition.severity, restorer, seed)
+        words = (self.prefix, self.task, self.condition.degradation, self.condition.severity, restorer, seed)
         return " ".join(map(str, filter(None, words)))
 
     def cells(self, config: StudyConfig, model: str) -> list[Cell]:
-        """Return the job's cells, one per method."""
+        """Return the job's cells, one per method; `model` is the model's name in records."""
         assert self.condition is not None, self
         return [
             Cell(model=model, task=self.task, condition=self.condition, method=method, seed=self.seed)
@@ -92,10 +99,29 @@ class Job:
 
 
 def rounds(config: StudyConfig) -> tuple[list[Job], list[Job]]:
-    """Return the jobs of a study; those in the second list can start when all in the first are finished."""
+    """Return the jobs of a study; those in the second list can start when all in the first are finished.
+
+    In the first list all jobs of a model follow each other, so that it is loaded once. Those in the second need the
+    images only, and stay with those of a task.
+    """
+    models = list(dict.fromkeys(config.models))
     parts = [(task, seed) for task in dict.fromkeys(config.tasks) for seed in dict.fromkeys(config.seeds)]
-    grid = conditions(config)
-    return [Job(task=t, seed=s, condition=c) for t, s in parts for c in grid], [Job(task=t, seed=s) for t, s in parts]
+    prefix = {model: model if len(models) > 1 else "" for model in models}
+    answers = [
+        Job(model=model, task=task, seed=seed, condition=condition, prefix=prefix[model])
+        for model in models
+        for task, seed in parts
+        for condition in conditions(config)
+    ]
+    return answers, [Job(model=m, task=t, seed=s, prefix=prefix[m]) for t, s in parts for m in models]
+
+
+def keys_by_model(config: StudyConfig, names: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the keys of a study's cells by model, given the models' names in records."""
+    keys: dict[str, list[str]] = {model: [] for model in names}
+    for job in rounds(config)[0]:
+        keys[job.model] += [cell.key for cell in job.cells(config, names[job.model])]
+    return keys
 
 
 def _slug(name: str) -> str:

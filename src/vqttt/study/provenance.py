@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,19 @@ _PARTS, _PART = 16, 1 << 16
 """How many parts of a file are hashed where that would be too much, and the bytes of each."""
 
 
-def describe_environment(model: Model) -> dict[str, Any]:
-    """Return versions, weights and device, and for a source checkout its commit and whether it has changes."""
+def describe_environment() -> dict[str, Any]:
+    """Return versions, and for a source checkout its commit and whether it has changes."""
     commit, dirty = _source()
     return {
         "versions": {"vqttt": __version__, "python": platform.python_version()} | _versions(),
         "commit": commit,
         "dirty": dirty,
-        "weights": model.fingerprint(),
-        "device": {"type": model.device_type, "machine": platform.machine()},
     }
+
+
+def describe_device(types: Iterable[str]) -> dict[str, str]:
+    """Return the machine, and the different types of the devices on which models run."""
+    return {"type": " and ".join(dict.fromkeys(types)), "machine": platform.machine()}
 
 
 def data_hash(samples: Sequence[Sample]) -> str:

@@ -1,4 +1,6 @@
-"""Running a study: a grid of cells (task x condition x method), each a file of records; can be killed and resumed.
+"""Running a study: a grid of cells (model x task x condition x method), each a file of records.
+
+A study can be killed and resumed.
 
 Cells that give the model the same images run together, as one job: an image is degraded, encoded and answered untuned
 once for all methods. An engine runs the jobs, in this process or elsewhere.
@@ -11,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from vqttt.errors import InputError, RunFolderError, UnknownNameError, VQTTTError
-from vqttt.models import load_model
-from vqttt.models.base import Model
 from vqttt.runs.folder import RunFolder
 from vqttt.runs.store import LocalStore
 from vqttt.study.config import StudyConfig
 from vqttt.study.config_file import from_described
 from vqttt.study.engines import EngineOptions, Ready, execute
-from vqttt.study.plan import Job, count_records, rounds
+from vqttt.study.models import LoadModel, check_names, load_from
+from vqttt.study.plan import Job, count_records, keys_by_model, rounds
 from vqttt.study.watch import AnswerWatch, NothingAnsweredError
 from vqttt.study.worker import WorkerSpec
 
@@ -37,7 +38,7 @@ IDENTITY = ("config", "methods", "files", "weights", "data", "images", "restorer
 def run(
     config: StudyConfig,
     out: Path | str,
-    load: Callable[[], Model] | None = None,
+    load: LoadModel | None = None,
     progress: ProgressCallback | None = None,
     command: str = "",
     engine: EngineOptions | None = None,
@@ -48,7 +49,8 @@ def run(
     Args:
         config: what to run.
         out: a folder, or an address such as `s3://bucket/run`.
-        load: loads the model in place of `config.model`; must be picklable if there are several workers.
+        load: loads each of `config.models`, given its name; must be picklable if there are several workers. By default
+            they are what `vqttt.load_model` finds under these names.
         progress: called whenever records were added.
         command: the command line, stored in `run.json`.
         engine: where and how to run; by default in this process.
@@ -59,16 +61,19 @@ def run(
 
     Raises:
         RunFolderError: if `out` holds a different study or cannot be written.
-        InputError: if a task or a restorer's weights cannot be loaded, a method needs more than the model offers, or
-            nothing can be answered.
+        InputError: if a task or a restorer's weights cannot be loaded, a method needs more than a model offers, or a
+            model cannot answer anything.
+        ModelError: if a model cannot be loaded.
         EngineError: if a worker in another process fails or is lost too often.
     """
+    if load is None:
+        check_names(config)
     folder = RunFolder(out)
     local = folder.store.path if isinstance(folder.store, LocalStore) else None
     spec = WorkerSpec(
         config=config,
         out=str(local.absolute() if local else out),
-        load=load or partial(load_model, config.model, config.load),
+        load=load or partial(load_from, config),
         methods=config.method_specs,
     )
     questions: dict[str, int] = {}
@@ -78,6 +83,7 @@ def run(
         if started is not None and not questions:
             started(worker.description)
         questions.update(worker.questions)
+        watch.keys = keys_by_model(config, worker.models)
 
     watch, records, done = AnswerWatch(folder), dict[Job, int](), 0
     try:
@@ -90,8 +96,8 @@ def run(
                 watch.see(job, filled, filled.records == questions[job.task] * len(spec.methods or ()))
         watch.see_end()
         folder.tidy()
-    except NothingAnsweredError:
-        folder.abandon()  # so that the same command starts afresh once the cause is mended
+    except NothingAnsweredError as error:
+        folder.abandon(watch.keys[error.model])  # so that the same command starts afresh once the cause is mended
         raise
     return local if local else str(out)
 

@@ -10,6 +10,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from statistics import mean
 from typing import Any
 
@@ -84,7 +85,7 @@ class Timing:
 
         Args:
             config: of the study.
-            model: loaded.
+            model: one of the study's.
             tasks: the samples of its tasks.
             clock: returns seconds.
             budget: seconds that the measurements may take, roughly.
@@ -97,7 +98,7 @@ class Timing:
         self.best: tuple[int, str, Condition, list[Sample]] | None = None
 
     def jobs_seconds(self) -> float:
-        """Return the seconds of all jobs, one after another."""
+        """Return the seconds of all jobs of the model, one after another."""
         self._look_around(0.35 * self.budget)
         costs = self._method_costs(0.45 * self.budget)
         total = 0.0
@@ -113,7 +114,7 @@ class Timing:
         return total
 
     def report_seconds(self) -> float:
-        """Return the seconds to write the report, measured on a run of one batch."""
+        """Return the seconds to write the report, measured on a run of one batch of every model."""
         if self.best is None:
             return 0.0
         _, task, condition, samples = self.best
@@ -122,8 +123,8 @@ class Timing:
             folder.open({}, ())
             batch = self._batch(task, condition, samples[:2])
             records = batch.answered_by(next(iter(self.methods.values())).build(self.model))
-            for name in self.methods:
-                cell = Cell(model=self.model.name, task=task, condition=condition, method=name, seed=0)
+            for model, name in product(dict.fromkeys(self.config.models), self.methods):
+                cell = Cell(model=model, task=task, condition=condition, method=name, seed=0)
                 folder.unfinished.append(cell.key, records)
                 folder.finish(cell.key, cell.identity, len(records))
             began = self.clock()
@@ -221,7 +222,6 @@ class Timing:
         method = self._built(spec)
         records = batch.answered_by(method)
         maker = ExampleMaker(
-            model=self.model,
             samples=batch.samples,
             images=self.images[task],
             seed=self.config.seeds[0],

@@ -1,12 +1,12 @@
-"""A worker: holds the model, the tasks and the images that jobs need, and runs jobs; one per process."""
+"""A worker: holds the models, the tasks and the images that jobs need, and runs jobs; one per process."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from vqttt.errors import InputError, RunFolderError
+from vqttt.errors import RunFolderError
 from vqttt.images.degradations import DEGRADATIONS, STYLES, check_kind
 from vqttt.images.restorers import RESTORERS, fingerprint
 from vqttt.methods import METHODS, Method, MethodSpec
@@ -17,8 +17,9 @@ from vqttt.runs.records import CLEAN, NONE, Record
 from vqttt.study.batch import Batch, ImageCache
 from vqttt.study.config import StudyConfig
 from vqttt.study.examples import ExampleMaker
+from vqttt.study.models import LoadModel, Models
 from vqttt.study.plan import Cell, Job, conditions
-from vqttt.study.provenance import data_hash, describe_environment, files_of_methods, images_hash
+from vqttt.study.provenance import data_hash, describe_environment, images_hash
 from vqttt.tasks import TASKS, limited, load_task
 from vqttt.tuning.objectives import OBJECTIVES, terms
 from vqttt.types import Condition
@@ -31,14 +32,14 @@ class WorkerSpec:
     Attributes:
         config: of the study.
         out: the run folder: an absolute path, or an address.
-        load: loads the model; must be picklable if the worker runs in another process.
+        load: loads a model by its name; must be picklable if the worker runs in another process.
         methods: those of the study, by name; by default looked up in the worker's process, where a method that a
             program registered while it ran may not be known.
     """
 
     config: StudyConfig
     out: str
-    load: Callable[[], Model]
+    load: LoadModel
     methods: Mapping[str, MethodSpec] | None = None
 
 
@@ -93,15 +94,16 @@ class _Tally:
 
 
 class Worker:
-    """Runs jobs with one model; keeps the images of one task at a time.
+    """Runs jobs; keeps one model and the images of one task at a time.
 
     Attributes:
         description: the content of `run.json`, except for the command.
         questions: the number of questions of each task.
+        models: those of the study.
     """
 
     def __init__(self, spec: WorkerSpec, owner: str = "") -> None:
-        """Load the tasks and the model.
+        """Load the tasks, and each model once.
 
         Args:
             spec: what to load.
@@ -109,8 +111,8 @@ class Worker:
 
         Raises:
             InputError: if a task, a restorer's weights or what a method saved cannot be loaded, or a method needs more
-                than the model has.
-            ModelError: if the model cannot be loaded.
+                than a model has.
+            ModelError: if a model cannot be loaded.
         """
         config = self.config = spec.config
         self.folder = RunFolder(spec.out, owner)
@@ -119,14 +121,13 @@ class Worker:
         self.tasks = {name: limited(samples, config.limit_of(name)) for name, samples in whole.items()}
         self.methods = dict(spec.methods or config.method_specs)
         settings = {name: method.settings() for name, method in self.methods.items()}
-        self.model = spec.load()
-        check_methods(self.methods, self.model)
-        self.description: dict[str, Any] = describe_environment(self.model) | {
+        self.models = Models(tuple(dict.fromkeys(config.models)), spec.load, self.methods)
+        self.description: dict[str, Any] = describe_environment() | self.models.described()
+        self.description |= {
             "config": config.described(),
             "methods": settings,
             "data": {name: data_hash(samples) for name, samples in self.tasks.items()},
             "images": {name: found for name, samples in self.tasks.items() if (found := images_hash(name, samples))},
-            "files": files_of_methods(self.methods, self.model),
             "questions": {name: {"used": len(self.tasks[name]), "of": len(whole[name])} for name in whole},
             "restorers": restorers,
             "plugins": _plugins(config, settings),
@@ -155,11 +156,11 @@ class Worker:
         """Fill the job's unfinished cells batch by batch."""
         samples, size, tally = self.tasks[job.task], self.config.batch, _Tally()
         cells: list[_OpenCell] = []
-        for cell in job.cells(self.config, self.model.name):
+        for cell in job.cells(self.config, self._name(job)):
             if self.folder.is_finished(cell.key):
                 tally.finished += len(samples)
             else:
-                cells.append(self._open(cell))
+                cells.append(self._open(cell, self.models.get(job.model)))
                 tally.add(self.folder.unfinished.records(cell.key))
             yield tally.filled()
         for start in range(0, len(samples), size):
@@ -170,7 +171,7 @@ class Worker:
                 samples[start : start + size],
                 self._images_of(job.task),
                 condition,
-                self.model,
+                self.models.get(job.model),
                 seed=job.seed,
                 max_new_tokens=self.config.max_new_tokens,
             )
@@ -182,10 +183,10 @@ class Worker:
         for open_cell in cells:
             self._finish(open_cell)
 
-    def _open(self, cell: Cell) -> _OpenCell:
+    def _open(self, cell: Cell, model: Model) -> _OpenCell:
         """Build a cell's method, and keep what records of it can be kept."""
         spec = self.methods[cell.method]
-        method = spec.build(self.model, max_new_tokens=self.config.max_new_tokens, seed=cell.seed)
+        method = spec.build(model, max_new_tokens=self.config.max_new_tokens, seed=cell.seed)
         # What a method learned along the stream is lost with its process, so its cell starts again from the beginning.
         ids = [] if spec.learns else [sample.id for sample in self.tasks[cell.task]]
         return _OpenCell(cell, method, self.folder.unfinished.resume(cell.key, ids, self.config.batch))
@@ -204,8 +205,8 @@ class Worker:
 
     def _write_quality_examples(self, job: Job) -> None:
         """Write, for every condition, examples of what degradation did to the untuned model's answers."""
-        jobs = [Job(task=job.task, seed=job.seed, condition=condition) for condition in conditions(self.config)]
-        cells = [one.cells(self.config, self.model.name)[0] for one in jobs]
+        jobs = [replace(job, condition=condition) for condition in conditions(self.config)]
+        cells = [one.cells(self.config, self._name(job))[0] for one in jobs]
         clean = next((cell for cell in cells if cell.condition == Condition(scale=cell.condition.scale)), None)
         columns = ("sample_id", "question", "reference", "base_answer", "base_score", "error")
         for cell in cells:
@@ -218,33 +219,21 @@ class Worker:
 
     def _examples(self, task: str, seed: int) -> ExampleMaker:
         return ExampleMaker(
-            model=self.model,
             samples=self.tasks[task],
             images=self._images_of(task),
             seed=seed,
             max_new_tokens=self.config.max_new_tokens,
         )
 
+    def _name(self, job: Job) -> str:
+        """Return the name of a job's model in records."""
+        return self.models.facts[job.model].name
+
     def _images_of(self, task: str) -> ImageCache:
         """Return the cache of a task's images; that of the task before it is dropped."""
         if self._images[0] != task:
             self._images = task, ImageCache()
         return self._images[1]
-
-
-def check_methods(methods: Mapping[str, MethodSpec], model: Model) -> None:
-    """See that methods can be built on a model, so that what does not fit is said before anything runs.
-
-    Raises:
-        InputError: if one cannot; the message names all those that need more than the model offers.
-    """
-    if needing := [name for name, spec in methods.items() if not isinstance(model, spec.needs)]:
-        raise InputError(
-            f"{model.name} does not give access to its internals, which {' and '.join(needing)} need; choose methods "
-            "that do not, such as --method none"
-        )
-    for spec in methods.values():
-        spec.build(model)
 
 
 def _plugins(config: StudyConfig, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

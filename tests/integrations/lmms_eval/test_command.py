@@ -12,7 +12,6 @@ import torch
 
 from tests.integrations.lmms_eval.questions import TASKS, write
 from vqttt.images.files import save_image
-from vqttt.models import load_model
 from vqttt.runs.loading import load_records
 from vqttt.study.config import StudyConfig
 from vqttt.study.runner import run
@@ -73,7 +72,7 @@ def studied(folder: Path) -> pl.DataFrame:
     )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    run(config, folder / "study", lambda: load_model("embedded"), lambda done, total, what: None)
+    run(config, folder / "study")
     torch.set_num_threads(threads)
     return load_records(folder / "study")
 

@@ -6,19 +6,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vqttt.results.figures.drawing import SOFT, Axes, Mark, Panel
+from vqttt.results.figures.drawing import SOFT, Axes, Mark, Panel, percents
 from vqttt.results.statistics import Bin
 
 MOST_POINTS = 120
 """Maximum number of points of a risk-coverage line."""
 
 
-def reliability_panel(curves: Mapping[str, Sequence[Bin]], drawn: Mapping[str, Mark]) -> Panel:
+def reliability_panel(
+    curves: Mapping[str, Sequence[Bin]],
+    drawn: Mapping[str, Mark],
+    limits: tuple[tuple[float, float], tuple[float, float]],
+) -> Panel:
     """Draw accuracy against confidence, a line per method; the diagonal is perfect calibration.
 
     Args:
         curves: the bins of each method, see `statistics.reliability`.
         drawn: how each method is drawn, in order.
+        limits: limits of the horizontal and the vertical axis, in percent.
     """
 
     def paint(axes: Axes) -> None:
@@ -27,8 +32,10 @@ def reliability_panel(curves: Mapping[str, Sequence[Bin]], drawn: Mapping[str, M
             x, y = ([100 * value for value in column] for column in list(zip(*bins, strict=True))[1:])
             axes.plot(x, y, color=drawn[method].colour, marker=drawn[method].marker)
         axes.set(xlabel="confidence (%)", ylabel="accuracy (%)")
+        for which, ends in zip("xy", limits, strict=True):
+            percents(axes, which, ends)
 
-    return Panel(title="Reliability, degraded", paint=paint, height=2.8, legend=drawn)
+    return Panel(title="Accuracy by confidence", paint=paint, height=2.8, legend=drawn)
 
 
 def risk_panel(curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], drawn: Mapping[str, Mark]) -> Panel:
@@ -43,6 +50,6 @@ def risk_panel(curves: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], drawn: M
         for method, (coverage, risk) in curves.items():
             some = np.unique(np.linspace(0, len(coverage) - 1, MOST_POINTS).astype(int))
             axes.plot(100 * coverage[some], 100 * risk[some], color=drawn[method].colour)
-        axes.set(xlabel="coverage, most confident first (%)", ylabel="error rate (%)")
+        axes.set(xlabel="most confident answers, share of all (%)", ylabel="wrong among them (%)")
 
-    return Panel(title="Risk and coverage, degraded", paint=paint, height=2.8, legend=drawn)
+    return Panel(title="Errors among the most confident", paint=paint, height=2.8, legend=drawn)

@@ -86,6 +86,7 @@ class Panel:
         height: height in inches, without the legend.
         columns: number of axes side by side.
         left: space for the labels of the vertical axis, in inches.
+        foot: space that `paint` needs below the axes, in inches; part of the height.
         legend: the mark of each name. A file shows it below the figure; a page shows it once for all panels of a kind.
     """
 
@@ -95,6 +96,7 @@ class Panel:
     height: float = 2.6
     columns: int = 1
     left: float = 0.58
+    foot: float = 0.0
     legend: Mapping[str, Mark] = field(default_factory=dict)
 
     def inline(self) -> str:
@@ -130,14 +132,19 @@ class Panel:
             figure = Figure(figsize=(self.width, height))
             axes = figure.subplots(1, self.columns, squeeze=False)[0]
             edges = {"left": self.left / self.width, "right": 1 - 0.14 / self.width, "wspace": 0.55}
-            figure.subplots_adjust(**edges, bottom=(below + 0.46) / height, top=1 - 0.3 / height)
+            figure.subplots_adjust(**edges, bottom=(below + self.foot + 0.46) / height, top=1 - 0.3 / height)
             self.paint(*axes)
-            axes[0].set_title(self.title)
+            axes[0].set_title(self.title, x=self._title_at())
             if below:
                 figure.legend(handles=self._handles(), loc="lower center", ncols=2, frameon=False, fontsize=8)
             file = io.BytesIO()
             figure.savefig(file, format=kind, metadata=metadata, transparent=True)
         return file.getvalue()
+
+    def _title_at(self) -> float:
+        """Return where the title starts: at the left of the axes, or of the figure if it would not fit otherwise."""
+        axes = (self.width - self.left - 0.14) / self.columns
+        return 0.0 if 0.085 * len(self.title) < axes else (0.04 - self.left) / axes
 
     def _handles(self) -> list[Any]:
         from matplotlib.lines import Line2D
@@ -164,9 +171,37 @@ def marks(methods: Sequence[str]) -> dict[str, Mark]:
     return first | {method: Mark(colour, *shape) for method, colour, shape in rest}
 
 
+def line_marks(names: Sequence[str]) -> dict[str, Mark]:
+    """Give every model or task of a run its own mark; the same names always get the same marks."""
+    shapes = zip(sorted(names), cycle(COLOURS), cycle(MARKERS), strict=False)
+    return {name: Mark(colour, *shape) for name, colour, shape in shapes}
+
+
 def offset(i: int, n: int) -> float:
     """Return the position within its row of the i-th of n items, -0.4 to 0.4."""
     return (i - (n - 1) / 2) * 0.8 / max(n, 1)
+
+
+def around(low: float, high: float, least: float = 0.0) -> tuple[float, float]:
+    """Return the limits of an axis that shows values from `low` to `high`, with a little room at both ends.
+
+    Args:
+        low: the smallest value.
+        high: the largest value.
+        least: the least that the axis covers, so that small differences do not look large; it grows downwards.
+    """
+    low = min(low, high - least)
+    room = 0.05 * (high - low) or 1.0
+    return low - room, high + room
+
+
+def percents(axes: Axes, which: str, limits: tuple[float, float]) -> None:
+    """Set the limits of the `x` or the `y` axis, in percent, with ticks from 0 to 100 only."""
+    from matplotlib.ticker import MaxNLocator
+
+    ticks = MaxNLocator(nbins=6, steps=[1, 2, 5, 10]).tick_values(*limits)
+    shown = [tick for tick in ticks if max(limits[0], 0) <= tick <= min(limits[1], 100)]
+    axes.set(**{f"{which}ticks": shown, f"{which}lim": limits})
 
 
 def rows(axes: Axes, names: Sequence[str]) -> None:

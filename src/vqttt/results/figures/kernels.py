@@ -8,10 +8,11 @@ from vqttt.results.figures.drawing import BAD, COLOURS, GOOD, INK, Axes, Panel
 
 def kernel_panel(kernel: NDArray[np.float64], title: str) -> Panel:
     """Draw a kernel (k, k) as a heat map beside its gain by spatial frequency."""
+    centre = kernel[len(kernel) // 2, len(kernel) // 2]
 
     def paint(heat: Axes, response: Axes) -> None:
         heat.imshow(_shaded(support(kernel)), interpolation="none")
-        heat.set(xticks=[], yticks=[], xlabel=f"centre {kernel[len(kernel) // 2, len(kernel) // 2]:.2f}")
+        heat.set(xticks=[], yticks=[], xlabel=f"centre {centre:.2f}".replace("-", "−"))
         heat.grid(visible=False)
         heat.spines[:].set_visible(False)
         response.axhline(1, color=INK, linewidth=1, linestyle=":")

@@ -1,6 +1,6 @@
 """Figures of how image quality affects the untuned model: the quality paradox."""
 
-from itertools import cycle
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -11,17 +11,18 @@ from vqttt.results.figures.drawing import (
     FAINT,
     GOOD,
     INK,
-    MARKERS,
     SOFT,
     Axes,
     Mark,
     Panel,
     arms,
+    around,
     margin,
+    percents,
     rows,
 )
 from vqttt.results.quality_correlation import BINS
-from vqttt.results.tables import label
+from vqttt.results.tables import label, verdict
 
 VERDICTS = {
     "hurts": Mark(BAD, "v", "▼"),
@@ -32,6 +33,8 @@ VERDICTS = {
 }
 """How a verdict of `paradox.quality_effect` is drawn."""
 
+_LEGEND = {verdict(name): mark for name, mark in VERDICTS.items()}
+
 _VERSIONS = {
     "clean": Mark(SOFT, "o", "●"),
     "chosen condition": Mark(COLOURS[0], "D", "◆"),
@@ -39,22 +42,25 @@ _VERSIONS = {
 }
 _CORRECTED = {"by degradation": Mark(GOOD, "s", "■"), "by another seed": Mark(SOFT, "s", "■")}
 
+SMALL = 2.5
+"""Width of a small panel, in inches; several stand side by side where one other panel would."""
+
 MOST = 40
-"""Maximum number of conditions in a forest plot; if there are more, the largest losses and gains are shown."""
+"""Maximum number of conditions in a forest plot; if there are more, those of the largest losses and gains are shown."""
 
 
 def forest_panel(effect: pl.DataFrame, limits: tuple[float, float], title: str) -> Panel:
-    """Draw the change of accuracy under every condition with its interval, the largest loss first.
+    """Draw the change of accuracy under every condition with its interval.
 
     Args:
-        effect: rows of one task from `paradox.quality_effect`.
+        effect: rows of one model and task from `paradox.quality_effect`, in the order in which they are drawn.
         limits: limits of the horizontal axis, in points.
         title: title of the panel.
     """
-    effect = effect.sort("delta", "degradation", "severity", maintain_order=True)
     if len(effect) > MOST:
         title += f", {MOST} of {len(effect)} conditions"
-        effect = pl.concat([effect.head(MOST // 2), effect.tail(MOST // 2)])
+        rank = pl.col("delta").rank("ordinal")
+        effect = effect.filter((rank <= MOST // 2) | (rank > len(effect) - MOST // 2))
     differ = [name for name in ("restorer", "scale", "seed") if effect[name].n_unique() > 1]
     names = [
         " ".join([label(row["degradation"]), str(row["severity"]), *(f"· {name} {row[name]}" for name in differ)])
@@ -63,8 +69,8 @@ def forest_panel(effect: pl.DataFrame, limits: tuple[float, float], title: str) 
 
     def paint(axes: Axes) -> None:
         axes.axvline(0, color=INK, linewidth=1)
-        for verdict, mark in VERDICTS.items():
-            of = (effect["verdict"] == verdict).to_numpy()
+        for name, mark in VERDICTS.items():
+            of = (effect["verdict"] == name).to_numpy()
             if of.any():
                 x, low, high = (100 * effect[name].to_numpy()[of] for name in ("delta", "ci_low", "ci_high"))
                 style = {"fmt": mark.marker, "color": mark.colour, "elinewidth": 1.2, "markersize": 4.5}
@@ -73,7 +79,7 @@ def forest_panel(effect: pl.DataFrame, limits: tuple[float, float], title: str) 
         axes.set(xlabel="degraded minus clean (points)", xlim=limits)
         axes.locator_params(axis="x", nbins=5)
 
-    return Panel(title=title, paint=paint, height=0.85 + 0.17 * len(names), left=margin(names), legend=VERDICTS)
+    return Panel(title=title, paint=paint, height=0.85 + 0.17 * len(names), left=margin(names), legend=_LEGEND)
 
 
 def headroom_panel(headroom: pl.DataFrame, title: str) -> Panel:
@@ -93,7 +99,8 @@ def headroom_panel(headroom: pl.DataFrame, title: str) -> Panel:
             axes.plot(100 * chosen[name].to_numpy(), range(len(names)), mark.marker, color=mark.colour, markersize=7)
         rows(axes, names)
         axes.set(xlabel="accuracy (%)")
-        axes.margins(x=0.08)
+        values = 100 * chosen.select(*_VERSIONS).to_numpy()
+        percents(axes, "x", around(values.min(), values.max(), least=2))
 
     return Panel(title=title, paint=paint, height=0.9 + 0.36 * len(names), left=margin(names), legend=_VERSIONS)
 
@@ -117,25 +124,22 @@ def redraw_panel(redraws: pl.DataFrame, title: str) -> Panel:
     return Panel(title=title, paint=paint, height=0.9 + 0.36 * len(names), left=margin(names), legend=_CORRECTED)
 
 
-def quality_panel(bins: pl.DataFrame, limits: tuple[float, float], title: str) -> Panel:
-    """Draw accuracy against measured quality, a line per measure.
+def quality_panel(bins: pl.DataFrame, drawn: Mapping[str, Mark], limits: tuple[float, float], title: str) -> Panel:
+    """Draw accuracy against one quality measure, a line per task or model.
 
     Args:
-        bins: rows of one task from `quality_correlation.accuracy_by_quality`.
+        bins: rows of one measure from `quality_correlation.accuracy_by_quality`, with the column `line`.
+        drawn: how each line is drawn, by its value of `line`.
         limits: limits of the vertical axis, in percent.
         title: title of the panel.
     """
-    metrics = bins["metric"].unique(maintain_order=True)
-    drawn = {
-        label(metric): Mark(colour, *shape)
-        for metric, colour, shape in zip(metrics, cycle(COLOURS), cycle(MARKERS), strict=False)
-    }
 
     def paint(axes: Axes) -> None:
-        for metric in metrics:
-            mark, line = drawn[label(metric)], bins.filter(pl.col("metric") == metric).sort("bin")
+        for name, mark in drawn.items():
+            line = bins.filter(pl.col("line") == name).sort("bin")
             x = 100 * (line["bin"].to_numpy() + 0.5) / BINS
-            axes.plot(x, 100 * line["accuracy"].to_numpy(), color=mark.colour, marker=mark.marker)
-        axes.set(xlabel="images, lowest to highest measure (%)", ylabel="accuracy (%)", ylim=limits)
+            axes.plot(x, 100 * line["accuracy"].to_numpy(), color=mark.colour, marker=mark.marker, markersize=4)
+        axes.set(xlabel="images, from low to high", ylabel="accuracy (%)", xlim=(0, 100), xticks=[])
+        percents(axes, "y", limits)
 
-    return Panel(title=title, paint=paint, height=2.8, legend=drawn)
+    return Panel(title=title, paint=paint, width=SMALL, height=2.0, legend=drawn)

@@ -8,22 +8,35 @@ from pathlib import Path
 
 from vqttt.errors import UnknownNameError
 from vqttt.results.report.contents import Contents
-from vqttt.results.report.files import write_csv, write_figures, write_latex, write_markdown, write_quality
+from vqttt.results.report.files import (
+    write_csv,
+    write_figures,
+    write_latex,
+    write_markdown,
+    write_models,
+    write_quality,
+    write_tables,
+)
 from vqttt.results.report.page import write_html
 from vqttt.results.report.terminal import for_terminal
 from vqttt.runs.loading import load_records
 
 __all__ = ["FORMS", "Contents", "for_terminal", "write_csv", "write_figures", "write_html", "write_latex"]
-__all__ += ["write_markdown", "write_quality", "write_report"]
+__all__ += ["write_markdown", "write_models", "write_quality", "write_report", "write_tables"]
 
-FORMS: dict[str, tuple[Callable[[Path, Contents], Path], ...]] = {
-    "html": (write_html,),
-    "csv": (write_csv, write_quality),
-    "latex": (write_latex,),
-    "markdown": (write_markdown,),
-    "figures": (write_figures,),
+
+def _one(write: Callable[[Path, Contents], Path]) -> Callable[[Path, Contents], list[Path]]:
+    return lambda run, contents: [write(run, contents)]
+
+
+FORMS: dict[str, Callable[[Path, Contents], list[Path]]] = {
+    "html": _one(write_html),
+    "csv": write_tables,
+    "latex": _one(write_latex),
+    "markdown": _one(write_markdown),
+    "figures": _one(write_figures),
 }
-"""The forms that a report can take, each with the functions that write it."""
+"""The forms that a report can take, each with the function that writes its files and returns them."""
 
 
 def write_report(run: Path, form: str = "html") -> list[Path]:
@@ -31,8 +44,9 @@ def write_report(run: Path, form: str = "html") -> list[Path]:
 
     Args:
         run: the run folder.
-        form: `html` writes the page `report.html`; `csv` writes `summary.csv` and `quality.csv`; `latex` and `markdown`
-            write the tables as `report.tex` and `report.md`; `figures` writes every figure as SVG and PDF.
+        form: `html` writes the page `report.html`; `csv` writes `summary.csv`, `quality.csv` and, if several
+            models can be compared, `models.csv`; `latex` and `markdown` write the tables as `report.tex` and
+            `report.md`; `figures` writes every figure as SVG and PDF.
 
     Returns:
         The files written; for `figures`, their folder.
@@ -43,5 +57,4 @@ def write_report(run: Path, form: str = "html") -> list[Path]:
     """
     if form not in FORMS:
         raise UnknownNameError("form of report", form, FORMS)
-    contents = Contents(load_records(run))
-    return [write(run, contents) for write in FORMS[form]]
+    return FORMS[form](run, Contents(load_records(run)))

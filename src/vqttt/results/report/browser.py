@@ -33,7 +33,9 @@ FLIPS = {
 BY_QUALITY = ("helped", "hurt")
 """Kinds that compare the untuned model's answers to the clean and the degraded image."""
 
-_IMAGE = re.compile(r"data:image/(webp|png|jpeg);base64,[A-Za-z0-9+/=]+")
+IMAGE = re.compile(r"data:image/(webp|png|jpeg);base64,[A-Za-z0-9+/=]+")
+"""What may become the source of an image."""
+
 _TEXTS = ("sample_id", "question", "reference", "base_answer", "clean_answer", "answer")
 _VERSIONS = ("clean", "degraded", "filtered")
 _SPREAD_OVER = ("flip", "task", "degradation", "method", "severity")
@@ -59,12 +61,12 @@ def collect(details: Sequence[dict[str, Any]], records: pl.DataFrame, budget: in
         The `total` number of examples, the `examples` chosen, and the `images` and `kernels` that they refer to by
         number.
     """
-    every = _examples(details)
+    every = examples_of(details)
     changed = spread([example for example in every if example["flip"] != "same"], _SPREAD_OVER)
     unchanged = spread([example for example in every if example["flip"] == "same"], _SPREAD_OVER)
     images, kernels, chosen, spent = dict[str, int](), dict[str, int](), list[dict[str, Any]](), 0
     for example in changed + unchanged:
-        uris = [uri if _IMAGE.fullmatch(uri := str(example.get(name))) else "" for name in _VERSIONS]
+        uris = _versions(example)
         kernel = _kernel(example)
         new = [text for text in {*uris, kernel} if text not in images and text not in kernels]
         cost = _OVERHEAD + sum(map(len, new)) + sum(len(str(example.get(name) or "")) for name in _TEXTS)
@@ -84,7 +86,7 @@ def collect(details: Sequence[dict[str, Any]], records: pl.DataFrame, budget: in
     }
 
 
-def _examples(details: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def examples_of(details: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """List the examples of all cells, each with the identity of its cell; skip what is not a known kind of example."""
     return [
         _DEFAULTS
@@ -106,6 +108,25 @@ def spread(items: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[st
         groups.setdefault(item[keys[0]], []).append(item)
     rounds = zip_longest(*(spread(group, keys[1:]) for group in groups.values()))
     return [item for one_each in rounds for item in one_each if item is not None]
+
+
+def _versions(example: dict[str, Any]) -> list[str]:
+    """Return the images of an example: clean, as the model saw it, and as tuned; empty where there is none.
+
+    The second is empty where it is no other image than the clean one: on clean images that were not restored.
+    """
+    uris = [uri if IMAGE.fullmatch(uri := str(example.get(name))) else "" for name in _VERSIONS]
+    if _condition(example) == CLEAN and uris[0]:
+        uris[1] = ""
+    return uris
+
+
+def _condition(example: dict[str, Any]) -> str:
+    """Say what was done to an image before the model saw it."""
+    degraded, restored = example["degradation"] != CLEAN, example["restorer"] not in (NONE, "", None)
+    if degraded:
+        return "degraded, then restored" if restored else "degraded"
+    return "restored" if restored else CLEAN
 
 
 def as_json(data: dict[str, Any]) -> str:
@@ -141,9 +162,15 @@ def _for_page(example: dict[str, Any]) -> dict[str, Any]:
         "degradation": label(str(cell["degradation"])),
         "severity": int(cell["severity"] or 0),
         **{name: str(cell[name]) for name in ("model", "task", "method", "restorer")},
-        "how": str(example.get("how") or example.get("through") or ""),  # `through` in runs of earlier versions
+        "versions": [CLEAN, _condition(example), _tuned(example)],
         **texts,
     }
+
+
+def _tuned(example: dict[str, Any]) -> str:
+    """Name the image as tuned, and say how it was tuned if the example does."""
+    how = str(example.get("how") or example.get("through") or "")  # `through` in runs of earlier versions
+    return f"as tuned: {how}" if how else "as tuned"
 
 
 def _measured(chosen: Sequence[dict[str, Any]], records: pl.DataFrame) -> list[dict[str, list[float | None]]]:

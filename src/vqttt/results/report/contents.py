@@ -7,11 +7,20 @@ from typing import Any
 import polars as pl
 
 from vqttt.results import tables
-from vqttt.results.report.charts import Group, HeatMapGroup, charts, heat_maps
+from vqttt.results.figures import Panel
+from vqttt.results.report.charts import charts
+from vqttt.results.report.curves import curve_panels
 from vqttt.results.report.findings import findings, what_was_run
 from vqttt.results.report.frames import Frames
+from vqttt.results.report.groups import Group, HeatMapGroup
+from vqttt.results.report.headline import headline
+from vqttt.results.report.heat_maps import heat_maps
+from vqttt.results.report.models import side_by_side
 from vqttt.results.tables import Table
 from vqttt.runs.records import NONE
+
+_PAIR = ("first_model", "second_model", "task", "restorer", "method")
+"""The columns of `between_models` that come before the degradation."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +51,26 @@ class Contents:
         return {
             "overview": tables.overview_table(frames.overview),
             "quality": tables.quality_table(frames.effect),
-            "accuracy": tables.accuracy_table(frames.records, frames.effect),
+            "accuracy": tables.accuracy_table(frames.records, frames.effect, frames.order),
             "correlations": tables.correlation_table(frames.rank_correlations),
             "interventions": tables.interventions_table(frames.interventions),
             "benchmarks": tables.benchmark_table(frames.benchmark_scores),
-        }
+        } | {table.title: table for table in self.model_tables}
+
+    @cached_property
+    def model_tables(self) -> list[Table]:
+        """A table for each pair of models that is compared."""
+        return tables.between_models_tables(self.model_differences)
+
+    @cached_property
+    def model_differences(self) -> pl.DataFrame:
+        """The frame `between_models` in the order of all tables."""
+        return self.frames.ordered(self.frames.between_models, _PAIR)
+
+    @cached_property
+    def between_models(self) -> list[str]:
+        """What the comparison of models found, as sentences; empty if there is one model."""
+        return side_by_side(self.records, self.frames.between_models)
 
     @cached_property
     def tables(self) -> dict[str, Table]:
@@ -61,7 +85,7 @@ class Contents:
             "interventions_by_degradation": tables.interventions_table(
                 frames.interventions_by_degradation, "Interventions by degradation"
             ),
-            "errors": tables.errors_table(frames.all_records),
+            "errors": tables.errors_table(frames.ordered(frames.all_records)),
             "cells": tables.cells_table(frames.all_cells),
         }
 
@@ -73,17 +97,27 @@ class Contents:
     @cached_property
     def quality_heat_maps(self) -> list[HeatMapGroup]:
         """How degradation changes the untuned model's accuracy."""
-        return next(iter(heat_maps(self.frames.quality_by_severity).values()), [])
+        return next(iter(heat_maps(self.frames.quality_by_severity, self.frames.order).values()), [])
 
     @cached_property
     def gain_heat_maps(self) -> dict[str, list[HeatMapGroup]]:
         """What each method gains, by method."""
-        return heat_maps(self.frames.gains_by_severity)
+        return heat_maps(self.frames.gains_by_severity, self.frames.order)
 
     @cached_property
     def findings(self) -> list[dict[str, Any]]:
         """The facts about each model that the opening sentences state."""
         return findings(self.frames)
+
+    @cached_property
+    def headline(self) -> str:
+        """What the run found, in a sentence."""
+        return headline(self.findings, len(self.run["tasks"]))
+
+    @cached_property
+    def curves(self) -> dict[str, Panel]:
+        """Accuracy against quality, by model; models without enough conditions are left out."""
+        return curve_panels(self.frames, self.findings)
 
     @cached_property
     def run(self) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import polars as pl
 
 from vqttt.errors import RunFolderError
 from vqttt.results.figures import Panel
-from vqttt.results.report.charts import kernel_panels
 from vqttt.results.report.contents import Contents
+from vqttt.results.report.gallery import kernel_panels
 from vqttt.runs.loading import load_examples, load_records
 from vqttt.runs.records import CELL
 
@@ -39,6 +39,19 @@ def write_quality(run: Path, contents: Contents | None = None) -> Path:
     """Write `quality.csv`, one row per degraded condition compared with clean images; arguments as for `write_csv`."""
     contents = contents or Contents(load_records(run))
     return write_text(run / "quality.csv", _csv(contents.frames.effect))
+
+
+def write_models(run: Path, contents: Contents | None = None) -> Path:
+    """Write `models.csv`, the models of the run compared in pairs; arguments as for `write_csv`."""
+    contents = contents or Contents(load_records(run))
+    return write_text(run / "models.csv", _csv(contents.frames.between_models))
+
+
+def write_tables(run: Path, contents: Contents | None = None) -> list[Path]:
+    """Write all CSV files: `models.csv` only if there are models to compare; arguments as for `write_csv`."""
+    contents = contents or Contents(load_records(run))
+    written = [write_csv(run, contents), write_quality(run, contents)]
+    return written if contents.frames.between_models.is_empty() else [*written, write_models(run, contents)]
 
 
 def write_markdown(run: Path, contents: Contents | None = None) -> Path:
@@ -88,14 +101,15 @@ def _csv(frame: pl.DataFrame) -> str:
 
 def _named_panels(contents: Contents) -> Iterator[tuple[str, Panel]]:
     """Yield the file name of every figure except kernels, and the figure."""
+    yield from ((_slug("curve", model), panel) for model, panel in contents.curves.items())
     heat_maps = {"heat-quality": contents.quality_heat_maps}
     heat_maps |= {f"heat-gain-{method}": groups for method, groups in contents.gain_heat_maps.items()}
     for prefix, groups in heat_maps.items():
-        for heading, maps in groups:
+        for heading, maps, _ in groups:
             yield from ((_slug(prefix, heading, one.title), one.panel()) for one in maps)
     for section, charts in contents.charts.items():
-        for heading, panels in charts:
-            for panel in panels:
+        for heading, panels, _, calm in charts:
+            for panel in (*panels, *calm):
                 title = f"{heading} · {panel.title}" if heading else panel.title
                 yield _slug(section, title), replace(panel, title=title)
 

@@ -1,11 +1,13 @@
 """The frames that a report is made from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import polars as pl
 
-from vqttt.results import by_severity, interventions, paradox, quality_correlation, summary
+from vqttt.results import between_models as models
+from vqttt.results import by_severity, interventions, order, paradox, quality_correlation, summary
 from vqttt.results.benchmark_scores import benchmark_scores
 
 
@@ -28,14 +30,25 @@ class Frames:
         return summary.without_restorers(self.all_records)
 
     @cached_property
+    def order(self) -> list[str]:
+        """The degradations in the order of all tables and figures; see `order.by_harm`."""
+        return order.by_harm(self.records)
+
+    def ordered(self, frame: pl.DataFrame, within: Sequence[str] | None = None) -> pl.DataFrame:
+        """Sort the rows of a frame in this order; see `order.ordered`."""
+        return order.ordered(frame, self.order, within)
+
+    @cached_property
     def cells(self) -> pl.DataFrame:
         """One row per cell; see `summary.summarise`."""
-        return summary.summarise(self.records)
+        return self.ordered(summary.summarise(self.records))
 
     @cached_property
     def all_cells(self) -> pl.DataFrame:
         """One row per cell of the run, restored images included."""
-        return self.cells if len(self.records) == len(self.all_records) else summary.summarise(self.all_records)
+        if len(self.records) == len(self.all_records):
+            return self.cells
+        return self.ordered(summary.summarise(self.all_records))
 
     @cached_property
     def overview(self) -> pl.DataFrame:
@@ -45,7 +58,7 @@ class Frames:
     @cached_property
     def gains(self) -> pl.DataFrame:
         """One row per task, method and degradation."""
-        return summary.gains(self.records)
+        return self.ordered(summary.gains(self.records))
 
     @cached_property
     def costs(self) -> pl.DataFrame:
@@ -55,7 +68,7 @@ class Frames:
     @cached_property
     def effect(self) -> pl.DataFrame:
         """One row per degraded condition; see `paradox.quality_effect`."""
-        return paradox.quality_effect(self.records)
+        return self.ordered(paradox.quality_effect(self.records))
 
     @cached_property
     def headroom(self) -> pl.DataFrame:
@@ -95,9 +108,14 @@ class Frames:
     @cached_property
     def interventions_by_degradation(self) -> pl.DataFrame:
         """One row per degradation, restorer and method; covers the whole run."""
-        return interventions.interventions_by_degradation(self.all_records)
+        return self.ordered(interventions.interventions_by_degradation(self.all_records), within=())
+
+    @cached_property
+    def between_models(self) -> pl.DataFrame:
+        """One row per pair of models, task, restorer, method and condition; covers the whole run."""
+        return models.between_models(self.all_records)
 
     @cached_property
     def benchmark_scores(self) -> pl.DataFrame:
         """One row per cell and score."""
-        return benchmark_scores(self.records)
+        return self.ordered(benchmark_scores(self.records))

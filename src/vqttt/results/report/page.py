@@ -8,16 +8,19 @@ import hashlib
 import json
 import shlex
 from base64 import b64encode
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from vqttt.results import tables
-from vqttt.results.figures import VARIABLES
+from vqttt.results.figures import VARIABLES, Panel
 from vqttt.results.report import browser
-from vqttt.results.report.charts import kernel_panels
 from vqttt.results.report.contents import Contents
 from vqttt.results.report.files import write_text
+from vqttt.results.report.gallery import kernel_panels
+from vqttt.results.report.headline import on_remedies
+from vqttt.results.report.stories import stories
 from vqttt.runs.loading import load_description, load_examples, load_records
 
 FEW = 6
@@ -47,9 +50,11 @@ def write_html(run: Path, contents: Contents | None = None) -> Path:
     )
     page.filters |= {"label": tables.label, "percent": tables.percent, "points": tables.points}
     page.filters |= {"drawn": lambda panel: Markup(panel.inline()), "variable": lambda colour: VARIABLES[colour]}
+    page.filters |= {"on_remedies": on_remedies, "plain": _plain}
     html = page.get_template("report.html.j2").render(
         contents=contents,
         findings=contents.findings,
+        stories=stories(details, contents.frames.records, contents.findings),
         tables=contents.tables,
         charts=contents.charts,
         kernels=kernel_panels(details),
@@ -63,6 +68,11 @@ def write_html(run: Path, contents: Contents | None = None) -> Path:
         command=_command(about),
     )
     return write_text(run / "report.html", html)
+
+
+def _plain(panel: Panel) -> Panel:
+    """Return the curve of a model for a place that names the model already."""
+    return replace(panel, title="accuracy (%)")
 
 
 def _uris(example: dict[str, Any], data: dict[str, Any]) -> list[str]:

@@ -8,15 +8,11 @@ import polars as pl
 
 from vqttt.results import tables
 from vqttt.results.report.contents import Contents
-from vqttt.results.summary import UNTUNED
-from vqttt.runs.records import ALL, NONE
+from vqttt.results.report.remedies import Remedy
 
 if TYPE_CHECKING:
     import rich.table
     import rich.text
-
-_WORDS = {"hurts": "lower", "helps": "higher"}
-"""How the terminal names verdicts of `paradox.quality_effect`, where it does not take them as they are."""
 
 _REASONS = 3
 """Most reasons of failures that are printed."""
@@ -35,12 +31,14 @@ def for_terminal(contents: Contents, verbose: bool = False) -> list["rich.text.T
     shown = [tables.overview_table(contents.frames.overview, brief=True), contents.main_tables["accuracy"]]
     if contents.records["restorer"].n_unique() > 1:
         shown.insert(1, tables.interventions_table(contents.frames.interventions, brief=True))
+    shown += tables.between_models_tables(contents.model_differences, brief=True)
     shown.append(tables.errors_table(contents.records))
     return [*(table.rich() for table in shown if table.rows), text]
 
 
 def _sentences(contents: Contents) -> Iterator[str]:
     questions = ", ".join(f"{task} {n:,}{_about(n, images)}" for task, n, images in contents.run["tasks"])
+    yield contents.headline
     yield f"Questions: {questions}. Recorded answers: {len(contents.records):,}."
     if contents.restored_by:
         yield f"Every image was restored by {', '.join(contents.restored_by)}."
@@ -48,7 +46,8 @@ def _sentences(contents: Contents) -> Iterator[str]:
         yield "Untuned accuracy covers unrestored images only."
     for facts in contents.findings:
         yield from (f"{facts['model']}: {sentence}" for sentence in _on_quality(facts))
-        yield from (f"{facts['model']}: {sentence}" for sentence in _on_remedies(contents, facts["model"]))
+        yield from (f"{facts['model']}: {sentence}" for sentence in _on_remedies(facts))
+    yield from contents.between_models
 
 
 def _about(questions: int, images: int) -> str:
@@ -62,42 +61,23 @@ def _on_quality(facts: dict[str, Any]) -> Iterator[str]:
     clean, degraded = tables.percent(facts["clean"]), tables.percent(facts["degraded"])
     change = tables.gain(*facts["change"])
     yield f"untuned accuracy is {clean}% on clean images and {degraded}% on degraded ones, a change of {change} points."
-    found = {"hurts": 0, "helps": 0, "no effect": 0, "undecided": 0} | facts["verdicts"]
-    counts = [f"{number} {_WORDS.get(verdict, verdict)}" for verdict, number in found.items()]
-    yield f"conditions compared with clean images: {', '.join(counts)}."
+    yield f"{facts['counts']}."
 
 
-def _on_remedies(contents: Contents, model: str) -> Iterator[str]:
+def _on_remedies(facts: dict[str, Any]) -> Iterator[str]:
     """Name the method, the restorer or both with the largest gain on degraded images, and what it costs."""
-    tried = [row for row in remedies(contents) if row["model"] == model and row["delta"] is not None]
-    if not tried:
+    best: Remedy | None = facts["best"][""]
+    if best is None or best.gain is None:
         return
-    best = max(tried, key=lambda row: float(row["delta"]))
-    names = " + ".join(best[kind] for kind in ("restorer", "method") if best[kind] not in (NONE, UNTUNED))
-    of = f"the best of {len(tried)} remedies" if len(tried) > 1 else "the remedy"
-    clean = "" if best["clean_delta"] is None else f", {tables.points(best['clean_delta'])} on clean ones"
-    cost = "" if best["cost"] is None else f", at {best['cost']:.1f} times the time of no remedy"
-    sure = "" if best["ci_low"] > 0 else " This may be chance."
-    gain = tables.gain(best["delta"], best["ci_low"], best["ci_high"])
-    yield f"{of} is {names}: {gain} points on degraded images{clean}{cost}.{sure}"
-
-
-def remedies(contents: Contents) -> list[dict[str, Any]]:
-    """List what was tried against degradation, over all tasks: restorers, methods and both together.
-
-    Each row has `model`, `restorer`, `method`, the gains `delta` (with `ci_low` and `ci_high`) and `clean_delta` over
-    the untuned model on unrestored images, and `cost`, the time relative to that of the untuned model.
-    """
-    columns = ("model", "restorer", "method", "delta", "ci_low", "ci_high", "clean_delta", "cost")
-    frame, overview = contents.frames.interventions, contents.frames.overview
-    if frame.is_empty():
-        rows = overview.filter(pl.col("task") == ALL, pl.col("method") != NONE).with_columns(restorer=pl.lit(NONE))
-        return rows.select(columns).to_dicts()
-    frame = frame.filter(pl.col("task") == ALL)
-    plain = (pl.col("restorer") == NONE) & (pl.col("method") == NONE)
-    seconds = frame.filter(plain).select("model", plain_seconds="seconds")
-    rows = frame.filter(~plain).join(seconds, on="model", how="left")
-    return rows.with_columns(cost=pl.col("seconds") / pl.col("plain_seconds")).select(columns).to_dicts()
+    of = f"the best of {facts['tried']} remedies" if facts["tried"] > 1 else "the remedy"
+    clean = "" if best.clean_gain is None else f", {tables.points(best.clean_gain.value)} on clean ones"
+    cost = "" if best.cost is None else f", at {best.cost:.1f} times the time of no remedy"
+    sure = " This may be chance." if best.gain.side == 0 else ""
+    yield f"{of} is {best.name}: {tables.gain(*best.gain)} points on degraded images{clean}{cost}.{sure}"
+    alone: Remedy | None = facts["best"]["restorer"]
+    if alone is not None and alone is not best and alone.gain is not None:
+        cost = "" if alone.cost is None else f", at {alone.cost:.1f} times the time"
+        yield f"restoring alone by {alone.name}: {tables.gain(*alone.gain)} points{cost}."
 
 
 def _failures(records: pl.DataFrame) -> Iterator[str]:

@@ -9,10 +9,12 @@ from vqttt.results.tables.methods import (
     interventions_table,
     overview_table,
 )
-from vqttt.results.tables.numbers import gain, label, percent, points
+from vqttt.results.tables.models import between_models_tables
+from vqttt.results.tables.numbers import VERDICTS, gain, label, percent, points, verdict
 from vqttt.results.tables.quality import correlation_table, headroom_table, quality_table, redraws_table
 from vqttt.results.tables.table import Table
 
-__all__ = ["Table", "accuracy_table", "benchmark_table", "calibration_table", "category_table", "cells_table"]
-__all__ += ["comparison_table", "correlation_table", "cost_table", "errors_table", "gain", "headroom_table"]
-__all__ += ["interventions_table", "label", "overview_table", "percent", "points", "quality_table", "redraws_table"]
+__all__ = ["VERDICTS", "Table", "accuracy_table", "benchmark_table", "between_models_tables"]
+__all__ += ["calibration_table", "category_table", "cells_table", "comparison_table", "correlation_table"]
+__all__ += ["cost_table", "errors_table", "gain", "headroom_table", "interventions_table", "label"]
+__all__ += ["overview_table", "percent", "points", "quality_table", "redraws_table", "verdict"]

@@ -1,10 +1,13 @@
 """Tables of single cells: accuracy, all numbers, benchmark scores, and errors."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from vqttt.results import summary
+from vqttt.results.order import ordered
 from vqttt.results.tables.columns import tabulate
-from vqttt.results.tables.numbers import label, percent, points
+from vqttt.results.tables.numbers import label, percent, points, verdict
 from vqttt.results.tables.table import Table
 from vqttt.runs.records import CELL, CLEAN, NONE, in_order
 
@@ -20,18 +23,19 @@ _ERROR_LENGTH = 200
 """Longest part of an error message that a table shows, in characters."""
 
 
-def accuracy_table(records: pl.DataFrame, effect: pl.DataFrame) -> Table:
+def accuracy_table(records: pl.DataFrame, effect: pl.DataFrame, order: Sequence[str] = ()) -> Table:
     """Tabulate accuracy by task and degradation against severity, with intervals, and gains in brackets.
 
     Args:
         records: of a run.
         effect: `paradox.quality_effect` of the same records; its verdicts mark the untuned accuracies.
+        order: the degradations in order; by name if it is empty.
     """
     keys = [name for name in ("model", "restorer") if records[name].n_unique() > 1] + ["task", "degradation", "method"]
     severities = sorted(set(records["severity"]))
     rows: dict[tuple[str, ...], dict[int, str]] = {}
     marks = _marks(effect, [*keys[:-1], "severity"]) if NONE in records["method"] else {}
-    for (*key, severity), group in in_order(records).group_by([*keys, "severity"], maintain_order=True):
+    for (*key, severity), group in ordered(in_order(records), order).group_by([*keys, "severity"], maintain_order=True):
         right = summary.accuracy_of_cells(group, "score")
         interval = f" [{percent(right.low)}, {percent(right.high)}]"
         if key[-1] == NONE:
@@ -47,7 +51,7 @@ def accuracy_table(records: pl.DataFrame, effect: pl.DataFrame) -> Table:
     if any(marks.values()):
         note += (
             " Arrows compare the untuned model with clean images, after Holm's correction: ↓ lower, ↑ higher, "
-            "= no effect."
+            f"= {verdict('no effect')}."
         )
     return Table(
         title="Accuracy by severity",
@@ -71,7 +75,9 @@ def cells_table(cells: pl.DataFrame) -> Table:
     keys = ("model", "task", "degradation", "severity", "restorer", "method", "scale", "seed")
     note = (
         "Accuracy in percent; gains in points with 95% intervals. "
-        "p: McNemar's exact test, over images if they have several questions, not corrected for the number of cells."
+        "p: McNemar's exact test of corrected against broken answers, over images if they have several questions, not "
+        "corrected for the number of cells. Calibration error: mean distance between confidence and accuracy, 0 is "
+        "best. Tuned: share of samples that took a tuning step; discarded: share whose tuning a safeguard undid."
     )
     return tabulate("All cells", cells, keys, _CELL_NUMBERS, note)
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from vqttt.results.statistics import MARGIN
 from vqttt.results.tables import numbers
-from vqttt.results.tables.numbers import label, percent, written
+from vqttt.results.tables.numbers import label, percent, verdict, written
 from vqttt.results.tables.table import Table
 from vqttt.runs.records import ALL
 
@@ -39,7 +40,7 @@ COLUMNS = [
     Column("clean_accuracy", "clean", percent),
     Column("degraded_accuracy", "degraded", percent, ("accuracy",)),
     Column("format_accuracy", "with format credit", percent),
-    Column("oracle", "oracle", percent),
+    Column("oracle", "best of each image", percent),
     Column("first", "first", percent),
     Column("second", "second", percent),
     Column("delta", "gain", numbers.gain, ("delta", "ci_low", "ci_high")),
@@ -49,28 +50,32 @@ COLUMNS = [
     Column("corrective", "corrected", numbers.count),
     Column("destructive", "broken", numbers.count),
     Column("corrective_share", "corrected", percent),
-    Column("redrawn_share", "redrawn", percent),
+    Column("redrawn_share", "corrected by redrawing", percent),
     Column("p_value", "p", numbers.p_value),
     Column("p_holm", "p", numbers.p_value),
-    Column("p_equal", "p of no effect", numbers.p_value),
+    Column("p_equal", f"p (equivalence within {100 * MARGIN:g} points)", numbers.p_value),
     Column("rho", "all images", numbers.correlation, ("rho", "rho_low", "rho_high")),
     Column("within", "same question", numbers.correlation, ("within", "within_low", "within_high")),
-    Column("ece", "ece", written(".3f")),
+    Column("ece", "calibration error", written(".3f")),
     Column("psnr", "PSNR", written(".1f")),
-    Column("seconds", "s/sample", written(".3f")),
-    Column("seconds_per_sample", "s/sample", written(".3f")),
-    Column("p50", "p50", written(".3f")),
-    Column("p95", "p95", written(".3f")),
+    Column("seconds", "seconds", written(".3f")),
+    Column("seconds_per_sample", "seconds", written(".3f")),
+    Column("p50", "median", written(".3f")),
+    Column("p95", "95th percentile", written(".3f")),
     Column("cost", "time", written(".1f", unit="×")),
     Column("tuned", "tuned", percent),
-    Column("rolled_back", "rolled back", percent),
+    Column("rolled_back", "discarded", percent),
     Column("failed", "failed", numbers.count),
+    Column("verdict", "verdict", verdict),
     Column("untuned", "untuned", "{:.1f}".format),
     Column("with_method", "with method", "{:.1f}".format),
 ]
 """Every number that a table may show."""
 
 _BY_NAME = {column.name: column for column in COLUMNS}
+
+_LEADS = ("delta", "degraded_delta", "change", "difference", "rho", "with_method", "degraded, after")
+"""The columns that matter most; the first of them is the `lead` of a table."""
 
 _KEPT = ("task", "method", "degradation", "severity", "category", "error", "score")
 """Key columns that are shown even if all their values are equal."""
@@ -105,4 +110,5 @@ def tabulate(title: str, frame: pl.DataFrame, keys: Sequence[str], names: Sequen
         for row in frame.iter_rows(named=True)
     ]
     header = (*keys, *(column.heading for column in columns))
-    return Table(title=title, header=header, rows=rows, keys=len(keys), note=note)
+    leads = [len(keys) + number for number, name in enumerate(names) if name in _LEADS or name.startswith("gain,")]
+    return Table(title=title, header=header, rows=rows, keys=len(keys), note=note, lead=leads[0] if leads else None)

@@ -30,12 +30,16 @@ def interventions_table(
     """Tabulate `interventions.interventions`, or the same by degradation; `brief` leaves out counts and tasks."""
     keys = ("model", "degradation", "task", "restorer", "method")
     if brief and len(interventions):
-        note = "Accuracy in percent; gains in points over the untuned model on the same images unrestored."
+        note = (
+            "Accuracy in percent; gains in points over the untuned model on the same images unrestored; seconds per "
+            "sample."
+        )
         names = ("clean_delta", "accuracy", "delta", "seconds")
         return tabulate(title, interventions.filter(task=ALL), keys, names, note)
     note = (
         "Accuracy in percent; gains in points with 95% intervals, over the untuned model on the same images "
-        "unrestored. Accuracy, gain, corrected, broken and mean PSNR (dB) cover degraded images."
+        "unrestored. Accuracy, gain, corrected, broken and mean PSNR (peak signal-to-noise ratio to the undegraded "
+        "image, dB) cover degraded images. Seconds are per sample."
     )
     numbers = ("n", "clean_delta", "accuracy", "delta", "corrective", "destructive", "psnr", "seconds")
     return tabulate(title, interventions, keys, numbers, note)
@@ -74,15 +78,18 @@ def calibration_table(records: pl.DataFrame) -> Table:
                 error = statistics.ece(part[f"{prefix}confidence"], part[f"{prefix}score"], part["error"] != "")
                 row[f"{where}, {when}"] = written(".3f")(error)
         rows.append(row)
-    note = "Expected calibration error (10 bins) before and after tuning; 0 is best. Failed samples are left out."
+    note = (
+        "Calibration error before and after tuning: how far confidence and accuracy are apart, on average over ten "
+        "ranges of confidence; 0 is best. Failed samples are left out."
+    )
     return tabulate("Calibration", pl.DataFrame(rows), ("model", "task", "method"), list(rows[0])[3:], note)
 
 
 def cost_table(costs: pl.DataFrame) -> Table:
     """Tabulate `summary.costs`."""
     note = (
-        "Seconds per sample on the machine of the run, where a sample takes its share of a batch's time: mean, median "
-        "(p50) and 95th percentile (p95). Time is relative to no tuning. Tuned: percentage of samples that took a "
+        "Mean seconds per sample on the machine of the run, where a sample takes its share of a batch's time, with "
+        "their median and 95th percentile. Time is relative to no tuning. Tuned: percentage of samples that took a "
         "tuning step. Gain: in points, on degraded images."
     )
     names = ("n", "seconds", "p50", "p95", "cost", "tuned", "delta")
@@ -93,7 +100,10 @@ def comparison_table(comparison: pl.DataFrame, title: str) -> Table:
     """Tabulate `compare.compare`."""
     note = (
         "Accuracy in percent in the first and the second run, on the same images; change in points. "
-        "p: a sign test over images, after Holm's correction over the table."
+        "p: an exact test of the images' net changes, after Holm's correction over the table."
     )
+    models = comparison["model"].unique(maintain_order=True).to_list()
+    if len(models) == 1 and "→" in models[0]:
+        note += f" Models: {models[0]}."
     names = ("n", "first", "second", "change", "corrective", "destructive", "p_holm")
-    return tabulate(title, comparison, ("task", "method"), names, note)
+    return tabulate(title, comparison, ("model", "task", "method"), names, note)

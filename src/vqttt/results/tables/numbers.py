@@ -1,16 +1,39 @@
 """How numbers and names are written as text in tables, figures and reports."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
+
+from vqttt.results.statistics import MARGIN
 
 MISSING = "–"
 """Stands for a number that is missing or not a number."""
 
 
+_ABBREVIATIONS = {"jpeg": "JPEG", "webp": "WebP", "psnr": "PSNR", "ssim": "SSIM", "ms ssim": "MS-SSIM"}
+"""Words of names that are written in another way."""
+
+_ABBREVIATED = re.compile(rf"\b(?:{'|'.join(sorted(_ABBREVIATIONS, key=len, reverse=True))})\b")
+
+VERDICTS = {
+    "hurts": "lower accuracy",
+    "helps": "higher accuracy",
+    "no effect": f"proven unchanged (within {100 * MARGIN:g} points)",
+    "undecided": "inconclusive",
+    "uninformative": "nothing to lose",
+}
+"""The verdicts of `paradox.quality_effect` in plain words."""
+
+
 def label(name: str) -> str:
     """Write the name of a degradation or measure in words."""
-    return name.replace("_", " ")
+    return _ABBREVIATED.sub(lambda match: _ABBREVIATIONS[match[0]], name.replace("_", " "))
+
+
+def verdict(name: str) -> str:
+    """Write a verdict of `paradox.quality_effect` in plain words."""
+    return VERDICTS.get(name, name)
 
 
 def written(spec: str, factor: float = 1, unit: str = "") -> Callable[[Any], str]:

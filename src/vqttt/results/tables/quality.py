@@ -3,6 +3,7 @@
 import polars as pl
 
 from vqttt.results.tables.columns import tabulate
+from vqttt.results.tables.numbers import label
 from vqttt.results.tables.table import Table
 
 
@@ -12,9 +13,10 @@ def quality_table(effect: pl.DataFrame) -> Table:
     note = (
         "Accuracy of the untuned model on the same images clean and degraded, in percent. Corrected: wrong on the "
         "clean image and right on the degraded one; broken: the reverse. p: McNemar's exact test, over images if "
-        "they have several questions; p of no effect: two exact one-sided tests for a change within two points; both "
-        "after Holm's correction over the whole table. Uninformative: the clean accuracy is not clearly above chance, "
-        "or within two points of zero, so there is nothing to lose."
+        "they have several questions; a small p shows a change. p (equivalence within 2 points): two exact one-sided "
+        "tests; a small one shows that any change is within two points either way. Both after Holm's correction over "
+        "the whole table. Inconclusive: too few questions to tell. Nothing to lose: the clean accuracy is not clearly "
+        "above guessing, or within two points of zero."
     )
     names = ("n", "clean", "degraded", "change", "corrective", "destructive", "p_holm", "p_equal", "verdict")
     return tabulate("Quality effect", effect, keys, names, note)
@@ -25,8 +27,9 @@ def headroom_table(headroom: pl.DataFrame) -> Table:
     note = (
         "What choosing the image quality could gain the untuned model. Best: the degraded condition with the highest "
         "accuracy. Change: the gain over clean images of the condition that is best on one half of the samples, "
-        "measured on the other half. Oracle: takes the best of the clean and degraded versions of each image; it "
-        "knows the labels, and its accuracy grows by luck with the number of conditions."
+        "measured on the other half. Best of each image: an oracle that takes the best of the clean and degraded "
+        "versions of each image; it knows the right answers, and its accuracy grows by luck with the number of "
+        "conditions."
     )
     names = ("n", "conditions", "clean", "best", "change", "oracle")
     return tabulate("Headroom", _in_words(headroom, best="best"), ("model", "task"), names, note)
@@ -46,7 +49,8 @@ def redraws_table(redraws: pl.DataFrame) -> Table:
 def correlation_table(correlations: pl.DataFrame) -> Table:
     """Tabulate `quality_correlation.rank_correlations`."""
     note = (
-        "Correlation of each image quality measure with the untuned model's score, with 95% intervals. All images: "
+        "Correlation of each image quality measure with the untuned model's score, from −1 to +1, with 95% intervals; "
+        "above zero, images of a higher measure get better answers. All images: "
         "Spearman's rank correlation over all images of the task. Same question: Pearson's correlation of ranks and "
         "scores after subtracting each question's mean. For noise level, lower is better."
     )
@@ -56,5 +60,5 @@ def correlation_table(correlations: pl.DataFrame) -> Table:
 
 def _in_words(frame: pl.DataFrame, **columns: str) -> pl.DataFrame:
     """Add columns that hold the names of other columns in words; a frame without rows stays as it is."""
-    words = {new: pl.col(old).str.replace_all("_", " ") for new, old in columns.items()}
+    words = {new: pl.col(old).map_elements(label, pl.String) for new, old in columns.items()}
     return frame if frame.is_empty() else frame.with_columns(**words)

@@ -2,21 +2,29 @@
 
 import re
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import rich.table
 
+_HEADING = 16
+"""Widest heading of a column of numbers on a terminal, in characters; longer ones, such as names of models, break."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table of text for any medium; its first `keys` columns hold words, the others numbers."""
+    """A table of text for any medium; its first `keys` columns hold words, the others numbers.
+
+    `lead` is the number of the column that matters most, if there is one; a narrow screen always shows it.
+    """
 
     title: str
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
     keys: int
     note: str = ""
+    lead: int | None = None
 
     def rich(self) -> "rich.table.Table":
         """Render for a terminal."""
@@ -30,7 +38,7 @@ class Table:
             if i < self.keys:
                 drawn.add_column(Text(name), overflow="fold", min_width=min(longest, 15))
             else:
-                drawn.add_column(Text(name), justify="right", no_wrap=True)
+                drawn.add_column(Text("\n".join(wrap(name, _HEADING))), justify="right", no_wrap=True)
         for row in self.rows:
             # Intervals get a line of their own to fit 80 columns; `Text` keeps brackets from being read as markup.
             numbers = (cell.replace(" [", "\n[").replace(" (", "\n").removesuffix(")") for cell in row[self.keys :])

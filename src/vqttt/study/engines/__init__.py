@@ -20,7 +20,7 @@ class EngineOptions:
 
     Attributes:
         name: `local`, on this machine, or `ray`, on a Ray cluster.
-        workers: number of jobs that run at the same time, each in a process with its own copy of the model. With one
+        workers: number of jobs that run at the same time, each in a process that holds a model of its own. With one
             worker, the local engine runs in the calling process.
         address: of the Ray cluster, such as `auto` or `10.0.0.1:6379`. Empty: RAY_ADDRESS if it is set, otherwise a
             new cluster on this machine that ends with the study.

@@ -23,15 +23,18 @@ class Ready:
     Attributes:
         description: the content of `run.json`, except for the command.
         questions: the number of questions of each task.
+        models: the study's models, by name, with their names in records.
     """
 
     description: dict[str, Any]
     questions: dict[str, int]
+    models: dict[str, str]
 
     @classmethod
     def of(cls, worker: Worker) -> "Ready":
         """Return the message of a worker that has loaded."""
-        return cls(worker.description, worker.questions)
+        names = {name: facts.name for name, facts in worker.models.facts.items()}
+        return cls(worker.description, worker.questions, names)
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,9 @@ def dispatch(
 ) -> Iterator[tuple[Job, Filled]]:
     """Run jobs on a pool's workers; arguments, results and errors as for `vqttt.study.engines.execute`.
 
-    Each job goes to the next idle worker, in order, so jobs of one task stay together as far as the balance allows. A
-    lost worker is replaced and its job started again. A job that fails ends the study: its finished records are kept.
+    Each job goes to the next idle worker, in order, so jobs of one model and task stay together as far as the balance
+    allows. A lost worker is replaced and its job started again. A job that fails ends the study: its finished records
+    are kept.
     """
     dispatcher = _Dispatcher(pool, ready, limits.retries)
     try:
@@ -203,7 +207,7 @@ class _Dispatcher(Generic[W]):
         """Start a worker in place of a lost one, and put its job back at the front of the queue."""
         self.losses[job] += 1
         if self.losses[job] > self.retries:
-            label = job.label if job else "loading the model"
+            label = job.label if job else "loading"
             raise EngineError(f"{label}: {self.losses[job]} workers were lost; the last one: {reason}")
         if job:
             self.queue.appendleft(job)

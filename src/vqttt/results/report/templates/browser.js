@@ -1,11 +1,48 @@
 "use strict";
-// The image browser of a report, and its light and dark modes. Texts come from records, so they are only set as text.
+// The image browser of a report, its light and dark modes, and the sorting of its tables. Texts come from records, so they are only set as text.
 (() => {
   const root = document.documentElement;
   document.getElementById("theme").addEventListener("click", () => {
     const dark = getComputedStyle(root).colorScheme === "dark";
     root.dataset.theme = dark ? "light" : "dark";
   });
+
+  // The value of a cell by which its column is sorted: a number where the cell starts with one, else its text.
+  const value = (cell) => {
+    const text = cell.textContent.trim().replace(/−/g, "-").replace(/(\d),(?=\d{3})/g, "$1");
+    if (text === "–" || text === "") return null;
+    const number = /^[<↓↑=]?\s*[+-]?\d+(\.\d+)?(?=$|[\s×\[(])/.exec(text);
+    return number ? Number(number[0].replace(/[<↓↑=\s+]/g, "")) : text.toLowerCase();
+  };
+  const compare = (a, b) =>
+    typeof a !== typeof b ? (typeof a === "number" ? -1 : 1) : typeof a === "number" ? a - b : a < b ? -1 : a > b ? 1 : 0;
+
+  function sort(table, column, way) {
+    const body = table.tBodies[0];
+    const known = [...body.rows].map((row) => ({ row, key: value(row.cells[column]) }));
+    // Missing values come last, whichever way the column is sorted.
+    known.sort((a, b) => a.key === null || b.key === null ? (a.key === null) - (b.key === null) : way * compare(a.key, b.key));
+    body.append(...known.map(({ row }) => row));
+  }
+
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const rows = [...table.tBodies[0].rows], heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.title = "sort";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        // Up, down, and back to the order in which the table came.
+        const next = { ascending: "descending", descending: null }[head.ariaSort] ?? (head.ariaSort ? null : "ascending");
+        for (const other of heads) other.removeAttribute("aria-sort");
+        if (next) head.setAttribute("aria-sort", next);
+        table.tBodies[0].append(...rows);
+        if (next) sort(table, column, next === "ascending" ? 1 : -1);
+      });
+    });
+  }
 
   const source = document.getElementById("examples");
   if (!source) return;
@@ -34,12 +71,12 @@
     return [e.task, e.degradation + severity, ...rest].join(" · ");
   };
   const tone = (e) => (GOOD.includes(e.flip) ? "good" : BAD.includes(e.flip) ? "bad" : "note");
+  // The images of an example with their names, without those that it lacks.
+  const versions = (e) => e.images.map((number, i) => ({ number, words: e.versions[i] })).filter(({ number }) => number !== null);
   const image = (number, alt) => element("img", { src: images[number], alt, loading: "lazy" });
 
   function card(e, number) {
-    const [clean, degraded, filtered] = e.images;
-    const second = degraded !== clean || filtered === null ? degraded : filtered;
-    const pair = [clean, second].filter((n) => n !== null).map((n, i) => image(n, i ? "as the model saw it" : "clean"));
+    const pair = versions(e).slice(0, 2).map(({ number, words }) => image(number, words));
     const made = element("button", { class: "card", type: "button", "data-number": number },
       element("span", { class: "pair" }, ...pair),
       element("span", { class: "question" }, e.question),
@@ -96,10 +133,9 @@
   }
 
   function large(e) {
-    const captions = ["clean", "degraded", e.how || "filtered by the kernel"];
-    const trio = e.images.map((n, i) => n === null ? null :
-      element("figure", {}, image(n, captions[i]), element("figcaption", {}, captions[i])));
-    const heads = BY_QUALITY.includes(e.flip) ? ["", "clean", "degraded"] : ["", "before tuning", "after tuning"];
+    const trio = versions(e).map(({ number, words }) =>
+      element("figure", {}, image(number, words), element("figcaption", {}, words)));
+    const heads = BY_QUALITY.includes(e.flip) ? ["", ...e.versions.slice(0, 2)] : ["", "before tuning", "after tuning"];
     const button = (words, label, act) => {
       const made = element("button", { class: "more", type: "button", "aria-label": label }, words);
       made.addEventListener("click", act);
@@ -112,7 +148,7 @@
     const drawn = e.kernel === null ? null : element("div", { class: "kernel" },
       element("figure", {}, heat(kernels[e.kernel].weights), element("figcaption", {}, "learned kernel")),
       element("figure", {}, response(kernels[e.kernel].gain), element("figcaption", {}, "gain by frequency")));
-    view.replaceChildren(top, element("div", { class: "trio" }, ...trio.filter(Boolean)),
+    view.replaceChildren(top, element("div", { class: "trio" }, ...trio),
       element("p", { class: "full-question" }, e.question),
       element("p", { class: "note" }, `reference: ${e.reference} · `, element("span", { class: `tag ${tone(e)}` }, flips[e.flip])),
       element("div", { class: "comparison" }, ...answers, ...numbers("confidence", e.confidence), ...numbers("entropy (nats)", e.entropy)),
