@@ -19,7 +19,7 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --no-deps 'imagecorruptions-imaug==1.1.5'
 	touch $@
 
-## make study           run the quick study on the embedded model with WORKERS (2) processes: runs/quick/report.html
+## make study           run the quick study on two embedded models with WORKERS (2) processes: runs/quick/report.html
 study: $(READY)
 	$(BIN)/vqttt study --preset quick --workers $(WORKERS)
 
@@ -65,9 +65,13 @@ format: $(READY)
 train-embedded: $(READY)
 	$(BIN)/python -m training.train
 
-## make train-twins     train the embedded model's twins, on images of other qualities: runs/twins (about 1 hour on 2 cores; can resume)
+## make train-twins     train the embedded model's twins, on images of other qualities: runs/twins (half an hour on 2 cores; can resume)
 train-twins: $(READY)
 	$(BIN)/python -m training.twins --workers $(WORKERS)
+
+## make paradox         run the experiment of docs/paradox-lab.md on the twins (an hour on 2 cores; can resume)
+paradox: $(READY)
+	$(BIN)/python -m experiments.paradox --workers $(WORKERS)
 
 ## make accuracy        print the embedded model's accuracy table, by plain transformers
 accuracy: $(READY)

@@ -6,25 +6,52 @@ With `--accuracy` the embedded model is measured again (about five minutes on 2 
 import argparse
 from pathlib import Path
 
-from experiments.markers import put, put_table
+from experiments.markers import put, table
 from experiments.method import page, rows
+from experiments.paradox import tables as paradox
+from experiments.paradox.frames import load
+from experiments.paradox.targets import gains
 from training import accuracy
-from vqttt.results import summary, tables
+from vqttt.results.report.frames import Frames
+from vqttt.results.report.remedies import Gain, remedies
+from vqttt.results.tables import gain, percent
 from vqttt.runs.loading import load_records
+from vqttt.runs.records import ALL
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 EMBEDDED = ROOT / "docs" / "embedded.md"
 
 
+def quick_table(frames: Frames) -> str:
+    """Tabulate what each remedy gains each model of a study, over all its tasks."""
+    body = []
+    for row in frames.overview.filter(task=ALL, method="none").to_dicts():
+        model, share = str(row["model"]), (percent(row[name]) for name in ("accuracy", "clean_accuracy"))
+        body.append([f"{model}, as it is", *(f"{one}%" for one in share), "1.0×"])
+        for one in remedies(frames):
+            if one.model == model:
+                time = "" if one.cost is None else f"{one.cost:.1f}×"
+                body.append([f"{model}, {one.name}", *map(_points, (one.gain, one.clean_gain)), time])
+    note = "Accuracy in percent, and what each remedy adds in points, with 95% intervals; every cell weighs the same."
+    return f"{table(['', 'degraded', 'clean', 'time'], body)}\n\n{note}"
+
+
+def _points(found: Gain | None) -> str:
+    return "" if found is None else gain(found.value, found.low, found.high).replace("[", "\\[").replace("]", "\\]")
+
+
 def main() -> None:
     """Write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, help="the run folder whose results the README shows")
+    parser.add_argument("--paradox", type=Path, default=Path("runs/paradox"), help="run folders of that experiment")
     parser.add_argument("--accuracy", action="store_true", help="measure the embedded model again")
     arguments = parser.parse_args()
-    records = load_records(arguments.run)
-    put_table(README, "study", tables.overview_table(summary.overview(records)))
+    runs = load(arguments.paradox)
+    put(README, "paradox", paradox.axis(runs))
+    put(README, "remedies", paradox.gains([one for one in gains(runs) if one.model == "all"]))
+    put(README, "study", quick_table(Frames(load_records(arguments.run))))
     measured = [*rows.load("main"), *rows.load("mild")]
     put(README, "method", page.methods_table(measured, lambda row: row["severity"] >= 3))
     if arguments.accuracy:

@@ -43,7 +43,7 @@ def share_right(folder: Path, samples: list[Sample], quality: Quality, batch: in
 
 
 def row(name: str, folder: Path, quality: Quality, asked: dict[str, list[Sample]]) -> list[str]:
-    """Return a model's row: accuracy on its own quality and on clean images, then clean accuracy on other tasks."""
+    """Return a model's row: for each task, accuracy on images of its own quality and on clean ones."""
     own, clean = (accuracy(share_right(folder, asked["vq-mini"], one)) for one in (quality, plain))
     cells = [f"{100 * one.value:.1f} \\[{100 * one.low:.1f}, {100 * one.high:.1f}\\]" for one in (own, clean)]
     for task in list(asked)[1:]:

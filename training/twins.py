@@ -74,7 +74,7 @@ class TwinTrainer:
         self.model.tie_weights()
         for step in range(first, steps):
             loss = self._step(step)
-            if (step + 1) % 20 == 0:
+            if (step + 1) % 20 == 0 or step + 1 == steps:
                 self.checkpoints.log({"step": step + 1, "answer": round(loss, 4)})
             if (step + 1) % EVERY == 0:
                 self.checkpoints.save(step + 1)
@@ -147,9 +147,8 @@ def main() -> None:
     arguments = parser.parse_args()
     configs = [
         TwinConfig(quality=quality, seed=seed)
-        for seed in sorted({seed for seeds in SEEDS.values() for seed in seeds})
         for quality in arguments.quality or SEEDS
-        if seed in (arguments.seed or SEEDS[quality])
+        for seed in arguments.seed or SEEDS[quality]
     ]
     arguments.out.mkdir(parents=True, exist_ok=True)
     for config in configs:

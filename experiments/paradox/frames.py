@@ -5,6 +5,7 @@ about, the same in all studies; and `condition`, such as `gaussian_blur 4`, `cle
 after an unsharp mask.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from vqttt.errors import RunFolderError
 from vqttt.results.figures import frequency_response
 from vqttt.results.statistics import Floats
 from vqttt.results.summary import untuned
-from vqttt.runs.loading import load_examples, load_records
+from vqttt.runs.loading import load_description, load_examples, load_records
 from vqttt.runs.records import CELL, CLEAN, NONE
 from vqttt.study.plan import conditions
 from vqttt.tuning.spectrum import SPECTRUM_BANDS
@@ -66,6 +67,8 @@ def _finished(study: Study, folder: Path) -> pl.DataFrame | None:
         records = load_records(folder)
     except RunFolderError:
         return None
+    if load_description(folder).get("config") != json.loads(json.dumps(config.described())):
+        return None  # of another plan
     cells = len(config.models) * len(config.tasks) * len(conditions(config)) * len(config.methods) * len(config.seeds)
     return records if records.select(CELL).n_unique() == cells else None
 

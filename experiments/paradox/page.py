@@ -117,6 +117,7 @@ PARTS: dict[str, Callable[[Source], str]] = {
     "verdicts": _verdicts,
     "pictures": _pictures,
     "twins": lambda source: tables.twins(),
+    "studies": lambda source: tables.plan(),
     "conditions": lambda source: f"{drawings.own_conditions()}.",
     "curves": _curves,
     "peak": _peak,

@@ -37,7 +37,7 @@ SCENES = "vq-mini"
 TASKS = (SCENES, "easy-vqa", "digits", "fashion-mnist")
 
 HYPOTHESES = {
-    "peak": "A model is most accurate at the quality of its training images.",
+    "peak": "A model answers better at the quality of its training images than at another quality.",
     "restoring": "Restoring helps a model that was trained on clean images, and harms one trained on blurred ones.",
     "spectrum": "VQ-TTT's kernel moves images towards the spectrum of the training images, from both sides, and gains "
     "on both.",

@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 import torch
 
-from experiments.paradox.plan import MAIN, quality_of, studies
+from experiments.paradox.plan import MAIN, SCENES, quality_of, studies
 from training.qualities import QUALITIES, Quality, mixed
 from vqttt.images.degradations import DEGRADATIONS, SEVERITIES, degrade, image_seed
 from vqttt.models import load_model
 from vqttt.models.base import TunableModel, tunable
 from vqttt.results.statistics import Floats
 from vqttt.runs.records import CLEAN
-from vqttt.tasks import vq_mini
+from vqttt.tasks import limited, load_task, vq_mini
 from vqttt.tuning.spectrum import DIRECTIONS, SPECTRUM_BANDS, describe
 from vqttt.types import Image
 
@@ -53,7 +53,7 @@ def making(quality: str) -> Quality:
 def descriptors() -> pl.DataFrame:
     """Measure what `vqttt.tuning.spectrum.describe` says of each clean image of the study along the blur axis."""
     limit = next(study for study in studies() if study.name == "blur").config.limit
-    samples = vq_mini.samples("test", limit or 500)
+    samples = limited(load_task(SCENES), limit)  # the questions that the study asked
     described = descriptors_of(_model(), [sample.load() for sample in samples])
     columns = {f"d{n}": described[:, n] for n in range(described.shape[1])}
     return pl.DataFrame({"sample_id": [sample.id for sample in samples], **columns})

@@ -13,9 +13,10 @@ from experiments.paradox import inside, targets
 from experiments.paradox.answers import demand, flips, peak, restoring, spectrum
 from experiments.paradox.findings import NO, UNDECIDED, YES, Answer, Finding
 from experiments.paradox.frames import Runs
-from experiments.paradox.plan import DEMAND, HYPOTHESES, MAIN, OWN_QUALITY, RESTORERS, SOFT, WEB, quality_of
+from experiments.paradox.plan import DEMAND, HYPOTHESES, MAIN, OWN_QUALITY, RESTORERS, SOFT, WEB, quality_of, studies
 from experiments.paradox.spectra import making
 from vqttt.results.statistics import ALPHA, Estimate
+from vqttt.runs.records import CLEAN, NONE
 
 MISSING = "not measured"
 
@@ -122,7 +123,6 @@ def restorers(runs: Runs) -> str:
     body = [
         (_group(group), place, *(change(found.get((group, place, name)), mark=True) for name in RESTORERS))
         for group, place in rows
-        if group != "embedded" or (group, place) in rows
     ]
     return table(("model", "images", *RESTORERS), body).replace("| --- | ---: |", "| --- | --- |", 1)
 
@@ -217,6 +217,22 @@ def twins() -> str:
         count = sum(quality_of(other) == quality for other in {*MAIN, *SOFT, *WEB})
         body.append((f"`{quality}`", making(quality).__doc__ or "", str(count)))
     return table(("training images", "what was done to them", "seeds"), body).replace("| ---: |", "| --- |", 1)
+
+
+def plan() -> str:
+    """Tabulate the studies."""
+    body = []
+    for study in studies():
+        config = study.config
+        degraded = [name.replace("_", " ") for name in config.degradations if name != CLEAN]
+        shown = degraded if len(degraded) < 8 else [f"{len(degraded)} degradations"]
+        severities = f", severities {', '.join(map(str, config.severities))}" if degraded else ""
+        images = f"{', '.join([CLEAN] * (CLEAN in config.degradations) + shown)}{severities}"
+        ways = ", ".join(name for name in (*config.methods, *config.restorers) if name != NONE)
+        numbers = (str(len(config.models)), str(config.limit), str(len(config.seeds)))
+        body.append((f"`{study.name}`", ", ".join(config.tasks), images, ways, *numbers))
+    head = ("study", "tasks", "images", "tuned or restored", "models", "questions a cell", "draws")
+    return table(head, body).replace("| --- | ---: | ---: | ---: |", "| --- | --- | --- | --- |", 1)
 
 
 def in_words(answer: Answer) -> str:

@@ -76,7 +76,7 @@ def test_parts_without_runs_stay_as_they_are(tmp_path: Path) -> None:
     file.write_text(page.PAGE.read_text().replace("Not measured yet.", "As before."))
     left = page.write(restorer_study(0.1, -0.1), tmp_path, file)
     text = file.read_text()
-    assert text.count("As before.") == len(page.PARTS) - 5 == len(left)
+    assert text.count("As before.") == len(page.PARTS) - 6 == len(left)
     assert "| **yes** (yes: helps `embedded`, harms the soft twins) | gain from restoring" in text
     assert "soft twins minus embedded: −20.0 [" in text
     assert text.count("| not measured |") == 4 + 6  # four hypotheses, and six things to reach

@@ -36,7 +36,7 @@ def test_a_file_says_what_options_say(tmp_path: Path) -> None:
     [
         ('model = "fake"\nseverities = [1, 9]\n', "line 2", "severity 9 is out of range"),
         ('\n\nmethods = ["vq-tt"]', "line 3", "vq-ttt"),
-        ('tasks = "digits"', "line 1", 'tasks must be a list, such as ["easy-vqa"'),
+        ('tasks = "digits"', "line 1", 'tasks must be a list, such as ["vq-mini"'),
         ("limit = true", "line 1", "limit must be a whole number, not True"),
         ("limit = 0", "line 1", "at least 1"),
         ("seed = 3", "line 1", "unknown study setting 'seed'; did you mean seeds"),

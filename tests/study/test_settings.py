@@ -154,6 +154,16 @@ def test_a_preset_does_not_cut_files_of_ones_own(tmp_path: Path) -> None:
     assert replace(read_config(written), tasks=(file,)).limit_of(file) == 200
 
 
+def test_a_study_that_names_no_preset_asks_one_model_about_images_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text('tasks = ["digits"]\n')
+    plain = replace(PRESETS["quick"], models=("embedded",), restorers=("none",), tasks=("digits",))
+    assert read_config(file) == plain
+    assert read_config(file, "quick") == replace(PRESETS["quick"], tasks=("digits",))
+    old = {name: value for name, value in stored(plain).items() if name not in ("restorers", "model", "models")}
+    assert from_described(old) == plain
+
+
 def test_a_preset_that_is_given_wins_over_that_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
     file.write_text('preset = "paper"\nmodel = "fake"\n')

@@ -45,6 +45,8 @@ def _contrasts(scored: pl.DataFrame, quality: str) -> Iterator[Finding]:
         if not own.is_empty():
             yield measured(f"{quality}: own quality ({conditions(own)}) minus clean", own)
         return
+    if quality == "web":  # a mixture, which no condition stands for
+        return
     for other in OWN_QUALITY:
         theirs = of_quality(rows, other)
         if not theirs.is_empty():

@@ -170,12 +170,15 @@ def _configured(
     preset: PresetName | None, file: Path | None, given: dict[str, Any], load: dict[str, Any]
 ) -> "StudyConfig":
     """Return the study that was asked for, but for the settings of its methods."""
-    from vqttt.study.config import PRESETS
+    from vqttt.study.config import DEFAULTS, PRESETS
     from vqttt.study.config_file import read_config
 
-    base = read_config(file, preset) if file else PRESETS[preset or PresetName.QUICK]
-    load_options = replace(base.load, **{name: value for name, value in load.items() if value is not None})
     chosen = {name: value for name, value in given.items() if value is not None}
+    if file:
+        base = read_config(file, preset)
+    else:
+        base = DEFAULTS if chosen and preset is None else PRESETS[preset or PresetName.QUICK]
+    load_options = replace(base.load, **{name: value for name, value in load.items() if value is not None})
     if "limit" in chosen:
         chosen["preset_limit"] = None
     return replace(base, load=load_options, **chosen)

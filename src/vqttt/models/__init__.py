@@ -84,7 +84,7 @@ def _embedded(name: str, folder: Path) -> "Model":
 
 for _name, _folder, _summary in (
     ("embedded", EMBEDDED, "a small LLaVA that ships with vqttt, trained on clean and slightly degraded images"),
-    ("embedded-soft", TWINS["soft"], "the same, trained further on blurred images: it answers better when images are"),
+    ("embedded-soft", TWINS["soft"], "the same, trained further on blurred images, which it prefers to clean ones"),
     (
         "embedded-web",
         TWINS["web"],

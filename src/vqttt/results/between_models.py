@@ -40,7 +40,7 @@ _TESTS = {"p_value": "p_holm", "change_p": "change_p_holm"}
 
 
 def model_pairs(records: pl.DataFrame) -> list[tuple[str, str]]:
-    """List the pairs of models that are compared: the first one, in the order of the records, with each other one."""
+    """List the pairs of models that are compared: the first by name, as records are sorted, with each other one."""
     first, *others = records["model"].unique(maintain_order=True).to_list()
     return [(first, other) for other in others]
 

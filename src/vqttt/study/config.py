@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from vqttt.errors import InputError, UnknownNameError
@@ -196,3 +196,6 @@ PRESETS = {
         preset_limit=400,
     ),
 }
+
+DEFAULTS = replace(PRESETS["quick"], models=("embedded",), restorers=(NONE,))
+"""What a study that names no preset takes where it says nothing: one model, and images as they are."""

@@ -23,7 +23,7 @@ from vqttt.errors import InputError, UnknownNameError, VQTTTError
 from vqttt.methods import METHODS
 from vqttt.models import LoadOptions
 from vqttt.runs.records import NONE
-from vqttt.study.config import PRESETS, StudyConfig, check_method
+from vqttt.study.config import DEFAULTS, PRESETS, StudyConfig, check_method
 
 _APART = ("load", "method_settings", "preset_limit")
 """The fields of a study that are tables, or that nobody sets; all others are plain values or lists."""
@@ -37,18 +37,18 @@ def read_config(path: Path, preset: str | None = None) -> StudyConfig:
 
     Args:
         path: of the file.
-        preset: used in place of the one that the file names; None for that one, or else quick.
+        preset: used in place of the one that the file names; None for that one, or else `DEFAULTS`.
 
     Raises:
         InputError: if the file cannot be read or asks for something invalid; the message names the line.
     """
     file = _File.read(path)
     content = dict(file.content)
-    named = content.pop("preset", "quick")
+    named = content.pop("preset", None)
     with file.at("preset"):
-        if not isinstance(named, str) or named not in PRESETS:
+        if named is not None and (not isinstance(named, str) or named not in PRESETS):
             raise UnknownNameError("preset", str(named), PRESETS)
-    config = PRESETS[preset or named]
+    config = PRESETS[preset or named] if preset or named else DEFAULTS
     if "limit" in content:
         config = replace(config, preset_limit=None)
     if content.get("methods") and isinstance(content["methods"], dict):
@@ -78,7 +78,7 @@ def from_described(described: Mapping[str, Any]) -> StudyConfig:
     for name, value in given.items():
         fields |= _field(name, value, given)
     options = LoadOptions(**{name: _load_option(name, value) for name, value in load.items()})
-    return replace(PRESETS["quick"], **fields, method_settings=method_settings, load=options, preset_limit=preset_limit)
+    return replace(DEFAULTS, **fields, method_settings=method_settings, load=options, preset_limit=preset_limit)
 
 
 def _with_own_methods(config: StudyConfig, tables: dict[str, Any], file: "_File") -> StudyConfig:

@@ -173,8 +173,11 @@ def marks(methods: Sequence[str]) -> dict[str, Mark]:
 
 def line_marks(names: Sequence[str]) -> dict[str, Mark]:
     """Give every model or task of a run its own mark; the same names always get the same marks."""
-    shapes = zip(sorted(names), cycle(COLOURS), cycle(MARKERS), strict=False)
-    return {name: Mark(colour, *shape) for name, colour, shape in shapes}
+    found = {}
+    for n, name in enumerate(sorted(names)):
+        shape = MARKERS[(n + n // len(COLOURS)) % len(MARKERS)]  # from the seventh on, other pairs than before
+        found[name] = Mark(COLOURS[n % len(COLOURS)], *shape)
+    return found
 
 
 def offset(i: int, n: int) -> float:

@@ -124,6 +124,16 @@ def listed(names: Sequence[str], word: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
 
 
+def on_help(facts: Facts) -> str:
+    """Give the interval of the condition that helps most, and from how many it was picked; empty if none helps."""
+    row = facts["helps"]
+    if not row:
+        return ""
+    change = Gain(row["delta"], row["ci_low"], row["ci_high"])
+    picked = "" if len(facts["rows"]) == 1 else f"; the largest of {len(facts['rows']):,} changes, so a little too good"
+    return f"{condition(row).capitalize()} {spoken(change)}{picked}."
+
+
 def on_remedies(facts: Facts) -> str:
     """Name the best method and the best restorer on degraded images, with intervals and costs; empty without any."""
     tried = [one for one in (facts["best"]["method"], facts["best"]["restorer"]) if one]

@@ -19,7 +19,7 @@ from vqttt.results.report import browser
 from vqttt.results.report.contents import Contents
 from vqttt.results.report.files import write_text
 from vqttt.results.report.gallery import kernel_panels
-from vqttt.results.report.headline import on_remedies
+from vqttt.results.report.headline import on_help, on_remedies
 from vqttt.results.report.stories import stories
 from vqttt.runs.loading import load_description, load_examples, load_records
 
@@ -50,7 +50,7 @@ def write_html(run: Path, contents: Contents | None = None) -> Path:
     )
     page.filters |= {"label": tables.label, "percent": tables.percent, "points": tables.points}
     page.filters |= {"drawn": lambda panel: Markup(panel.inline()), "variable": lambda colour: VARIABLES[colour]}
-    page.filters |= {"on_remedies": on_remedies, "plain": _plain}
+    page.filters |= {"on_help": on_help, "on_remedies": on_remedies, "plain": _plain}
     html = page.get_template("report.html.j2").render(
         contents=contents,
         findings=contents.findings,
