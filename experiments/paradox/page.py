@@ -126,6 +126,7 @@ PARTS: dict[str, Callable[[Source], str]] = {
     "tasks": lambda source: tables.tasks(source.runs),
     "restoring": _restoring,
     "gains": _gains,
+    "stream": lambda source: tables.along_the_stream(source.runs),
     "others": _others,
     "reached": lambda source: tables.reached(source.runs),
     "spectrum": _spectrum,

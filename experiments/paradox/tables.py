@@ -202,6 +202,13 @@ def gains(found: Sequence[targets.Gains]) -> str:
     return table(head, body).replace("| --- | ---: |", "| --- | --- |", 1)
 
 
+def along_the_stream(runs: Runs) -> str:
+    """Say what `vq-ttt` gains at the start of a stream and after it."""
+    early, late = targets.along_the_stream(runs)
+    gained = f"on the first 20 images of each it gains {change(early)} points, on those after them {change(late)}"
+    return f"`vq-ttt` learns along its stream: {gained}."
+
+
 def reached(runs: Runs) -> str:
     """Tabulate what was set out to reach."""
     words: dict[Any, str] = {None: MISSING, True: "yes", False: "no"}

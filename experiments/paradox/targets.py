@@ -66,6 +66,17 @@ def gains(runs: Runs, models: Sequence[str] = SOFT, study: str = "recipe") -> li
     return found
 
 
+def along_the_stream(runs: Runs, first: int = 20) -> tuple[Finding, Finding]:
+    """Return what `vq-ttt` gains on the first images of a stream, and on those after them, over all degradations."""
+    tuned = runs["recipe"].filter(pl.col("method") == "vq-ttt")
+    place = pl.int_range(pl.len()).over("model", "degradation", "severity")
+    tuned = tuned.with_columns(change=pl.col("score") - pl.col("base_score"), place=place)
+    early = pl.col("place") < first
+    if not len(tuned.filter(~early)):
+        raise NotMeasuredError(f"streams longer than {first}")
+    return measured("first", tuned.filter(early)), measured("later", tuned.filter(~early))
+
+
 def _plain(runs: Runs, study: str) -> dict[str, float]:
     """Return the untuned model's seconds an answer by method, from the study that measured it; "" for others."""
     found = {"": _seconds(runs[study].filter(pl.col("method") == NONE))}

@@ -225,6 +225,18 @@ def test_gains_of_the_recipe() -> None:
         targets.of(found, "tent")
 
 
+def test_gains_along_the_stream() -> None:
+    runs = recipes(0.1, 1)
+    with pytest.raises(NotMeasuredError):
+        targets.along_the_stream(runs, first=10**6)
+    tuned = runs["recipe"].filter(pl.col("method") == "vq-ttt")
+    place = pl.int_range(pl.len()).over("model", "degradation", "severity")
+    score = pl.when(place >= 20).then(1.0).otherwise("base_score")
+    runs["recipe"] = tuned.with_columns(score=score)
+    early, later = targets.along_the_stream(runs)
+    assert early.value.value == 0 and later.value.value > 0.1
+
+
 def test_what_was_reached() -> None:
     runs = Runs(recipes(0.1, 1) | axes(of_own(0.95, 0.8)))
     assert [one.reached for one in targets.reached(runs)] == [True] * 6

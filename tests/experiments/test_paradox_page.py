@@ -30,7 +30,7 @@ def test_every_hypothesis_is_answered_and_every_part_has_a_place() -> None:
 
 def everything() -> Runs:
     """Return all that the page needs."""
-    runs = Runs(recipes(0.1, 1, n=16) | axes(of_own(0.95, 0.8), 48) | restorer_study(0.1, -0.1, 24))
+    runs = Runs(recipes(0.1, 1, n=24) | axes(of_own(0.95, 0.8), 48) | restorer_study(0.1, -0.1, 24))
     runs["blur"] = axes(of_own(0.6, 0.4), 48)["blur"]
     runs |= drawn(lambda i, s: i % 4 == 0, 24)
     runs["inside"] = looks()

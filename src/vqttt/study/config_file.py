@@ -48,7 +48,8 @@ def read_config(path: Path, preset: str | None = None) -> StudyConfig:
     with file.at("preset"):
         if named is not None and (not isinstance(named, str) or named not in PRESETS):
             raise UnknownNameError("preset", str(named), PRESETS)
-    config = PRESETS[preset or named] if preset or named else DEFAULTS
+    chosen = preset or named
+    config = PRESETS[chosen] if chosen else DEFAULTS
     if "limit" in content:
         config = replace(config, preset_limit=None)
     if content.get("methods") and isinstance(content["methods"], dict):
