@@ -71,20 +71,19 @@ class Study:
 def studies() -> list[Study]:
     """Return the studies, the most important first."""
     every = (*MAIN, *SOFT[1:])
-    alone = (NONE, "vq-ttt-episodic")
+    alone, restored = (NONE, "vq-ttt-episodic"), ("embedded", *SOFT)
     return [
         _study("blur", every, (SCENES,), (CLEAN, AXIS)),
         _study("sharpened", every, (SCENES,), (CLEAN,), restorers=("unsharp-mask",)),
         _study("recipe-clean", ("embedded", *SOFT, WEB[0]), (SCENES,), (CLEAN,), METHODS, limit=1000),
         _study("recipe", SOFT, (SCENES,), DEGRADATIONS, METHODS[:2], limit=100),
         _study("recipe-episodic", SOFT, (SCENES,), DEGRADATIONS, alone, severities=(1, 3, 5), limit=60),
-        _study("auto", SOFT, (SCENES,), DEGRADATIONS, severities=(1, 3, 5), restorers=("auto",), limit=40),
-        _study("restoring", ("embedded", *SOFT), (SCENES,), (CLEAN, AXIS), restorers=(NONE, *RESTORERS), limit=300),
+        _study("auto", SOFT[:1], (SCENES,), DEGRADATIONS, severities=(1, 3, 5), restorers=("auto",), limit=40),
+        _study("restoring", restored, (SCENES,), (CLEAN, AXIS), (NONE,), (4,), 200, restorers=(NONE, *RESTORERS)),
         _study("redraws", SOFT[:1], (SCENES,), (CLEAN, "glass_blur"), severities=(3, 5), seeds=(0, 1, 2)),
-        _study("sides", every, (SCENES,), SIDES, severities=(1, 3, 5)),
+        _study("sides", MAIN, (SCENES,), SIDES, severities=(3, 5)),
         _study("recipe-others", ("embedded", WEB[0], OTHERS[0]), (SCENES,), DEGRADATIONS, METHODS, (3,), limit=60),
-        _study("tasks", MAIN, TASKS[1:], (CLEAN, AXIS)),
-        _study("tasks-sides", MAIN, TASKS[1:], SIDES, severities=(4,)),
+        _study("tasks", MAIN, TASKS[1:], (CLEAN, AXIS, "gaussian_noise", "low_light"), severities=(4,)),
     ]
 
 

@@ -83,7 +83,7 @@ def test_restoring(embedded: float, soft: float, n: int, verdict: str) -> None:
     assert answer.verdict == verdict
     assert answer.main.value.value == pytest.approx(soft - embedded)
     cells = restoring.by_restorer(runs)
-    assert cells["embedded", "blur 1 to 5", "auto"].value.value == pytest.approx(embedded)
+    assert cells["embedded", "blur 4", "auto"].value.value == pytest.approx(embedded)
     assert cells["soft, all", "clean", "auto"].value.value == 0
 
 

@@ -38,8 +38,7 @@ def everything() -> Runs:
     ids = [f"vq-mini-test-{i:06d}" for i in range(48)]
     runs["descriptors"] = pl.DataFrame({"sample_id": ids, "d0": rng.normal(0, 1, 48)})
     rate = of_own(0.9, 0.8)
-    runs["tasks"] = pl.concat([records(MAIN, [(CLEAN, 0), *BLUR], rate, 16, task=task) for task in TASKS[1:]])
-    runs["tasks-sides"] = pl.concat([records(MAIN, SIDE, rate, 16, task=task) for task in TASKS[1:]])
+    runs["tasks"] = pl.concat([records(MAIN, [(CLEAN, 0), *BLUR, *SIDE], rate, 16, task=task) for task in TASKS[1:]])
     runs["auto"] = records(SOFT, [(kind, 3) for kind in KINDS], lambda *_: 0.75, 16, restorers=["auto"])
     return runs
 

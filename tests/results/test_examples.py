@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.runs import write_cell, write_examples, write_run
 from vqttt.results.report import browser
-from vqttt.results.report.charts import kernel_panels
+from vqttt.results.report.gallery import kernel_panels
 from vqttt.runs.loading import load_examples, load_records
 
 

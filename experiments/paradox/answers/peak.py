@@ -126,7 +126,7 @@ def chosen_on_half(runs: Runs, quality: str) -> Estimate:
 
 def other_tasks(runs: Runs) -> dict[tuple[str, str], Finding]:
     """Return own quality minus clean by task and quality, for models that were trained on degraded images."""
-    scored = answers(runs, "tasks", "tasks-sides")
+    scored = answers(runs, "tasks")
     scored = changes(scored, scored)
     found = {}
     for (task,), of_task in scored.group_by("task", maintain_order=True):

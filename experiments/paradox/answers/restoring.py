@@ -7,7 +7,7 @@ from experiments.paradox.frames import Runs, answers, restored
 from experiments.paradox.plan import RESTORERS
 from vqttt.runs.records import CLEAN
 
-PLACES = {"clean": (0,), "blur 1 to 3": (1, 2, 3), "blur 4 and 5": (4, 5), "blur 1 to 5": (1, 2, 3, 4, 5)}
+PLACES = {"clean": (0,), "blur 4": (4,)}
 _SAME = ("degradation", "severity", "restorer", "seed", "sample_id")
 
 
