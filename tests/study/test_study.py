@@ -352,10 +352,10 @@ def test_a_method_of_ones_own_runs_under_its_name(tmp_path: Path) -> None:
 
 def test_grid_and_presets() -> None:
     quick = PRESETS["quick"]
-    assert quick.methods == ("none", "vq-ttt", "vq-ttt-episodic")
+    assert quick.methods == ("none", "vq-ttt")
     assert quick.models == ("embedded", "embedded-soft")
     assert PRESETS["paper"].methods == ("none", "vq-ttt", "vq-ttt-episodic")
-    assert len(conditions(quick)) == 2 * (1 + 6 * 3)
+    assert len(conditions(quick)) == 2 * (1 + 3 * 3)
     assert quick.limit is not None
     assert quick.limit >= 200
     assert len(conditions(PRESETS["paper"])) == 1 + 8 * 5

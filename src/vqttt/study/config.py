@@ -175,22 +175,20 @@ PAPER_DEGRADATIONS = ("gaussian_noise", "motion_blur", "snow", "fog")
 PAPER_STYLES = ("sketch", "cartoon")
 """Stand in for the stylistic shifts that the paper mentions without naming them."""
 
-QUICK_DEGRADATIONS = (*PAPER_DEGRADATIONS, "gaussian_blur", "jpeg_compression")
-
 PRESETS = {
     "quick": StudyConfig(
         models=("embedded", "embedded-soft"),
         tasks=("vq-mini",),
-        degradations=(CLEAN, *QUICK_DEGRADATIONS),
+        degradations=(CLEAN, "gaussian_blur", "gaussian_noise", "jpeg_compression"),
         severities=(1, 3, 5),
-        methods=("none", "vq-ttt", "vq-ttt-episodic"),
+        methods=("none", "vq-ttt"),
         restorers=("none", "auto"),
         limit=200,
         preset_limit=200,
     ),
     "paper": StudyConfig(
         tasks=("easy-vqa", "digits", "vq-mini"),
-        degradations=(CLEAN, *QUICK_DEGRADATIONS, *PAPER_STYLES),
+        degradations=(CLEAN, *PAPER_DEGRADATIONS, "gaussian_blur", "jpeg_compression", *PAPER_STYLES),
         methods=("none", "vq-ttt", "vq-ttt-episodic"),
         limit=400,
         preset_limit=400,
