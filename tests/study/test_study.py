@@ -355,7 +355,7 @@ def test_grid_and_presets() -> None:
     assert quick.methods == ("none", "vq-ttt")
     assert quick.models == ("embedded", "embedded-soft")
     assert PRESETS["paper"].methods == ("none", "vq-ttt", "vq-ttt-episodic")
-    assert len(conditions(quick)) == 2 * (1 + 3 * 3)
+    assert len(conditions(quick)) == 2 * (1 + 3 * 2)
     assert quick.limit is not None
     assert quick.limit >= 200
     assert len(conditions(PRESETS["paper"])) == 1 + 8 * 5
