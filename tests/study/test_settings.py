@@ -230,7 +230,7 @@ def test_what_a_study_cannot_be_is_said_plainly(wrong: dict[str, object], messag
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("severities = [1.5]", r"line 1: severities must be a list of whole numbers, such as \[1, 3, 5\]; 1.5 is none"),
+        ("severities = [1.5]", r"line 1: severities must be a list of whole numbers, such as \[2, 4\]; 1.5 is none"),
         ("seeds = [-1]", "line 1: seeds must be whole numbers from 0 up, not -1"),
         ("methods = []", 'line 1: methods is empty; give at least one, such as \\["none"'),
     ],
