@@ -25,8 +25,8 @@ def put_table(page: Path, name: str, table: Table) -> None:
     put(page, name, table.markdown().partition("\n")[2])
 
 
-def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; all columns but the first are aligned to the right."""
+def table(header: Sequence[str], body: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Return a Markdown table; the first `left` columns are aligned to the left, the others to the right."""
     lines = ["| " + " | ".join(cells) + " |" for cells in (header, *body)]
-    lines.insert(1, "| --- " + "| ---: " * (len(header) - 1) + "|")
+    lines.insert(1, "| --- " * left + "| ---: " * (len(header) - left) + "|")
     return "\n".join(lines)

@@ -10,16 +10,14 @@ import os
 from functools import partial
 from pathlib import Path
 
-import torch
-
+from experiments.loading import load_on_one_thread
 from experiments.method import fixed_correction, tasks
 from experiments.method.files import make_files
 from experiments.method.gather import gather, merge
 from experiments.method.plan import PHASES
 from experiments.method.rows import RESULTS
 from experiments.progress import Progress
-from vqttt.models import load_model
-from vqttt.models.base import TunableModel, tunable
+from vqttt.models.base import TunableModel
 from vqttt.study import EngineOptions, run
 
 # Workers in other processes import this module to get `load`, so the tasks and the method are registered there as well.
@@ -28,9 +26,8 @@ fixed_correction.register()
 
 
 def load(name: str) -> TunableModel:
-    """Load a model, on one thread, so that answers do not depend on the number of workers."""
-    torch.set_num_threads(1)
-    return tunable(load_model(name), "the experiment")
+    """Load a model, in a worker that knows the tasks and the method of this experiment."""
+    return load_on_one_thread(name)
 
 
 def main() -> None:

@@ -140,6 +140,12 @@ def slope(levels: Floats, values: Floats, images: NDArray[np.int64]) -> tuple[Es
     return Estimate(value, value - reach, value + reach), p
 
 
+def bootstrap(count: int, seed: int = 0) -> Floats:
+    """Return how often each of `count` images is drawn, in every draw of a bootstrap over them: (draws, count)."""
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=DRAWS)
+    return drawn.astype(np.float64)
+
+
 def resampled(sums: Floats, statistic: Callable[[Floats], Floats], seed: int = 0) -> Estimate:
     """Return a statistic of sums over images with an interval from a bootstrap over images.
 
@@ -148,9 +154,7 @@ def resampled(sums: Floats, statistic: Callable[[Floats], Floats], seed: int = 0
         statistic: takes sums (draws, M) and returns one number each, (draws,).
         seed: of the bootstrap.
     """
-    count = len(sums)
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=DRAWS)
-    drawn = statistic(weights.astype(np.float64) @ sums)
+    drawn = statistic(bootstrap(len(sums), seed) @ sums)
     low, high = np.nanquantile(drawn, [ALPHA / 2, 1 - ALPHA / 2])
     return Estimate(float(statistic(sums.sum(axis=0, keepdims=True))[0]), float(low), float(high))
 

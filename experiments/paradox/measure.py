@@ -6,14 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
-import torch
 
+from experiments.loading import load_on_one_thread
 from experiments.paradox import inside, page, spectra
 from experiments.paradox.frames import load
 from experiments.paradox.plan import missing, studies
 from experiments.progress import Progress
-from vqttt.models import load_model
-from vqttt.models.base import TunableModel, tunable
 from vqttt.study import EngineOptions, run
 
 FOLDER = Path("runs") / "paradox"
@@ -24,12 +22,6 @@ MEASUREMENTS: dict[str, Callable[[], pl.DataFrame]] = {
     "inside": inside.measure,
 }
 """What is measured besides studies; each becomes a file in the folder of runs."""
-
-
-def load_on_one_thread(name: str) -> TunableModel:
-    """Load a model, on one thread, so that answers do not depend on the number of workers."""
-    torch.set_num_threads(1)
-    return tunable(load_model(name), "the experiment")
 
 
 def main(given: list[str] | None = None) -> int:

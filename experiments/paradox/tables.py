@@ -64,8 +64,7 @@ def verdicts(answers: Mapping[str, Answer | None]) -> str:
             parts = [f"{verdict}: {names}" for verdict in (YES, NO, UNDECIDED) if (names := _cases(found, verdict))]
             words = f"**{found.verdict}**" + (f" ({'; '.join(parts)})" if parts else "")
             body.append((sentence, words, f"{found.main.about}: {change(found.main)}{unit}"))
-    text = table(("hypothesis", "verdict", "the number that says most"), body)
-    return text.replace("| ---: | ---: |", "| --- | --- |")
+    return table(("hypothesis", "verdict", "the number that says most"), body, left=3)
 
 
 def findings(answer: Answer) -> str:
@@ -124,7 +123,7 @@ def restorers(runs: Runs) -> str:
         (_group(group), place, *(change(found.get((group, place, name)), mark=True) for name in RESTORERS))
         for group, place in rows
     ]
-    return table(("model", "images", *RESTORERS), body).replace("| --- | ---: |", "| --- | --- |", 1)
+    return table(("model", "images", *RESTORERS), body, left=2)
 
 
 def _group(name: str) -> str:
@@ -186,7 +185,7 @@ def looks(runs: Runs) -> str:
         for row in inside.compared(runs)
     ]  # fmt: skip
     head = ("%", "answer when blurred", "n", "clean", "blurred", "blurred − clean")
-    return table(head, body).replace("| --- | ---: |", "| --- | --- |", 1)
+    return table(head, body, left=2)
 
 
 def gains(found: Sequence[targets.Gains]) -> str:
@@ -199,7 +198,7 @@ def gains(found: Sequence[targets.Gains]) -> str:
         body.append((one.method, model_name(one.model), *numbers, worst, str(one.harmed), time))
     head = ("method", "model", "degraded", "of these, severities 1, 3, 5", "clean", "worst degradation",
             "clearly worse", "time")  # fmt: skip
-    return table(head, body).replace("| --- | ---: |", "| --- | --- |", 1)
+    return table(head, body, left=2)
 
 
 def along_the_stream(runs: Runs) -> str:
@@ -223,7 +222,7 @@ def twins() -> str:
         quality = quality_of(model)
         count = sum(quality_of(other) == quality for other in {*MAIN, *SOFT, *WEB})
         body.append((f"`{quality}`", making(quality).__doc__ or "", str(count)))
-    return table(("training images", "what was done to them", "seeds"), body).replace("| ---: |", "| --- |", 1)
+    return table(("training images", "what was done to them", "seeds"), body, left=2)
 
 
 def plan() -> str:
@@ -239,7 +238,7 @@ def plan() -> str:
         numbers = (str(len(config.models)), str(config.limit), str(len(config.seeds)))
         body.append((f"`{study.name}`", ", ".join(config.tasks), images, ways, *numbers))
     head = ("study", "tasks", "images", "tuned or restored", "models", "questions a cell", "draws")
-    return table(head, body).replace("| --- | ---: | ---: | ---: |", "| --- | --- | --- | --- |", 1)
+    return table(head, body, left=4)
 
 
 def in_words(answer: Answer) -> str:

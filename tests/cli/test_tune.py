@@ -1,27 +1,19 @@
 """`vqttt tune`: what it writes and says, and when it writes nothing."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from vqttt.cli import main
+from tests.support.command import vqttt
 from vqttt.images.files import save_image
 from vqttt.methods import METHODS
 from vqttt.methods.stream import StreamMethod
 from vqttt.tuning import tuned_file
 
 TUNE = ("tune", "--model", "fake", "--task", "digits", "--degradation", "fog")
-
-
-def vqttt(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["vqttt", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return int(stopped.value.code or 0)
 
 
 def test_it_says_what_was_learned_and_how_to_apply_it(

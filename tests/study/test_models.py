@@ -2,7 +2,6 @@
 
 import gc
 import json
-import sys
 import weakref
 from dataclasses import replace
 from itertools import groupby
@@ -11,8 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.support.command import vqttt
 from tests.support.engines import examples, records
-from vqttt.cli import main
 from vqttt.cli.dry_run import print_estimate
 from vqttt.cli.options import model_names
 from vqttt.errors import InputError, ModelError, RunFolderError, UnknownNameError
@@ -335,13 +334,6 @@ def test_a_dry_run_says_what_each_model_takes(capsys: pytest.CaptureFixture[str]
     assert lines[-1].startswith("of that for the answers, measured on each model: fake 0:00:0")
     print_estimate(replace(config, models=("fake",)), 1, 0.0)
     assert "model" not in capsys.readouterr().out
-
-
-def vqttt(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["vqttt", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return int(stopped.value.code or 0)
 
 
 def test_the_command_takes_several_models(

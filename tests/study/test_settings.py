@@ -1,7 +1,6 @@
 """Settings from the command line, limits, and the names of cells."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.command import vqttt
 from tests.support.fuzzing import examples
-from vqttt.cli import main
 from vqttt.errors import InputError
 from vqttt.images.files import save_image
 from vqttt.methods import METHODS, MethodSpec
@@ -30,13 +29,6 @@ from vqttt.types import Condition
 CONFIG = StudyConfig(
     models=("fake",), tasks=("digits",), degradations=("fog",), severities=(5,), methods=("none", "vq-ttt"), limit=4
 )
-
-
-def vqttt(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["vqttt", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    return int(stopped.value.code or 0)
 
 
 def stored(config: StudyConfig) -> dict[str, object]:

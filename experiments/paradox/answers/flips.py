@@ -11,10 +11,10 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from experiments.paradox.findings import Answer, Finding, by_interval, numbered, resampled
+from experiments.paradox.findings import Answer, Finding, bootstrap, by_interval, numbered, resampled
 from experiments.paradox.frames import NotMeasuredError, Runs, answers
 from experiments.paradox.plan import AXIS
-from vqttt.results.statistics import ALPHA, DRAWS, RIGHT, Estimate, Floats
+from vqttt.results.statistics import ALPHA, RIGHT, Estimate, Floats
 from vqttt.runs.records import CLEAN
 
 CONDITION = f"{AXIS} 4"
@@ -105,10 +105,9 @@ def areas(predictions: Floats, flipped: np.ndarray, weights: Floats) -> Floats:
 
 def area_with_interval(predictions: Floats, flipped: np.ndarray, images: np.ndarray) -> Estimate:
     """Return the area under the curve with an interval from a bootstrap over images."""
-    count = images.max() + 1
-    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=DRAWS)[:, images]
+    drawn = bootstrap(images.max() + 1)[:, images]
     value = areas(predictions, flipped, np.ones((1, len(flipped))))[0]
-    low, high = np.nanquantile(areas(predictions, flipped, drawn.astype(np.float64)), [ALPHA / 2, 1 - ALPHA / 2])
+    low, high = np.nanquantile(areas(predictions, flipped, drawn), [ALPHA / 2, 1 - ALPHA / 2])
     return Estimate(float(value), float(low), float(high))
 
 
