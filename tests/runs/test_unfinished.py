@@ -91,13 +91,15 @@ def test_a_run_without_a_finished_cell_is_forgotten_and_one_with_is_not(tmp_path
     run = RunFolder(tmp_path)
     run.open({"config": 1}, ("config",))
     run.unfinished.append("cell", [Record.blank(sample_id="s0")])
-    run.abandon()
+    run.abandon(["cell"])
     assert not list((tmp_path / "cells").iterdir())
     run.open({"config": 2}, ("config",))
     run.unfinished.append("cell", [Record.blank(sample_id="s0")])
+    run.unfinished.append("begun", [Record.blank(sample_id="s0")])
     run.finish("cell", {}, 1)
-    run.abandon()
+    run.abandon(["begun"])
     assert run.exists() and list(run.finished_cells()) == ["cell"]
+    assert not list((tmp_path / "cells").glob("begun*"))
 
 
 def test_what_killed_processes_left_is_deleted_at_the_end(tmp_path: Path) -> None:
