@@ -1,13 +1,14 @@
-"""How settings were chosen: `python -m experiments.choose_settings`, on data that no report uses.
+"""How the settings of `vq-ttt` and `vq-ttt-episodic` were chosen: `python -m experiments.choose_settings`.
 
-Development data: VQ-Mini's `dev` split, and the training splits of easy-VQA and digits, under every other degradation.
-The model was trained on the latter two, so its clean accuracy is too high there, but they degrade like any others.
-Settings are compared on the same images and untuned answers. You can stop a run and resume it by the same command.
+Every setting answers the same images, with the same untuned answers: VQ-Mini's `dev` scenes from number 10,000 on,
+which no report uses, degraded in ways of all kinds, and clean. `--mixed` shuffles them into one stream instead. You can
+stop a run and resume it by the same command.
 """
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,91 +17,132 @@ import numpy as np
 import polars as pl
 
 from experiments.markers import table
-from experiments.method.plan import DEVELOPED_ON
+from vqttt.images.degradations import DEGRADATIONS, degrade, image_seed
 from vqttt.runs.loading import load_records
 from vqttt.runs.records import CLEAN, NONE
 from vqttt.study import StudyConfig, run
-from vqttt.tasks import TASKS, digits, easy_vqa, vq_mini
-from vqttt.types import Sample
+from vqttt.tasks import TASKS, vq_mini
+from vqttt.types import Image, Sample
+
+FIRST = 10_000
+"""The number of the first `dev` scene."""
+
+SEED = 100
+
+KINDS = (
+    "gaussian_noise", "motion_blur", "fog", "contrast", "low_light", "jpeg_compression", "gaussian_blur", "snow",
+    "spatter", "old_scan", "glass_blur", "haze",
+)  # fmt: skip
+"""Degradations of all kinds."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "select": {"base": "kernel-only"},
-    "select-caution-0.5": {"base": "kernel-only", "caution": 0.5},
-    "select-caution-1": {"base": "kernel-only", "caution": 1.0},
-    "select-explore-0.2": {"base": "kernel-only", "explore": 0.2},
-    "select-no-guard": {"base": "kernel-only", "guard": False},
-    "select-gate-0.1": {"base": "kernel-only", "gate": 0.1},
-    "select-lora-0.001": {"base": "vq-select"},
-    "select-lora-0.003": {"base": "vq-select", "lora_rate": 3e-3},
-    "select-blurs-0.03-lora-0.001": {
-        "base": "vq-select",
-        "kernel_rate": 0.03,
-        "adapters": {"kernel": "interpolation"},
-    },
-    "select-features": {"base": "vq-select-features", "steps": 0, "adapters": {"lora_rank": 0}},
-    "select-features-lora-0.001": {"base": "vq-select-features"},
-    "select-features-x3-lora-0.001": {"base": "vq-select-features", "objective": "entropy+0.3*feature-statistics"},
-    "gradient-blurs-0.06-lora-0.003": {"base": "vq-ttt"},
-    "gradient-pyramid-0.03": {
-        "base": "vq-ttt",
-        "kernel_rate": 0.03,
-        "adapters": {"kernel": "pyramid", "lora_rank": 0},
-    },
-    "gradient-conditional-0.01-lora-0.001": {"base": "vq-ttt-conditional"},
-    "gradient-conditional-naturalness": {"base": "vq-ttt-conditional", "objective": "entropy+0.1*naturalness"},
-    "episodic-blurs-0.2-lora-0.006": {"base": "vq-ttt-episodic"},
-    "episodic-blurs-0.1-lora-0.003": {"base": "vq-ttt-episodic", "kernel_rate": 0.1, "lora_rate": 3e-3},
+    "as-it-is": {"base": "vq-ttt"},
+    "afresh": {"base": "vq-ttt", "afresh": True},
+    "two-steps": {"base": "vq-ttt", "steps": 2},
+    "half-rates": {"base": "vq-ttt", "kernel_rate": 0.075, "lora_rate": 5e-3},
+    "kernel-rate-0.3": {"base": "vq-ttt", "kernel_rate": 0.3},
+    "lora-rate-0.003": {"base": "vq-ttt", "lora_rate": 3e-3},
+    "lora-rate-0.02": {"base": "vq-ttt", "lora_rate": 2e-2},
+    "kernel-alone": {"base": "kernel-only"},
+    "lora-alone": {"base": "lora-only"},
+    "separable-0.003": {"base": "vq-ttt", "kernel_rate": 3e-3, "adapters": {"kernel": "separable"}},
+    "every-update-full": {"base": "vq-ttt", "full_step": 1},
+    "nothing-forgotten": {"base": "vq-ttt", "forget": 0.0},
+    "guard-1": {"base": "vq-ttt", "guard_ratio": 1.0},
+    "gate-0.1": {"base": "vq-ttt", "gate": 0.1},
+    "lora-in-5-blocks": {"base": "vq-ttt", "adapters": {"lora_blocks": 5}},
+    "entropy": {"base": "vq-ttt", "objective": "entropy"},
+    "half-the-variety": {"base": "vq-ttt", "objective": "entropy+information-maximisation"},
+    "naturalness": {"base": "vq-ttt", "objective": "information-maximisation+0.1*naturalness"},
+    "episodic": {"base": "vq-ttt-episodic"},
+    "episodic-half-rates": {"base": "vq-ttt-episodic", "kernel_rate": 0.15, "lora_rate": 4.5e-3},
+    "episodic-double-rates": {"base": "vq-ttt-episodic", "kernel_rate": 0.6, "lora_rate": 1.8e-2},
 }
-"""What was tried, as methods of a study; the numbers after a kernel and after LoRA are learning rates."""
-
-SPLITS: dict[str, Callable[[int], list[Sample]]] = {
-    "vq-mini": lambda count: vq_mini.samples("dev", count),
-    "easy-vqa": lambda count: _some(easy_vqa.samples("train"), count),
-    "digits": lambda count: _some(digits.samples("train"), count),
-}
-"""The development data: a number of samples of each task."""
+"""What was tried, as methods of a study."""
 
 
-def _some(samples: list[Sample], count: int) -> list[Sample]:
-    return [samples[i] for i in sorted(np.random.default_rng(1).permutation(len(samples))[:count])]
+def scenes(count: int) -> list[Sample]:
+    """Return `dev` scenes from `FIRST` on."""
+    return vq_mini.samples("dev", FIRST + count)[FIRST:]
+
+
+def mixed(count: int, kinds: Sequence[str], severities: Sequence[int]) -> list[Sample]:
+    """Return `dev` scenes of which each is clean, or degraded in one of the ways, at random.
+
+    The category of a sample is its condition, such as `fog-3`.
+    """
+    rng = np.random.default_rng(SEED)
+    conditions = [(CLEAN, 0), *((kind, severity) for kind in kinds for severity in severities)]
+    drawn = [conditions[number] for number in rng.integers(len(conditions), size=count)]
+    return [
+        replace(sample, load=partial(_degraded, sample, kind, severity), category=f"{kind}-{severity}")
+        for sample, (kind, severity) in zip(scenes(count), drawn, strict=True)
+    ]
+
+
+def _degraded(sample: Sample, kind: str, severity: int) -> Image:
+    image = sample.load()
+    return image if kind == CLEAN else degrade(image, kind, severity, image_seed(SEED, sample.id), "relative")
 
 
 def gains_table(records: pl.DataFrame) -> str:
-    """Tabulate by setting the mean gain in points under each degradation, how often it tuned, and its time."""
-    kinds = records["degradation"].unique(maintain_order=True).to_list()
+    """Tabulate by model and setting the mean gain in points under each degradation, how often it tuned, and its time.
+
+    In a mixed stream, the degradation is the category's.
+    """
+    kinds = records["kind"].unique(maintain_order=True).to_list()
     body = []
-    for (setting,), mine in records.filter(pl.col("method") != NONE).group_by("method", maintain_order=True):
-        by_kind = mine.group_by("degradation").agg(100 * (pl.col("score") - pl.col("base_score")).mean())
+    for (model, setting), mine in records.filter(pl.col("method") != NONE).group_by(
+        ["model", "method"], maintain_order=True
+    ):
+        by_kind = mine.group_by("kind").agg(100 * (pl.col("score") - pl.col("base_score")).mean())
         gains = dict(by_kind.iter_rows())
-        degraded = np.mean([gains[kind] for kind in kinds if kind != CLEAN])
-        shares = [(mine["steps"] > 0).mean(), mine["rolled_back"].mean()]
-        cells = [f"{gains[kind]:+.1f}" for kind in kinds] + [f"{degraded:+.1f}"]
-        cells += [f"{share:.2f}" for share in shares] + [f"{1000 * mine['seconds'].mean():.0f}"]
-        body.append([str(setting), *cells])
-    return table(["setting", *kinds, "mean of degraded", "tuned", "rolled back", "ms"], body)
+        degraded = np.mean([gain for kind, gain in gains.items() if kind != CLEAN]) if len(gains) > 1 else 0.0
+        means = mine.select((pl.col("steps") > 0).mean(), pl.col("rolled_back").mean(), 1000 * pl.col("seconds").mean())
+        tuned, rolled_back, milliseconds = means.row(0)
+        cells = [f"{degraded:+.2f}", *(f"{gains[kind]:+.1f}" for kind in kinds)]
+        cells += [f"{tuned:.2f}", f"{rolled_back:.2f}", f"{milliseconds:.0f}"]
+        body.append([str(model), str(setting), *cells])
+    return table(["model", "setting", "mean of degraded", *kinds, "tuned", "rolled back", "ms"], body)
+
+
+def records_of(folder: Path) -> pl.DataFrame:
+    """Return a run's records, with the kind of degradation of each."""
+    records = load_records(folder)
+    streamed = pl.col("category").str.contains("-") & (pl.col("degradation") == CLEAN)
+    kind = pl.when(streamed).then(pl.col("category").str.split("-").list.first()).otherwise(pl.col("degradation"))
+    return records.with_columns(kind=kind)
 
 
 def main() -> None:
     """Run the study, or what is missing of it, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--setting", action="append", choices=SETTINGS)
-    parser.add_argument("--severity", type=int, action="append", help="may be repeated [4]")
-    parser.add_argument("--task", action="append", choices=SPLITS, help="may be repeated [vq-mini]")
-    parser.add_argument("--count", type=int, default=240, help="questions per task [240]")
+    parser.add_argument("--model", action="append", help="may be repeated [embedded, embedded-soft, embedded-web]")
+    parser.add_argument("--setting", action="append", choices=SETTINGS, help="may be repeated [all]")
+    parser.add_argument("--severity", type=int, action="append", help="may be repeated [3, 5]")
+    parser.add_argument("--all-degradations", action="store_true", help="all, rather than twelve of them")
+    parser.add_argument("--clean-only", action="store_true", help="no degradation: one stream of clean images")
+    parser.add_argument("--mixed", action="store_true", help="one stream in which the degradation changes by image")
+    parser.add_argument("--count", type=int, default=240, help="questions per stream [240]")
     parser.add_argument("--batch", type=int, default=20, help="questions answered, and tuned on, together [20]")
     parser.add_argument("--out", type=Path, help="run folder [runs/choose-settings-...]")
     arguments = parser.parse_args()
-    names = {task: f"{task}-dev-{arguments.count}" for task in arguments.task or ["vq-mini"]}
-    for task, name in names.items():
-        TASKS.add(name, partial(SPLITS[task], arguments.count), f"development samples of {task}")
+    kinds = tuple(DEGRADATIONS) if arguments.all_degradations else KINDS
+    severities = tuple(arguments.severity or (3, 5))
     settings = {name: SETTINGS[name] for name in arguments.setting or SETTINGS}
+    name = f"vq-mini-dev-{'mixed-' if arguments.mixed else ''}{arguments.count}"
+    samples = (
+        partial(mixed, arguments.count, kinds, severities) if arguments.mixed else partial(scenes, arguments.count)
+    )
+    TASKS.add(name, samples, "development scenes of VQ-Mini")
     config = StudyConfig(
-        tasks=tuple(names.values()),
-        degradations=(CLEAN, *DEVELOPED_ON),
-        severities=tuple(arguments.severity or [4]),
+        models=tuple(arguments.model or ("embedded", "embedded-soft", "embedded-web")),
+        tasks=(name,),
+        degradations=(CLEAN,) if arguments.mixed or arguments.clean_only else (CLEAN, *kinds),
+        severities=severities,
         methods=(NONE, *settings),
         method_settings=settings,
-        seeds=(100,),
+        seeds=(SEED,),
         batch=arguments.batch,
     )
     out = arguments.out or Path("runs") / f"choose-settings-{config.digest}"
@@ -108,8 +150,7 @@ def main() -> None:
     def progress(done: int, total: int, label: str) -> None:
         print(f"\r{done}/{total} answers", end="" if done < total else "\n", file=sys.stderr, flush=True)
 
-    folder = run(config, out, progress=progress)
-    print(gains_table(load_records(Path(folder))))
+    print(gains_table(records_of(Path(run(config, out, progress=progress)))))
 
 
 if __name__ == "__main__":

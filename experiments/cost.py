@@ -1,6 +1,7 @@
-"""Measure what tuning costs and write the tables of docs/cost.md: `python -m experiments.cost`.
+"""Measure what methods cost on the embedded model and write these tables of docs/cost.md: `python -m experiments.cost`.
 
-Every number is relative to plain inference in the same run. Takes about ten minutes on two idle cores.
+Every number is relative to plain inference in the same run. Takes about ten minutes on two idle cores. What is measured
+on models of full size is `python -m perf.full_size`.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from experiments.families import KEPT, PUBLISHED, TEXT, Family
 from experiments.markers import put, table
 from vqttt.images.degradations import degrade
 from vqttt.methods import MethodSpec, cost, find_method
@@ -20,9 +22,7 @@ from vqttt.tasks import question_text, vq_mini
 
 RESULTS = Path(__file__).parent / "cost.json"
 PAGE = Path("docs/cost.md")
-SELECTION = (
-    "vq-select-restore", "vq-select", "kernel-only", "vq-ttt", "vq-ttt-episodic", "vq-vote", "tent", "sar", "memo",
-)  # fmt: skip
+SELECTION = ("vq-select", "vq-ttt", "vq-ttt-episodic", "lora-only", "tta", "tent", "sar", "memo")
 Row = dict[str, Any]
 Methods = dict[str, MethodSpec]
 
@@ -32,7 +32,7 @@ def half_certain(model: TunableModel, batch: int) -> Inputs:
     samples = vq_mini.samples("test", 60)
     clean = [sample.load() for sample in samples]
     foggy = [degrade(image, "fog", 5, 0, "relative") for image in clean]
-    inputs = model.encode(clean + foggy, 2 * [question_text(sample) for sample in samples])
+    inputs = model.batch_of(clean + foggy, 2 * [question_text(sample) for sample in samples])
     entropies = model.generate(inputs, 16).entropies
     order = sorted(range(len(entropies)), key=entropies.__getitem__)
     return model.select(inputs, order[: batch // 2] + order[len(order) - batch // 2 :])
@@ -71,13 +71,13 @@ def measured(repeats: int) -> Iterator[Row]:
             yield {"part": name} | asdict(measurement)
 
     yield from part("methods", embedded, named(*SELECTION), (1, 4, 16, 64), repeats)
-    yield from part("half", embedded, named("vq-ttt-episodic", "vq-select"), (2, 16), repeats, encode=half_certain)
+    chosen = named("vq-select", "vq-ttt", "vq-ttt-episodic")
+    yield from part("half", embedded, chosen, (2, 16), repeats, encode=half_certain)
     yield from part("together", embedded, steps(1), (1, 32), 3 * repeats)
     for count in (1, 2, 4, 8):
         yield from part("steps", embedded, steps(count), (16,), repeats)
     for side in (112, 224, 336):
         yield from part("tokens", resized(load_model("embedded"), side), steps(1), (4,), repeats)
-    yield from part("proportions", cost.proportioned(), named("vq-ttt-episodic", "vq-ttt", "tent"), (1,), 3)
 
 
 def pages(rows: list[Row]) -> dict[str, str]:
@@ -96,31 +96,38 @@ def pages(rows: list[Row]) -> dict[str, str]:
         body.append([f"`{method}`", *(ratio(mine[batch]) for batch in batches)])
     parts = {"methods": table(["time relative to plain, batch size", *map(str, batches)], body)}
     parts["half"] = table(
-        ["half of the samples certain", "batch", "tuned", "time"],
+        ["half of the samples certain", "batch", "changeable", "time"],
         [[f"`{row['method']}`", str(row["batch"]), f"{row['tuned']:.0%}", ratio(row)] for row in of("half")],
     )
-    alone, together = of("together")
-    growth = [("one at a time", alone), ("32 in a batch, one set each", together)]
+    ways = zip(("one at a time", "32 in a batch, one set each"), of("together"), strict=False)
     parts["together"] = table(
         ["one step per image", "images per second", "speed-up"],
-        [
-            [name, f"{1 / row['seconds']:.1f}", f"{alone['seconds'] / row['seconds']:.1f}×"]
-            for name, row in growth
-        ],
-    )  # fmt: skip
+        [[way, f"{1 / r['seconds']:.1f}", f"{of('together')[0]['seconds'] / r['seconds']:.1f}×"] for way, r in ways],
+    )
     parts["steps"] = table(["steps, batch 16", "time"], [[row["method"], ratio(row)] for row in of("steps")])
     parts["tokens"] = table(
         ["batch 4", "method", "ms per sample, plain", "time"],
         [[r["model"], f"`{r['method']}`", f"{1000 * r['plain_seconds']:.0f}", ratio(r)] for r in of("tokens")],
     )
-    parts["proportions"] = table(
-        ["batch 1", "s per sample, plain", "time", "peak memory above plain"],
-        [
-            [f"`{r['method']}`", f"{r['plain_seconds']:.1f}", ratio(r), "–" if n else f"{r['peak_mib']:.0f} MiB"]
-            for n, r in enumerate(of("proportions"))  # later methods reuse the memory that the first one freed
-        ],
-    )  # fmt: skip
-    return parts
+    parts = {name: part if of(name) else "Not measured yet." for name, part in parts.items()}
+    return parts | {"memory": memory(PUBLISHED["llava"])}
+
+
+def memory(family: Family) -> str:
+    """Return a table of computed memory and batch sizes of a family's typical checkpoint in bfloat16."""
+    weights, layers = 2 * family.billions, (family.tower, (*family.text[:2], family.text[3] + TEXT))
+    entered = sum(2 * count * width * tokens for count, width, tokens in layers) / 1e9
+    inside = max(KEPT * width * tokens for _, width, tokens in layers) / 1e9
+    needs = {
+        "no gradient": family.plain,
+        "one gradient step": family.tuned,
+        "the same, recomputing": family.plain + entered + inside,
+    }
+    rows = [["memory for a batch of 1", *(f"{need:.1f} GB" for need in needs.values())]]
+    for size in (24, 80):
+        most = [int((size - weights) / (need - weights)) for need in needs.values()]
+        rows.append([f"largest batch in {size} GB", *map(str, most)])
+    return table(["", *needs], rows)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from vqttt.study.config import StudyConfig
 from vqttt.study.runner import run
 
 FAMILIES = ("llava_next", "idefics2", "qwen2_5_vl", "internvl", "cogvlm2")
-METHODS = ("none", "vq-ttt", "vq-ttt-episodic", "vq-select-restore", "tent")
+METHODS = ("none", "vq-ttt", "vq-ttt-episodic", "vq-select", "tent")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 The runs are made by
 
-    vqttt study --preset paper --method none,vq-select-restore,vq-ttt-episodic
+    vqttt study --preset paper --method none,vq-select,vq-ttt-episodic
     vqttt study --preset paper --method none --seed 0,1,2 --out runs/paper-redraws
 """
 
@@ -22,7 +22,7 @@ FIGURES = (
     "heat-quality-digits",
     "heat-quality-easy-vqa",
     "heat-quality-vq-mini",
-    "heat-gain-vq-select-restore-all-tasks",
+    "heat-gain-vq-select-all-tasks",
     "forest-vq-mini",
 )
 

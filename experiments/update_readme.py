@@ -52,8 +52,8 @@ def main() -> None:
     put(README, "paradox", paradox.axis(runs))
     put(README, "remedies", paradox.gains([one for one in gains(runs) if one.model == "all"]))
     put(README, "study", quick_table(Frames(load_records(arguments.run))))
-    measured = [*rows.load("main"), *rows.load("mild")]
-    put(README, "method", page.methods_table(measured, lambda row: row["severity"] >= 3))
+    if main_rows := rows.load("main"):
+        put(README, "method", page.first_table({"main": main_rows}))
     if arguments.accuracy:
         put(EMBEDDED, "accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))
 

@@ -15,7 +15,7 @@ from vqttt.models.base import Inputs, TunableModel
 from vqttt.tasks import vq_mini
 from vqttt.types import Image, Sample
 
-METHOD, BATCH, TOKENS, SEED = "vq-select-restore", 20, 8, 0
+METHOD, BATCH, TOKENS, SEED = "vq-select", 20, 8, 0
 GENERICS = (GENERIC, "what is shown in the image?")
 """The published instruction, whose words the embedded model never saw, and one whose words it knows."""
 
@@ -99,10 +99,10 @@ def measure(model: TunableModel, kinds: list[tuple[str, int]], count: int, layer
         ]
         for start in range(0, count, BATCH):
             some = range(start, min(start + BATCH, count))
-            batch = model.encode([images[n] for n in some], [places[n][0].question for n in some])
+            batch = model.batch_of([images[n] for n in some], [places[n][0].question for n in some])
             method.answer(batch, model.generate(batch, TOKENS))
             for n in some:
-                one = model.encode([images[n]], [places[n][0].question])
+                one = model.batch_of([images[n]], [places[n][0].question])
                 yield row(n, images[n], one, kind=kind, severity=severity, state="degraded")
                 with method.explain(one, model.generate(one, TOKENS)).adapted() as adapted:
                     yield row(n, images[n], adapted, kind=kind, severity=severity, state="tuned")

@@ -182,7 +182,7 @@ def example(model: TunableModel, rows: Sequence[Row], best: Row) -> str:
     images = [degrade(s.load(), kind, severity, image_seed(SEED, s.id)) for s, _ in places[: n - n % BATCH + BATCH]]
     method = find_method(METHOD).build(model, max_new_tokens=TOKENS, seed=SEED)
     for start in range(0, len(images), BATCH):
-        batch = model.encode(images[start : start + BATCH], [s.question for s, _ in places[start : start + BATCH]])
+        batch = model.batch_of(images[start : start + BATCH], [s.question for s, _ in places[start : start + BATCH]])
         method.answer(batch, model.generate(batch, TOKENS))
     sample = places[n][0]
     layers = None if best["layer"] == len(model.decoder.attention) else [best["layer"]]

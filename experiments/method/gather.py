@@ -1,80 +1,78 @@
 """From the records of a study to the rows that are committed: one for each condition and method."""
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
-from experiments.method.plan import CORRECTIONS, Study
-from experiments.method.rows import Row, read
+from experiments.method.passes import gate, passes
+from experiments.method.plan import Study
+from experiments.method.rows import ORACLE, Row, pack
 from experiments.method.tasks import row_name, stream_of
+from vqttt.images.restorers import CORRECTIONS
+from vqttt.methods import MethodSpec
 from vqttt.results.statistics import ece
 from vqttt.runs.loading import load_records
-from vqttt.runs.records import NONE
+from vqttt.runs.records import CLEAN, NONE
 
-Cells = dict[tuple[str, str], pl.DataFrame]
+Answers = dict[tuple[str, str], pl.DataFrame]
 """The records of one condition, by method and restorer."""
 
 
 def gather(study: Study, run: Path) -> Iterator[Row]:
     """Yield the rows of a finished study, given its run folder."""
-    for records in load_records(run).partition_by("task", "degradation", "severity", "seed", maintain_order=True):
-        cells: Cells = dict(records.partition_by("method", "restorer", as_dict=True, maintain_order=True))
-        yield from _of_condition(study, cells)
+    keys = ("model", "task", "degradation", "severity", "seed")
+    for records in load_records(run).partition_by(keys, maintain_order=True):
+        for part, name in _parts(records):
+            yield from _of_condition(study, part, name)
 
 
-def merge(file: Path, rows: Iterable[Row]) -> None:
-    """Put rows into a file of rows, a new one in the place of an old one."""
-    merged = {_identity(row): row for row in (*read(file), *rows)}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(json.dumps(row) + "\n" for row in merged.values()))
+def _parts(records: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, str]]:
+    """Yield records of one condition with its degradation's name; a stream's clean and degraded samples apart."""
+    if not stream_of(records["task"][0]):
+        yield records, records["degradation"][0]
+        return
+    clean = pl.col("category").str.starts_with(CLEAN)
+    for keep, name in ((clean, CLEAN), (~clean, "degraded")):
+        if len(part := records.filter(keep)):
+            yield part, name
 
 
-def _identity(row: Row) -> tuple[object, ...]:
-    return tuple(row[name] for name in ("task", "degradation", "severity", "seed", "batch", "method"))
+def _of_condition(study: Study, records: pl.DataFrame, name: str) -> Iterator[Row]:
+    """Yield the rows of every method but the baseline, of every restorer, and of all corrections together."""
+    answers: Answers = dict(records.partition_by("method", "restorer", as_dict=True, maintain_order=True))
+    plain = answers[NONE, NONE]
+    common = plain.select("model", "severity", "seed").row(0, named=True)
+    common |= {"task": row_name(plain["task"][0]), "degradation": name, "batch": study.config.batch}
+    common |= {"count": len(plain), "before": pack(plain["base_score"])}
+    if plain["source_sha256"].n_unique() < len(plain):  # several questions share an image
+        common["images"] = (plain["source_sha256"].rank("dense") - 1).cast(int).to_list()
+    specs = study.config.method_specs
+    for (method, restorer), found in answers.items():
+        if method != NONE:
+            yield common | {"method": study.label(method)} | _measured(found, plain, specs[method])
+        elif restorer not in (NONE, *CORRECTIONS):
+            yield common | {"method": f"restore: {restorer}"} | _measured(found, plain, specs[NONE])
+    if all((NONE, correction) in answers for correction in CORRECTIONS):
+        scores = {correction: pack(answers[NONE, correction]["score"]) for correction in CORRECTIONS}
+        yield common | {"method": ORACLE, ORACLE: scores}
 
 
-def _of_condition(study: Study, cells: Cells) -> Iterator[Row]:
-    """Yield the rows of one condition: of every method but the baseline, of every restorer, and of all corrections."""
-    plain = cells[NONE, NONE]
-    cell = plain.row(0, named=True)
-    stream = stream_of(cell["task"])
-    common: Row = {
-        "phase": study.phase,
-        "task": row_name(cell["task"]),
-        "degradation": stream or cell["degradation"],
-        "severity": cell["severity"],
-        "seed": cell["seed"],
-        "count": len(plain),
-        "batch": study.config.batch,
-        "before": _bits(plain["base_score"]),
-    }
-    if stream:
-        common["conditions"] = plain["category"].to_list()
-    for (method, restorer), records in cells.items():
-        if restorer != NONE:
-            yield common | {"method": f"restore: {restorer}", "after": _bits(records["base_score"])}
-        elif method != NONE and method not in CORRECTIONS:
-            yield common | {"method": study.label(method)} | _measured(records, plain)
-    if all((name, NONE) in cells for name in CORRECTIONS):
-        scores = [_bits(cells[name, NONE]["score"]) for name in CORRECTIONS]
-        yield common | {"method": "corrections", "corrections": scores}
+def _measured(records: pl.DataFrame, plain: pl.DataFrame, spec: MethodSpec) -> Row:
+    """Return what a row says of a method, given its records and the baseline's, of the same images in the same run.
 
-
-def _measured(records: pl.DataFrame, plain: pl.DataFrame) -> Row:
-    """Return what a row says of a method, given its records and the baseline's."""
+    A restored image has one look and the confidences of its own untuned answers.
+    """
+    work = passes(spec)
+    admitted = float((records["entropy_before"].to_numpy() >= gate(spec)).mean())
+    seconds, plain_seconds = (float(some["seconds"].to_numpy().mean()) for some in (records, plain))
     return {
-        "after": _bits(records["score"]),
+        "after": pack(records["score"]),
         "calibration": [
-            ece(records["base_confidence"], records["base_score"]),
+            ece(plain["base_confidence"], plain["base_score"]),
             ece(records["confidence"], records["score"]),
         ],
-        "tuned": (records["steps"] > 0).mean(),
-        "rolled_back": records["rolled_back"].mean(),
-        "cost": records["seconds"].mean() / plain["seconds"].mean(),
+        "looks": round(1 + work.looks * admitted, 3),
+        "gradient": work.backward > 0,
+        "time": round(seconds / plain_seconds, 2),
     }
-
-
-def _bits(scores: pl.Series) -> str:
-    return "".join("1" if score >= 0.5 else "0" for score in scores)

@@ -17,20 +17,19 @@ TWELVE = (
 )  # fmt: skip
 """The subset on which every baseline and ablation is measured: the paper's four, and eight more of all kinds."""
 
-SEEDS = (0, 1, 2)
-"""Each has scenes of its own."""
+COUNTS = (2000, 500, 200, 100)
+"""The lengths of tasks: each is the first test scenes of VQ-Mini."""
 
-RANGES = [(0, 2000), (0, 500), *((seed * count, count) for count in (40, 25) for seed in SEEDS)]
-"""First scene and number of scenes of each task without a stream."""
+STREAMS = {"mixed": 2000, "changing": 5000, "one-answer": 500}
+"""Streams of samples whose conditions change along the way, with their lengths."""
 
-STREAMS = ("mixed", "changing", "one-answer", "frozen")
-LENGTHS = {"mixed": 2000, "changing": 5000, "one-answer": 500, "frozen": 2000}
-_FROZEN_START = 3000  # the scenes of `frozen` are not those of `mixed`
+Condition = tuple[str, int]
+"""A degradation, or `clean`, and its severity."""
 
 
-def scenes_name(start: int, count: int) -> str:
-    """Return the name of the task with `count` scenes from number `start` on."""
-    return f"vq-mini-{start}-{count}"
+def scenes_name(count: int) -> str:
+    """Return the name of the task with VQ-Mini's first `count` test scenes."""
+    return f"vq-mini-{count}"
 
 
 def stream_name(stream: str) -> str:
@@ -43,14 +42,15 @@ def stream_of(task: str) -> str:
     return task.removeprefix("stream-") if task.startswith("stream-") else ""
 
 
+def length(task: str) -> int:
+    """Return the number of samples of one of the experiment's own tasks; 0 for others."""
+    own = {scenes_name(count): count for count in COUNTS} | {stream_name(name): n for name, n in STREAMS.items()}
+    return own.get(task, 0)
+
+
 def row_name(task: str) -> str:
-    """Return the name of a task in rows: the experiment's own tasks are all made of VQ-Mini's scenes."""
-    return "vq-mini" if task.startswith(("vq-mini", "stream-")) else task
-
-
-def scenes(start: int, count: int) -> list[Sample]:
-    """Return `count` of VQ-Mini's test scenes from number `start` on."""
-    return vq_mini.samples("test", start + count)[start:]
+    """Return the name of a task in rows: a stream's is its own, ranges of scenes are all VQ-Mini."""
+    return stream_of(task) or ("vq-mini" if task.startswith("vq-mini-") else task)
 
 
 def stream(name: str) -> list[Sample]:
@@ -58,45 +58,55 @@ def stream(name: str) -> list[Sample]:
 
     The category of a sample is its condition: degradation and severity, such as `fog-3`.
     """
-    count = LENGTHS[name]
+    count = STREAMS[name]
     if name == "one-answer":
-        samples = [sample for sample in scenes(0, 16 * count) if sample.answers == ("yes",)][:count]
+        samples = [sample for sample in vq_mini.samples("test", 16 * count) if sample.answers == ("yes",)][:count]
     else:
-        samples = scenes(_FROZEN_START if name == "frozen" else 0, count)
-    return [_degraded(sample, *condition) for sample, condition in zip(samples, conditions(name), strict=True)]
+        samples = vq_mini.samples("test", count)
+    return [degraded(sample, *condition) for sample, condition in zip(samples, conditions(name), strict=True)]
 
 
-def conditions(name: str) -> Iterator[tuple[str, int]]:
+def conditions(name: str) -> Iterator[Condition]:
     """Yield the degradation and severity of each sample of a stream.
 
-    `mixed` and `frozen` draw one of all degradations and severities for every image, or leave it clean, one in three;
+    `mixed` leaves one image in three clean, and draws one of all degradations and severities for each other one;
     `changing` has another condition every 500 images; `one-answer` has strong noise.
     """
-    rng = np.random.default_rng([7, 0, len(name)])
-    for index in range(LENGTHS[name]):
+    rng = np.random.default_rng(7)
+    for index in range(STREAMS[name]):
         if name == "changing":
             turn = index // 500
             yield (CLEAN, 0) if turn % 3 == 2 else (TWELVE[turn], 3 + turn % 3)
         elif name == "one-answer":
             yield "gaussian_noise", 5
         else:
-            drawn = str(rng.choice(tuple(DEGRADATIONS))), int(rng.integers(1, 6))
-            yield (CLEAN, 0) if rng.random() < 1 / 3 else drawn
+            yield drawn(rng, tuple(DEGRADATIONS), clean=1 / 3)
 
 
-def _degraded(sample: Sample, kind: str, severity: int) -> Sample:
-    return replace(sample, load=partial(_load, sample, kind, severity), category=f"{kind}-{severity}")
+def drawn(rng: np.random.Generator, kinds: tuple[str, ...], clean: float) -> Condition:
+    """Draw a degradation and a severity from 1 to 5, or, with probability `clean`, no degradation."""
+    condition = str(rng.choice(kinds)), int(rng.integers(1, 6))
+    return (CLEAN, 0) if rng.random() < clean else condition
 
 
-def _load(sample: Sample, kind: str, severity: int) -> Image:
+def degraded(sample: Sample, kind: str, severity: int, seed: int = 0) -> Sample:
+    """Return a sample whose image is degraded when it is loaded, with the condition as its category."""
+    return replace(sample, load=partial(_load, sample, kind, severity, seed), category=f"{kind}-{severity}")
+
+
+def _load(sample: Sample, kind: str, severity: int, seed: int) -> Image:
     image = sample.load()
-    return image if kind == CLEAN else degrade(image, kind, severity, image_seed(0, sample.id), "relative")
+    return image if kind == CLEAN else degrade(image, kind, severity, image_seed(seed, sample.id), "relative")
 
 
 def register() -> None:
-    """Add the tasks to the registry."""
-    for start, count in RANGES:
-        task: Task = partial(scenes, start, count)
-        TASKS.add(scenes_name(start, count), task, f"{count} of VQ-Mini's test scenes from number {start} on")
-    for name in STREAMS:
-        TASKS.add(stream_name(name), partial(stream, name), f"{LENGTHS[name]} images whose quality changes: {name}")
+    """Add the tasks to the registry, unless they are there."""
+    own: dict[str, tuple[Task, str]] = {}
+    for count in COUNTS:
+        task: Task = partial(vq_mini.samples, "test", count)
+        own[scenes_name(count)] = task, f"the first {count} of VQ-Mini's test scenes"
+    for name, count in STREAMS.items():
+        own[stream_name(name)] = partial(stream, name), f"{count} images whose quality changes: {name}"
+    for name, (task, summary) in own.items():
+        if name not in TASKS:
+            TASKS.add(name, task, summary)

@@ -121,7 +121,7 @@ def test_auto_says_what_it_guessed(
 def test_a_large_image_is_announced_before_it_is_restored(capsys: pytest.CaptureFixture[str]) -> None:
     large, small = np.empty((3000, 4000, 3), np.uint8), np.empty((300, 400, 3), np.uint8)
     options.say_how_long(large, "auto")
-    assert capsys.readouterr().err == "auto, 12 megapixels: up to 84 s and 1.7 GB\n"
+    assert capsys.readouterr().err == "auto, 12 megapixels: up to 36 s and 0.7 GB\n"
     options.say_how_long(small, "auto")
     options.say_how_long(large, "median")
     assert capsys.readouterr().err == ""
@@ -194,10 +194,10 @@ def test_clean_features_come_from_a_folder_of_images(
 
 def test_bench_writes_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "bench.json"
-    arguments = ("bench", "--model", "fake", "--method", "none,vq-select-restore", "--batch", 2, "--repeats", 9)
+    arguments = ("bench", "--model", "fake", "--method", "none,vq-select", "--batch", 2, "--repeats", 9)
     assert vqttt(monkeypatch, *arguments, "--out", out) == 0
     none, ours = json.loads(out.read_text())
-    assert (none["method"], ours["method"]) == ("none", "vq-select-restore")
+    assert (none["method"], ours["method"]) == ("none", "vq-select")
     assert none["ratio"] == pytest.approx(none["seconds"] / none["plain_seconds"])
     assert 0.3 < none["ratio"] < 3 < ours["ratio"]
     assert vqttt(monkeypatch, "bench", "--model", "fake", "--method", "none", "--batch", "1,2", "--out", out) == 0
@@ -398,7 +398,7 @@ MISTAKES = {
     "a layer that is no number": ("analyse", "good.png", "what?", "--layer", "1,last", "--json"),
     "an old method": ("study", "--model", "fake", "--method", "vq-ttt-static", "--out", "run"),
     "a method that learns nothing to save": ("tune", "--task", "digits", "--method", "none", "--out", "tuned"),
-    "a method that the model cannot do": ("answer", "good.png", "what?", "--model", "fake-plain"),
+    "a method that the model cannot do": ("answer", "good.png", "what?", "--model", "fake-plain", "--method", "vq-ttt"),
     "a study that the model cannot do": ("study", "--model", "fake-plain", "--task", "digits", "--out", "run"),
     "nothing to resume": ("study", "--resume", "."),
     "no workers": ("study", "--model", "fake", "--workers", "0", "--out", "run"),

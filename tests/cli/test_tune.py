@@ -116,6 +116,6 @@ def test_a_method_with_settings_of_ones_own_is_tuned_and_applied(
     ask = ("answer", photo, "what color?", "--model", "fake", "--tuned", out, "--method", "vq-ttt")
     assert vqttt(monkeypatch, *ask, *own[2:]) == 0
     assert vqttt(monkeypatch, *ask) == 2
-    assert "was tuned with other settings of vq-ttt: steps is 3, not 2" in capsys.readouterr().err
+    assert "was tuned with other settings of vq-ttt: steps is 3, not 1" in capsys.readouterr().err
     assert vqttt(monkeypatch, *TUNE, "--method", "vq-ttt", "--set", "vq-ttt.stepz=3", "--out", out) == 2
     assert capsys.readouterr().err.startswith("vqttt: --set vq-ttt.stepz=3: ")

@@ -65,7 +65,7 @@ def test_one_step_lowers_the_objective(model: HuggingFaceModel) -> None:
     assert all(parameter.grad is None for parameter in model.network.parameters())
 
 
-@pytest.mark.parametrize("method", ["vq-ttt", "vq-select-restore", "vq-ttt-episodic"])
+@pytest.mark.parametrize("method", ["vq-ttt", "vq-select", "vq-ttt-episodic"])
 def test_methods_answer(model: HuggingFaceModel, method: str) -> None:
     weights = model.fingerprint()
     (answer,) = METHODS[method].build(model).answer_alone(model.encode([IMAGE], [QUESTION]))

@@ -52,7 +52,7 @@ def test_a_wrong_argument_is_one_clear_error(name: str, value: object, message: 
 
 def test_tuned_adapters_have_to_be_there() -> None:
     with pytest.raises(InputError, match="there is no file nowhere"):
-        Settings.parse({"method": "vq-select-restore", "tuned": "nowhere"})
+        Settings.parse({"method": "vq-select", "tuned": "nowhere"})
     with pytest.raises(UnknownNameError):
         Settings.parse({"tuned": "nowhere", "method": "?"})
 

@@ -129,7 +129,7 @@ def test_parts_that_are_not_exposed_are_an_error() -> None:
         llava.network.model.language_model = kept
 
 
-METHODS_OF_ONE_PASS = ["vq-ttt", "vq-select", "vq-select-restore", "vq-ttt-episodic", "lora-only", "none"]
+METHODS_OF_ONE_PASS = ["vq-ttt", "vq-ttt-episodic", "lora-only", "none"]
 
 
 @pytest.mark.parametrize("method", METHODS_OF_ONE_PASS)
@@ -150,9 +150,25 @@ def test_an_explanation_gives_the_methods_answer(method: str) -> None:
     )
 
 
+def test_a_frozen_method_of_corrections_is_explained_by_the_image_that_it_answers_from(tmp_path: Path) -> None:
+    model, file = tiny_llava(), tmp_path / "tuned.safetensors"
+    spec = METHODS["vq-select"].changed({"gate": 0.0, "guard": False, "tries": 1})
+    learner = spec.build(model, max_new_tokens=3)
+    learner.ask(sample_images(4), QUESTIONS)
+    learner.save(file)  # type: ignore[attr-defined]
+    frozen = spec.saved(file).build(model, max_new_tokens=3)
+    for image, question in zip(sample_images(4), QUESTIONS, strict=True):
+        inputs = model.batch_of([image], [question])
+        base = model.generate(inputs, 3)
+        answer, attempt = frozen.answer(inputs, base)[0], frozen.explain(inputs, base)
+        with attempt.adapted() as adapted:
+            assert model.generate(adapted, 3).texts[0] == answer.answer == attempt.outcome.texts[0]
+            assert not torch.equal(model.pixels(adapted).pixels, model.pixels(inputs).pixels)
+
+
 def test_an_answer_that_gate_or_guard_keep_is_explained_by_the_untuned_model() -> None:
     model = tiny_llava()
-    inputs = model.encode(sample_images(1), QUESTIONS[:1])
+    inputs = model.batch_of(sample_images(1), QUESTIONS[:1])
     base = model.generate(inputs, 3)
     for config in (VQTTTConfig(gate=1e9), VQTTTConfig(guard_ratio=1e-9)):
         method = VQTTT(model, config, max_new_tokens=3)
@@ -167,7 +183,9 @@ def test_an_answer_that_gate_or_guard_keep_is_explained_by_the_untuned_model() -
 
 def test_lora_changes_what_the_tuned_model_attends_to() -> None:
     model = tiny_llava()
-    method = VQTTT(model, VQTTTConfig(gate=0.0, guard=False, lora_rate=0.3, kernel_rate=0.3), max_new_tokens=3)
+    method = VQTTT(
+        model, VQTTTConfig(gate=0.0, guard=False, objective="entropy", lora_rate=0.3, kernel_rate=0.3), max_new_tokens=3
+    )
     inputs = model.encode(sample_images(1), QUESTIONS[:1])
     base = model.generate(inputs, 3)
     method.answer(inputs, base)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
+from vqttt.images.restorers import CORRECTIONS
 from vqttt.methods import METHODS, MethodSpec
 from vqttt.models.base import TunableModel
 from vqttt.tuning.adapters import AdapterConfig
@@ -22,6 +23,9 @@ VALUES: dict[str, list[Any]] = {
     "kernel_rate": [0.0, 0.02, 0.2],
     "lora_rate": [0.0, 1e-3, 1e-2],
     "rate": [1e-4, 1e-2],
+    "full_step": [1, 10],
+    "afresh": [False, True],
+    "forget": [0.0, 0.01],
     "clean_features": [""],
     "checkpoint": [False, True],
     "gate": [0.0, 3.3, 100.0],
@@ -29,18 +33,17 @@ VALUES: dict[str, list[Any]] = {
     "guard_ratio": [1.0, 0.7],
     "window": [4, 100],
     "start": [""],
-    "explore_first": [0, 2, 40],
-    "explore": [0.0, 0.5],
-    "caution": [0.0, 0.75],
-    "restore": [True, False],
-    "temperature": [None, 0.25],
+    "tries": [1, 3],
+    "corrections": [CORRECTIONS, ("soften", "smooth", "gamma")],
+    "trust": [0.0, 1.0],
+    "caution": [0.0, 0.2],
+    "boldness": [0.0, 2.0],
     "margin": [0.4, 1.0],
     "sharpness": [0.0, 0.05],
     "floor": [0.0, 0.02, 100.0],
     "kernel": ["none", *KERNELS],
     "kernel_size": [5, 9],
     "kernel_rank": [1, 2],
-    "kernel_hidden": [16],
     "lora_rank": [0, 4],
     "lora_blocks": [1, -2],
     "lora_targets": [("q", "v"), ("q", "k", "v")],
@@ -104,6 +107,24 @@ def test_the_episodic_method_takes_its_short_way() -> None:
     spec.build(model, max_new_tokens=4).answer_alone(inputs)
     handle.remove()
     assert len(passes) == 4, "one for the untuned answer and the first step, two for the others, one for the answer"
+
+
+def test_the_episodic_method_takes_gradients_of_few_samples_only_after_the_gate() -> None:
+    model = tiny_llava()
+    inputs, base = model.ask(sample_images(4), QUESTIONS, 4)
+    least, *_, most = sorted(base.entropies)
+    passes: list[int] = []
+    handle = model.vision_blocks[0].register_forward_hook(lambda module, given, output: passes.append(len(given[0])))
+    for gate, first, later in ((most, [4, 1, 1], [4, 1, 1]), (least, [4, 4, 4], [4, 4])):
+        method = METHODS["vq-ttt-episodic"].changed({"gate": gate - 1e-6}).build(model, max_new_tokens=4)
+        found = []
+        for expected in (first, later):
+            passes.clear()
+            found.append(method.answer_alone(inputs))
+            assert passes == expected, "the batch before tells whether many are uncertain"
+        for one, other in zip(*found, strict=True):
+            assert one.answer == other.answer and abs(one.entropy_after - other.entropy_after) < 1e-4
+    handle.remove()
 
 
 def test_vq_ttt_without_a_kernel_or_lora_changes_nothing() -> None:

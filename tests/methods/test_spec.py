@@ -16,9 +16,9 @@ from vqttt.models.fake import FakeModel, FakeTunableModel
 
 def test_the_published_recipe_and_ours_are_called_what_they_are() -> None:
     recipe = METHODS["vq-ttt"].settings()
-    assert (recipe["adapters"]["kernel"], recipe["adapters"]["lora_blocks"]) == ("interpolation", 2)
-    assert (recipe["objective"], recipe["steps"]) == ("entropy", 2)
-    assert METHODS["vq-select-restore"].settings()["restore"] and not METHODS["vq-select"].settings()["restore"]
+    assert (recipe["adapters"]["kernel"], recipe["adapters"]["lora_blocks"]) == ("blurs", 2)
+    assert (recipe["objective"], recipe["steps"]) == ("information-maximisation", 1)
+    assert METHODS["vq-select"].settings()["tries"] == 2 and METHODS["vq-select"].needs is Model
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,9 @@ def test_the_published_recipe_and_ours_are_called_what_they_are() -> None:
     [
         ("vq-ttt-static", "vq-ttt"),
         ("vq-ttt-bank", "vq-select"),
-        ("vq-ttt-features", "vq-select-features"),
-        ("vq-ttt-vote", "vq-vote"),
+        ("vq-select-restore", "vq-select"),
+        ("vq-select-features", "vq-ttt-features"),
+        ("vq-ttt-vote", "tta"),
     ],
 )
 def test_an_old_name_says_the_new_one(old: str, new: str) -> None:
@@ -39,14 +40,14 @@ def test_an_old_name_says_the_new_one(old: str, new: str) -> None:
 def test_settings_of_ones_own() -> None:
     own = {
         "mine": {"base": "vq-ttt", "steps": 3, "lora_rate": 1, "adapters": {"lora_rank": 8, "lora_targets": ["q"]}},
-        "vq-select": {"explore": 0.5},
+        "vq-select": {"tries": 3},
     }
     config = find_method("mine", own).config
     assert (config.steps, config.lora_rate, config.adapters.lora_rank) == (3, 1.0, 8)
-    assert config.adapters.lora_targets == ("q",) and config.kernel_rate == 0.06
-    assert find_method("vq-select", own).config.explore == 0.5
+    assert config.adapters.lora_targets == ("q",) and config.kernel_rate == 0.15
+    assert find_method("vq-select", own).config.tries == 3
     assert find_method("none", own) == METHODS["none"]
-    assert find_method("mine", {"mine": {"base": "tta", "temperature": 1}}).config.temperature == 1.0
+    assert find_method("mine", {"mine": {"base": "tta", "gate": 1}}).config.gate == 1.0
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,10 @@ def test_settings_of_ones_own() -> None:
         ({"base": "vq-ttt", "adapters": {"rank": 3}}, "adapters has no setting 'rank'; it has kernel"),
         ({"base": "vq-ttt", "adapters": {"lora_targets": "q"}}, "lora_targets must be a list of text, not 'q'"),
         ({"base": "vq-ttt", "adapters": {"kernel": "round"}}, "unknown kernel 'round'"),
-        ({"base": "vq-select", "explore": 2.0}, "explore is a share, 0 to 1, not 2"),
+        ({"base": "vq-select", "tries": 0}, "tries is from 1 to the number of corrections, 11, not 0"),
+        ({"base": "vq-select", "corrections": ["smooth", "smoth"]}, "did you mean smooth"),
+        ({"base": "vq-select", "corrections": ["smooth", "smooth"]}, "corrections names 'smooth' twice"),
+        ({"base": "vq-select", "corrections": ["smooth", "matched"]}, "and 'matched' needs to know the degradation"),
         ({"base": "vq-ttt", "lora_rate": float("nan")}, "lora_rate must be a finite number, not nan"),
         ({"base": "vq-ttt", "guard_ratio": 0}, "guard_ratio must be above 0: 0"),
         ({"base": "sar", "momentum": 1}, "momentum must be at least 0 and below 1: 1"),
@@ -74,8 +78,7 @@ def test_settings_of_ones_own() -> None:
         ({"base": "vq-ttt", "objective": "entropy(certain=1)"}, "the objective entropy has no parameter 'certain'"),
         ({"base": "vq-ttt", "window": 0}, "window must be at least 1: 0"),
         ({"base": "vq-ttt", "adapters": {"lora_rank": -1}}, "lora_rank must not be negative: -1"),
-        ({"base": "tta", "temperature": 0}, "temperature must be above 0: 0"),
-        ({"base": "tta", "temperature": "low"}, "temperature must be a number, not 'low'"),
+        ({"base": "tta", "gate": "low"}, "gate must be a number, not 'low'"),
         ({"base": "vq-ttt", "tuned": 5}, "tuned must be text, not 5"),
         ({"base": "vq-ttt-episodic", "tuned": "x"}, "the method vq-ttt-episodic learns nothing that could be saved"),
     ],

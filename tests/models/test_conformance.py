@@ -19,7 +19,7 @@ from vqttt.models.huggingface import HuggingFaceModel
 from vqttt.tuning.adapters import AdapterConfig, Adapters
 from vqttt.tuning.feature_statistics import collect_statistics
 from vqttt.tuning.peft_export import export_peft
-from vqttt.tuning.search import Search
+from vqttt.tuning.spectrum import DESCRIPTORS, describe
 from vqttt.tuning.tuner import Tuner, TuningConfig
 from vqttt.types import Image
 
@@ -335,9 +335,9 @@ def test_tuning_in_bfloat16(name: str) -> None:
     assert torch.isfinite(tuner.losses(inputs, model.generate(inputs, 2))).all()
 
 
-@pytest.mark.parametrize("method", ["vq-ttt", "vq-select-restore", "tent", "memo"])
+@pytest.mark.parametrize("method", ["vq-ttt", "vq-select", "tent", "memo"])
 def test_methods_answer_a_batch(model: HuggingFaceModel, method: str) -> None:
-    inputs = model.encode(unequal(), ASKED)
+    inputs = model.batch_of(unequal(), ASKED)
     before = model.fingerprint()
     answers = METHODS[method].build(model, max_new_tokens=2).answer(inputs, model.generate(inputs, 2))
     assert len(answers) == 3 and all(np.isfinite(answer.entropy_after) for answer in answers)
@@ -372,7 +372,7 @@ def test_the_spectrum_is_of_the_content_alone(model: HuggingFaceModel) -> None:
 
 
 def described_by(model: HuggingFaceModel, inputs: Inputs) -> torch.Tensor:
-    return Search(model, first=0, share=0.0, caution=1.0).describe(inputs)
+    return model.pixels(inputs).averaged(describe, inputs.count, DESCRIPTORS)
 
 
 def test_tuned_adapters_are_saved_and_loaded(model: HuggingFaceModel, tmp_path: Path) -> None:

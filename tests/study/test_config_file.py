@@ -177,7 +177,7 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_an_estimate_counts_and_times() -> None:
     config = StudyConfig(
         models=("fake",), tasks=("digits",), degradations=("clean", "fog"), severities=(1, 3), limit=50,
-        methods=("none", "vq-select-restore"),
+        methods=("none", "vq-select"),
     )  # fmt: skip
     counted = estimate(config)
     assert (counted.questions, counted.conditions, counted.methods) == ({"digits": 50}, 3, 2)

@@ -110,7 +110,7 @@ def test_of_very_large_files_size_ends_and_blocks_count(tmp_path: Path, monkeypa
 
 def test_files_that_methods_use_count_by_their_content(tmp_path: Path) -> None:
     model, file = FakeTunableModel(), tmp_path / "clean.safetensors"
-    spec = METHODS["vq-select-features"].changed({"clean_features": str(file)})
+    spec = METHODS["vq-ttt-features"].changed({"clean_features": str(file)})
     found = []
     for content in (b"one", b"two"):
         file.write_bytes(content)
@@ -118,7 +118,7 @@ def test_files_that_methods_use_count_by_their_content(tmp_path: Path) -> None:
     assert found[0].keys() == {"mine"} and found[0]["mine"].keys() == {"clean_features"}
     assert found[0] != found[1]
     model.clean_features = file  # that came with the checkpoint
-    assert files_of_methods({"mine": METHODS["vq-select-features"]}, model) == found[1]
+    assert files_of_methods({"mine": METHODS["vq-ttt-features"]}, model) == found[1]
     assert files_of_methods({"mine": METHODS["vq-select"]}, model) == {}, "its objective uses no such file"
     assert isinstance(METHODS["vq-ttt"].config, StreamConfig)
     started = MethodSpec(METHODS["vq-ttt"].kind, replace(METHODS["vq-ttt"].config, start=str(file)))

@@ -250,7 +250,7 @@ def test_a_saved_tuning_is_of_one_model(tmp_path: Path) -> None:
 def test_files_that_methods_use_are_listed_by_model() -> None:
     models = Models(BOTH.models, load, {"none": METHODS["none"]})
     assert models.described()["files"] == {}
-    files = {"vq-select-features": {"clean_features": "0123"}}
+    files = {"vq-ttt-features": {"clean_features": "0123"}}
     models.facts["other"] = replace(models.facts["other"], files=files, device="cuda")
     described = models.described()
     assert described["files"] == {"other": files}

@@ -234,8 +234,10 @@ def test_so_it_is_in_a_file(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_a_model_without_internals_names_the_methods_that_need_them(tmp_path: Path) -> None:
-    config = replace(CONFIG, models=("fake-plain",), methods=("none", "vq-ttt", "tta"))
-    with pytest.raises(InputError, match=r"fake-plain does not give .* which vq-ttt and tta need; .* --method none"):
+    config = replace(CONFIG, models=("fake-plain",), methods=("none", "vq-ttt", "vq-select", "tent"))
+    with pytest.raises(
+        InputError, match=r"fake-plain does not give .* which vq-ttt and tent need; .* --method vq-select"
+    ):
         run(config, tmp_path / "run")
 
 

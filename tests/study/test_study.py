@@ -39,7 +39,7 @@ SMALL = StudyConfig(
     tasks=("digits",),
     degradations=("clean", "gaussian_noise"),
     severities=(2, 5),
-    methods=("none", "vq-select-restore", "vq-ttt-episodic"),
+    methods=("none", "vq-select", "vq-ttt-episodic"),
     limit=12,
     batch=5,
 )
@@ -251,12 +251,12 @@ def test_seeds_change_images_and_order_does_not(tmp_path: Path, whole: Path) -> 
     )
     assert not set(mine) & set(other)
     run(
-        replace(SMALL, methods=("vq-select-restore",), degradations=("gaussian_noise",)),
+        replace(SMALL, methods=("vq-select",), degradations=("gaussian_noise",)),
         tmp_path / "part",
         FakeTunableModel,
         quiet,
     )
-    part = records(whole).filter(degradation="gaussian_noise", method="vq-select-restore")
+    part = records(whole).filter(degradation="gaussian_noise", method="vq-select")
     assert records(tmp_path / "part").equals(part)
 
 
@@ -267,7 +267,7 @@ def test_a_failing_sample_is_marked_and_the_rest_runs(tmp_path: Path) -> None:
     (tmp_path / "q.jsonl").write_text("\n".join(["{oops", *map(json.dumps, rows)]))
     config = replace(SMALL, tasks=(f"jsonl:{tmp_path / 'q.jsonl'}",), limit=None)
     run(config, tmp_path / "run", FakeTunableModel, quiet)
-    frame = records(tmp_path / "run").filter(method="vq-select-restore", degradation="clean").sort("sample_id")
+    frame = records(tmp_path / "run").filter(method="vq-select", degradation="clean").sort("sample_id")
     assert [bool(error) for error in frame["error"]] == [True, False, True, False]
     assert "line 1" in frame["error"][0]
     assert "bad.png" in frame["error"][2]
@@ -352,7 +352,7 @@ def test_a_method_of_ones_own_runs_under_its_name(tmp_path: Path) -> None:
 
 def test_grid_and_presets() -> None:
     quick = PRESETS["quick"]
-    assert quick.methods == ("none", "vq-ttt")
+    assert quick.methods == ("none", "vq-select", "vq-ttt")
     assert quick.models == ("embedded", "embedded-soft")
     assert PRESETS["paper"].methods == ("none", "vq-ttt", "vq-ttt-episodic")
     assert len(conditions(quick)) == 2 * (1 + 3 * 2)

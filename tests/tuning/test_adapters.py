@@ -108,8 +108,8 @@ def test_only_the_adapters_get_gradients() -> None:
 
 
 def test_impossible_configurations_are_refused() -> None:
-    with pytest.raises(UnknownNameError, match="interpolation"):
-        AdapterConfig(kernel="interpolaton")
+    with pytest.raises(UnknownNameError, match="blurs"):
+        AdapterConfig(kernel="blur")
     with pytest.raises(ValueError, match="odd"):
         AdapterConfig(kernel_size=4)
     with pytest.raises(InputError, match=r"LoRA targets \['k'\] are not in this model; it has \['q', 'v'\]"):

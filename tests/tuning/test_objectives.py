@@ -88,6 +88,18 @@ def test_information_maximisation_rewards_variety() -> None:
     assert losses[1] < losses[0] - 0.6
 
 
+def test_the_first_sample_of_a_type_has_nothing_to_differ_from() -> None:
+    logits = torch.randn(3, 1, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    given = evidence(logits, groups=("color", "count", "count"))
+    losses = OBJECTIVES["information-maximisation"].loss(given)
+    (gradient,) = torch.autograd.grad(losses.sum(), logits)
+    assert losses[0] == 0 and torch.equal(gradient[0], torch.zeros(1, 5))
+    assert (gradient[1:].abs().amax((1, 2)) > 1e-3).all()
+    later = replace(given, history={"color": torch.ones(5)})
+    (gradient,) = torch.autograd.grad(OBJECTIVES["information-maximisation"].loss(later).sum(), logits)
+    assert gradient[0].abs().max() > 1e-3
+
+
 def test_the_anchor_holds_certain_answers() -> None:
     certain, unsure = torch.tensor([[[9.0, 0.0]]]), torch.tensor([[[0.1, 0.0]]])
     moved = torch.tensor([[[0.0, 1.0]]])

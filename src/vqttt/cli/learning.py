@@ -11,8 +11,6 @@ import typer
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from vqttt.methods.stream import StreamMethod
     from vqttt.models.base import Model
     from vqttt.study.batch import Batch
@@ -71,14 +69,14 @@ def learn(
     from vqttt.study.batch import Batch, ImageCache
 
     console, images, learned = Console(stderr=True), ImageCache(), Learned()
-    start = _state(learner)
+    start = learner.learned()
     for first in track(range(0, len(samples), batch), "tuning", console=console, disable=not console.is_terminal):
         some = samples[first : first + batch]
         learned.add(Batch.prepare(some, images, condition, model, seed=seed, max_new_tokens=16), learner)
     if not learned.answered:
         reason = next(iter(learned.failed.values()), "the task is empty")
         raise InputError(f"none of the {len(samples)} samples could be used, so nothing was learned; {reason}")
-    if all(map(torch.equal, _state(learner), start)):
+    if all(map(torch.equal, learner.learned(), start)):
         raise InputError(f"nothing was learned from {len(learned.answered)} samples: {_why_nothing(learned, learner)}")
     return learned
 
@@ -109,10 +107,6 @@ def report(
     typer.echo(f'to apply it: vqttt answer IMAGE "QUESTION" {which}')
     typer.echo(f"         or: vqttt study --task {quote(task)} {which}")
     typer.echo(out)
-
-
-def _state(learner: "StreamMethod") -> list["Tensor"]:
-    return [*learner.adapters.snapshot(), *(tensor.clone() for tensor in learner.learned().values())]
 
 
 def _why_nothing(learned: Learned, learner: "StreamMethod") -> str:

@@ -37,7 +37,7 @@ def answer(
     image: ImagePath,
     question: Question,
     model: ModelName = "embedded",
-    method: Annotated[str, typer.Option(help="How to answer; see `vqttt list methods`.")] = "vq-select-restore",
+    method: Annotated[str, typer.Option(help="How to answer; see `vqttt list methods`.")] = "vq-select",
     restorer: Annotated[str, typer.Option(help="Restorer applied to the image first.")] = "none",
     set_: Settings = None,
     tuned: Tuned = None,
@@ -102,7 +102,7 @@ def _asked(method: "Method", image: "Image", question: str) -> "Answer":
 
 
 def _measured(result: "Answer") -> str:
-    steps = f"{result.steps} tuning step{'s' if result.steps != 1 else ''}"
+    steps = f"{result.steps} step{'s' if result.steps != 1 else ''}"
     return f"entropy {result.entropy_before:.3f} -> {result.entropy_after:.3f} nats, {steps}, {result.seconds:.2f} s"
 
 

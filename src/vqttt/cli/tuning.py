@@ -44,7 +44,7 @@ def clean_features(
     bits: Bits = None,
     revision: Revision = None,
 ) -> None:
-    """Measure a model's vision features on clean images, for the method `vq-select-features`."""
+    """Measure a model's vision features on clean images, for the method `vq-ttt-features`."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder of images")
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES)[:limit]
@@ -85,7 +85,7 @@ def tune(
     ],
     out: Annotated[Path, typer.Option(help="File to write, a few kB; for `--tuned` of answer and study.")],
     model: ModelName = "embedded",
-    method: Annotated[str, typer.Option(help="Method that learns along the stream.")] = "vq-select-restore",
+    method: Annotated[str, typer.Option(help="Method that learns along the stream.")] = "vq-select",
     set_: Settings = None,
     degradation: Annotated[
         str, typer.Option(help="Degradation or style of the images, or several joined by +.")
@@ -167,7 +167,7 @@ def bench(
 
     from vqttt.methods import cost, find_method
 
-    chosen = names(method) or ("none", "kernel-only", "vq-select-restore", "vq-ttt", "vq-ttt-episodic", "tent")
+    chosen = names(method) or ("none", "vq-select", "vq-ttt", "vq-ttt-episodic", "tent")
     methods, sizes = {name: find_method(name) for name in chosen}, numbers("--batch", batch)
     if min(*(sizes or (1,)), repeats) < 1:
         raise InputError("batch sizes and repeats must be at least 1")

@@ -87,7 +87,7 @@ def examine(
     Raises:
         InputError: if the family does not expose what the analysis needs.
     """
-    inputs = model.encode([image], [question])
+    inputs = model.batch_of([image], [question])
     base = model.generate(inputs, max_new_tokens)
     with explain(inputs, base).adapted() if explain else nullcontext(inputs) as adapted:
         answer = model.generate(adapted, max_new_tokens)
@@ -159,7 +159,7 @@ def compare(
     examined = partial(examine, model, question=question, layers=layers, generic=generic)
     first, token = examined(name="clean", image=clean)
     name, image, method = tuned
-    method.answer_alone(model.encode([image], [question]))
+    method.answer_alone(model.batch_of([image], [question]))
     return [
         first,
         examined(name=degraded[0], image=degraded[1], clean_token=token)[0],

@@ -52,8 +52,10 @@ __all__ = [
 RENAMED = {
     "vq-ttt-static": "vq-ttt",
     "vq-ttt-bank": "vq-select",
-    "vq-ttt-features": "vq-select-features",
-    "vq-ttt-vote": "vq-vote",
+    "vq-select-restore": "vq-select",
+    "vq-ttt-vote": "tta",
+    "vq-vote": "tta",
+    "vq-select-features": "vq-ttt-features",
 }
 
 
@@ -69,9 +71,6 @@ def _spec(entry: Any) -> MethodSpec:
 METHODS: Registry[MethodSpec] = Registry(
     "method", group="vqttt.methods", renamed=RENAMED, take=_spec, documented=lambda spec: spec.kind
 )
-
-_LORA = AdapterConfig(kernel="none")
-_NOTHING = AdapterConfig(kernel="none", lora_rank=0)
 
 for _name, _kind, _config, _summary in (
     ("none", NoTuning, None, "the model as it is"),
@@ -89,42 +88,19 @@ for _name, _kind, _config, _summary in (
     ),
     ("vq-ttt-episodic", Episodic, EpisodicConfig(), "the published recipe for each image alone, reset after it"),
     (
-        "vq-ttt-conditional",
+        "vq-ttt-features",
         VQTTT,
-        VQTTTConfig(kernel_rate=0.01, lora_rate=1e-3, adapters=AdapterConfig(kernel="conditional")),
-        "vq-ttt with a kernel that each image gets from its own spectrum; the predictor is tuned",
+        VQTTTConfig(objective="entropy+0.1*feature-statistics"),
+        "vq-ttt with vision features like those of clean images; not source-free",
     ),
     (
         "vq-select",
         VQSelect,
         VQSelectConfig(),
-        "a correction chosen for each image by a predictor learned along the stream, and LoRA",
+        "forward passes only: the two corrections that promise most for an image are tried, the surest answer is kept",
     ),
-    (
-        "vq-select-restore",
-        VQSelect,
-        VQSelectConfig(restore=True, guard_ratio=0.7),
-        "vq-select, or the blindly restored image where that makes the answer surer",
-    ),
-    (
-        "vq-select-features",
-        VQSelect,
-        VQSelectConfig(objective="entropy+0.1*feature-statistics"),
-        "vq-select with vision features like those of clean images; not source-free",
-    ),
-    (
-        "vq-vote",
-        Vote,
-        VoteConfig(temperature=0.25),
-        "for each image alone, all corrections vote, the surer ones more",
-    ),
-    (
-        "kernel-only",
-        VQSelect,
-        VQSelectConfig(steps=0, adapters=_NOTHING),
-        "vq-select without LoRA: forward passes only",
-    ),
-    ("lora-only", VQTTT, VQTTTConfig(adapters=_LORA), "vq-ttt without its kernel"),
+    ("kernel-only", VQTTT, VQTTTConfig(adapters=AdapterConfig(lora_rank=0)), "vq-ttt without its LoRA"),
+    ("lora-only", VQTTT, VQTTTConfig(adapters=AdapterConfig(kernel="none")), "vq-ttt without its kernel"),
     (
         "lora-deep",
         VQTTT,

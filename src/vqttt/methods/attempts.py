@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import exp, inf, isfinite, log
 
 import torch
 from torch import Tensor
@@ -72,6 +72,7 @@ class Attempt:
         inputs: what the network was given, before the adapters; None if the answers come from several forward passes.
         adapters: those that were applied, if any.
         sets: which of their sets each sample used, (N,); None for its own, or the only one.
+        credit: what experience adds to the certainty, exp(-entropy), of each sample's answer; empty for nothing.
     """
 
     how: Sequence[str]
@@ -79,6 +80,18 @@ class Attempt:
     inputs: Inputs | None
     adapters: Adapters | None = None
     sets: Tensor | None = field(default=None, repr=False)
+    credit: Sequence[float] = ()
+
+    @property
+    def doubts(self) -> list[float]:
+        """By what attempts are compared: each answer's entropy in nats, or what it is with the credit."""
+        own = self.outcome.entropies
+        if not self.credit:
+            return own
+        return [
+            -log(max(exp(-one) + more, 1e-9)) if isfinite(one) else one
+            for one, more in zip(own, self.credit, strict=True)
+        ]
 
     @contextmanager
     def adapted(self) -> Iterator[Inputs]:
@@ -104,10 +117,10 @@ class Attempt:
 
 
 def surest(attempts: Sequence[Attempt]) -> list[int]:
-    """Return for each sample the number of the attempt with the lowest entropy; of equal ones the first.
+    """Return for each sample the number of the attempt with the least doubt; of equal ones the first.
 
-    An entropy that is not finite is never the lowest.
+    A doubt that is not finite is never the least.
     """
-    finite = [[value if isfinite(value) else inf for value in attempt.outcome.entropies] for attempt in attempts]
+    finite = [[value if isfinite(value) else inf for value in attempt.doubts] for attempt in attempts]
     columns = zip(*finite, strict=True)
     return [min(range(len(entropies)), key=entropies.__getitem__) for entropies in columns]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vqttt.methods.attempts import Attempt, Outcome, surest
 from vqttt.models.base import Generation, Inputs, Model, TunableModel
-from vqttt.models.batch import Given, check_asked
+from vqttt.models.batch import Given
 from vqttt.models.generation import NOT_FINITE
 from vqttt.tuning.adapters import Adapters
 from vqttt.types import Answer
@@ -84,10 +84,7 @@ class Method(ABC):
 
         An answer has an error, and no text, if the model's numbers are not finite.
         """
-        check_asked(images, questions)
-        if issubclass(self.needs, TunableModel):
-            return self.answer_alone(self.model.encode(images, questions))
-        return self.answer(*self.model.ask(images, questions, self.max_new_tokens))
+        return self.answer_alone(self.model.batch_of(images, questions))
 
     def explain(self, inputs: Inputs, base: Any) -> Attempt:
         """Return the attempt that the one sample of a batch is answered by; learns nothing from it.
@@ -100,23 +97,18 @@ class Method(ABC):
         if not attempts:
             return untouched
         chosen = attempts[surest(attempts)[0]]
-        return chosen if self.keeps(before.entropies[0], chosen.outcome.entropies[0]) else untouched
+        return chosen if self.keeps(before.entropies[0], chosen.doubts[0]) else untouched
 
     def admitted(self, inputs: Inputs, before: Outcome) -> list[int]:
         """Return the samples whose answer may change: those that the gate lets through."""
         return [n for n, entropy in enumerate(before.entropies) if entropy >= self.gate]
 
     def keeps(self, before: float, after: float) -> bool:
-        """Tell whether the guard keeps an answer, by its entropy before and after, in nats."""
+        """Tell whether the guard keeps an answer, by the untuned entropy and the new answer's doubt, in nats."""
         return isfinite(after) and not after > self.guard_ratio * before
 
     def collapsed(self, before: Outcome, after: Outcome) -> bool:
         """Tell whether what was learned has gone wrong, so that the method must start anew."""
-        return False
-
-    @property
-    def exploring(self) -> bool:
-        """Whether the method still spends extra time on its first samples, to learn from them."""
         return False
 
     def reset(self) -> None:
@@ -192,7 +184,7 @@ class Method(ABC):
     def _guarded(self, before: Outcome, admitted: list[int], attempts: Sequence[Attempt]) -> tuple[Outcome, set[int]]:
         """Put in those new answers that the guard keeps; also return the samples whose new answer it does not."""
         choice = surest(attempts)
-        outcomes = [attempts[a].outcome for a in choice]
-        kept = [i for i, n in enumerate(admitted) if self.keeps(before.entropies[n], outcomes[i].entropies[i])]
-        after = before.replaced({admitted[i]: (outcomes[i], i) for i in kept})
+        chosen = [attempts[a] for a in choice]
+        kept = [i for i, n in enumerate(admitted) if self.keeps(before.entropies[n], chosen[i].doubts[i])]
+        after = before.replaced({admitted[i]: (chosen[i].outcome, i) for i in kept})
         return after, set(admitted) - {admitted[i] for i in kept}

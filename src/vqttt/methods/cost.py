@@ -1,9 +1,12 @@
 """What methods cost: time and peak memory, as ratios to plain inference measured in the same run."""
 
+import ctypes
+import gc
 import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,6 @@ import torch
 from vqttt.errors import InputError
 from vqttt.methods import METHODS, Method, MethodSpec
 from vqttt.models.base import Inputs, TunableModel
-
-_WARM_UP = 100
-"""Maximum number of batches before the measurement, for a method that explores its first samples."""
 
 QUESTIONS = ("what color is the circle?", "how many shapes are there?", "what digit is written?", "is there any star?")
 
@@ -85,9 +85,7 @@ def measure(
                 answers = method.answer_alone(inputs)
                 tuned.append(float(np.mean([answer.steps > 0 for answer in answers])))
 
-            for _ in range(_WARM_UP):  # a loss that is not finite teaches nothing, so exploring may never end
-                if not method.exploring or not any(answer.steps for answer in method.answer_alone(inputs)):
-                    break
+            method.answer_alone(inputs)  # a first pass is slower
             (base_seconds, _), (seconds, peak) = _by_turns((plain, whole), repeats)
             yield Cost(
                 model=model.name,
@@ -150,7 +148,7 @@ def uncertain_images(model: TunableModel, batch: int) -> Inputs:
     """Encode structured noise: images of whose answers no model is certain, so that they are tuned."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (batch, 16, 16, 3), dtype=np.uint8).repeat(14, 1).repeat(14, 2)
-    return model.encode(list(coarse), [QUESTIONS[n % len(QUESTIONS)] for n in range(batch)])
+    return model.batch_of(list(coarse), [QUESTIONS[n % len(QUESTIONS)] for n in range(batch)])
 
 
 def _by_turns(calls: Sequence[Callable[[], Any]], repeats: int) -> list[tuple[float, float | None]]:
@@ -166,32 +164,92 @@ def _by_turns(calls: Sequence[Callable[[], Any]], repeats: int) -> list[tuple[fl
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, float | None]:
-    before = _reset_peak()
-    began = time.perf_counter()
-    call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    seconds, peak = time.perf_counter() - began, _memory("VmHWM")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    before = reset_peak(device)
+    seconds = timed(call, device)
+    peak = peak_memory(device)
     return seconds, None if before is None or peak is None else peak - before
 
 
-def _reset_peak() -> float | None:
-    """Reset the peak of memory; return what is in use, in MiB."""
-    if torch.cuda.is_available():
+def timed(call: Callable[[], Any], device: str) -> float:
+    """Return the seconds that a call takes, until the device has done all of it."""
+    began = time.perf_counter()
+    call()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def reset_peak(device: str) -> float | None:
+    """Give back memory that is not in use, and start to look for the peak anew.
+
+    Args:
+        device: `cuda`, or any other type for the memory of this process.
+
+    Returns:
+        What is in use, in MiB; None where the system does not report it.
+    """
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated() / 2**20
+    with suppress(OSError, AttributeError):  # only glibc can
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return None
-    return _memory("VmRSS")
+    return _resident("VmRSS")
 
 
-def _memory(name: str) -> float | None:
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
+def peak_memory(device: str) -> float | None:
+    """Return the most memory in use since `reset_peak`, in MiB; None where the system does not report it."""
+    return torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else _resident("VmHWM")
+
+
+def _resident(name: str) -> float | None:
     status = Path("/proc/self/status")
     if not status.is_file():
         return None
     line = next(line for line in status.read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024
+
+
+@dataclass
+class Passes:
+    """What a network did for a number of answers.
+
+    Attributes:
+        looks: images with their questions that went through the network; the tokens of an answer after the first do
+            not count, nor does what a backward pass computes again.
+        backward: backward passes.
+        tokens: the most tokens that a prompt had.
+    """
+
+    looks: int = 0
+    backward: int = 0
+    tokens: int = 0
+
+
+@contextmanager
+def counted(model: TunableModel) -> Iterator[Passes]:
+    """Within the block, count what the network does."""
+    passes, backward = Passes(), torch.autograd.backward
+
+    def look(network: Any, given: Any, named: Mapping[str, Any]) -> None:
+        rows, length = named["input_ids"].shape
+        passes.looks += rows if length > 1 else 0
+        passes.tokens = max(passes.tokens, length)
+
+    def counting(*given: Any, **named: Any) -> None:
+        passes.backward += 1
+        backward(*given, **named)
+
+    handle = model.network.register_forward_pre_hook(look, with_kwargs=True)
+    torch.autograd.backward = counting  # Tensor.backward calls it, too
+    try:
+        yield passes
+    finally:
+        handle.remove()
+        torch.autograd.backward = backward

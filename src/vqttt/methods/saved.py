@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vqttt.methods.attempts import Attempt
+from vqttt.methods.attempts import Attempt, Outcome
 from vqttt.methods.base import Method
 from vqttt.methods.stream import StreamMethod
-from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.models.base import Inputs, Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,10 @@ class SavedConfig:
 class Saved(Method):
     """Answer as the method that wrote the file would, with its gate and guard, frozen."""
 
+    needs = Model  # what the saved method needs is checked where its spec is (see `MethodSpec.needs`)
     config: SavedConfig
 
-    def __init__(self, model: TunableModel, config: SavedConfig, *, max_new_tokens: int = 16, seed: int = 0) -> None:
+    def __init__(self, model: Model, config: SavedConfig, *, max_new_tokens: int = 16, seed: int = 0) -> None:
         """Load the file.
 
         Raises:
@@ -45,6 +46,10 @@ class Saved(Method):
         self.changes_images = self.method.changes_images
         self.gate, self.guard_ratio = self.method.gate, self.method.guard_ratio
 
-    def attempts(self, inputs: Inputs, base: LogitGeneration, *, learn: bool = True) -> list[Attempt]:
+    def admitted(self, inputs: Inputs, before: Outcome) -> list[int]:
+        """Return the samples that the saved method admits."""
+        return self.method.admitted(inputs, before)
+
+    def attempts(self, inputs: Inputs, base: Any, *, learn: bool = True) -> list[Attempt]:
         """Answer as the saved method would, without learning."""
         return self.method.attempts(inputs, base, learn=False)

@@ -40,7 +40,7 @@ class MethodSpec:
     @property
     def needs(self) -> type[Model]:
         """The least that a model must offer."""
-        return self.kind.needs
+        return self.config.kind.needs if isinstance(self.config, SavedConfig) else self.kind.needs
 
     def build(self, model: Model, *, max_new_tokens: int = 16, seed: int = 0) -> Method:
         """Build the method as it is before it has learned anything.
@@ -62,7 +62,7 @@ class MethodSpec:
         if not isinstance(model, self.needs):
             raise InputError(
                 f"the method {self.name} needs access to the model's internals, which {model.name} does not "
-                "give; choose another method, such as none"
+                "give; choose another method, such as vq-select"
             )
 
     def settings(self) -> dict[str, Any]:

@@ -21,20 +21,31 @@ from vqttt.tuning.tuner import Tuner, TuningConfig, finite
 
 
 class StreamMethod(Method):
-    """One set of adapters, which starts at the identity, or at what was saved, and is carried along the stream."""
+    """What is learned is carried along the stream; it can be saved, and another stream can start from it."""
 
     learns = True
 
-    @property
     @abstractmethod
-    def adapters(self) -> Adapters:
-        """The adapters as they stand."""
+    def write(self, path: Path, about: dict[str, Any]) -> None:
+        """Write what was learned, and what it was learned with, to a file."""
+
+    @abstractmethod
+    def read(self, path: Path) -> None:
+        """Start, now and at a reset, at what `write` wrote."""
+
+    @abstractmethod
+    def learned(self) -> list[Tensor]:
+        """Return a copy of all that `write` writes."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """Say in a line what was learned."""
 
     def save(self, path: Path) -> None:
         """Write what was learned, so that another stream can start from it, or apply it frozen."""
         about = {"method": self.name, "settings": self.settings(), "model": self.model.name}
         about |= {"version": version("vqttt"), "weights": self.model.fingerprint()} | self.made_with()
-        self.adapters.save(path, self.learned(), about)
+        self.write(path, about)
 
     def load(self, path: Path, *, frozen: bool = False) -> None:
         """Start, now and at a reset, at what `save` wrote.
@@ -42,14 +53,14 @@ class StreamMethod(Method):
         Args:
             path: the file.
             frozen: whether it is applied as it is. Then the method that wrote it must be this one, with the same
-                settings; one that goes on learning may have others, as long as the adapters are the same.
+                settings; one that goes on learning may have others, as long as what was learned fits.
 
         Raises:
             InputError: if the file is not there, or was made with another model, or with other corrections, or does
                 not fit the method. The message says what differs.
         """
         self._check(path, tuned_file.read(path)[1], frozen)
-        self.take_up(self.adapters.load(path))
+        self.read(path)
 
     def _check(self, path: Path, about: dict[str, Any], frozen: bool) -> None:
         if frozen and about.get("method") != self.name:
@@ -75,6 +86,27 @@ class StreamMethod(Method):
         """Return what else must be the same where a saved file is used, as JSON has it."""
         return {}
 
+
+class AdapterStream(StreamMethod):
+    """One set of adapters, which starts at the identity, or at what was saved, and is carried along the stream."""
+
+    @property
+    @abstractmethod
+    def adapters(self) -> Adapters:
+        """The adapters as they stand."""
+
+    def write(self, path: Path, about: dict[str, Any]) -> None:
+        """Write the adapters."""
+        self.adapters.save(path, {}, about)
+
+    def read(self, path: Path) -> None:
+        """Start, now and at a reset, at the adapters in a file."""
+        self.adapters.load(path)
+
+    def learned(self) -> list[Tensor]:
+        """Return a copy of the adapters' tensors."""
+        return self.adapters.snapshot()
+
     def snapshot(self) -> dict[str, Any]:
         """Return a copy of the adapters; a method that carries more adds it."""
         return {"adapters": self.adapters.snapshot()}
@@ -92,24 +124,22 @@ class StreamMethod(Method):
         }
         return ", ".join(units[name].format(value) for name, value in self.adapters.changes().items()) or "no adapters"
 
-    def learned(self) -> dict[str, Tensor]:
-        """Return what was learned besides the adapters."""
-        return {}
-
-    def take_up(self, learned: dict[str, Tensor]) -> None:
-        """Start at what `learned` returned."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class StreamConfig(TuningConfig, GuardConfig):
     """Settings of tuning by gradients along a stream.
 
     Attributes:
+        afresh: whether a batch is answered by another pass after its last update, rather than by the pass that the
+            update's gradient came from.
+        forget: the share of what was learned that each sample takes back, be it certain or not. Where most samples are
+            certain, it outweighs the updates, so that a long stream of them does not drift.
         window: answers that the collapse guard looks back on.
         start: a file that `save` wrote, to start from instead of the identity.
     """
 
-    steps: int = 2
+    afresh: bool = False
+    forget: float = 3e-3
     window: int = 100
     start: str = ""
 
@@ -119,9 +149,11 @@ class StreamConfig(TuningConfig, GuardConfig):
         GuardConfig.__post_init__(self)
         if self.window < 1:
             raise ValueError(f"window must be at least 1: {self.window}")
+        if not 0 <= self.forget < 1:
+            raise ValueError(f"forget must be at least 0 and below 1: {self.forget}")
 
 
-class GradientStream(StreamMethod):
+class GradientStream(AdapterStream):
     """Tune by gradients along a stream, with a guard against what goes wrong on the way.
 
     A loss that is not finite undoes the batch, which then leaves no trace. Where the recent answers are far less varied
@@ -160,10 +192,11 @@ class GradientStream(StreamMethod):
         self._recent.extend(snapshot["recent"])
 
     def collapsed(self, before: Outcome, after: Outcome) -> bool:
-        """Tell whether the recent answers have less than half the entropy of the untuned ones.
+        """Tell whether the recent answers have less than half the entropy of the untuned ones; forget a little.
 
         Untuned answers that are not finite are no answers and do not count.
         """
+        self.tuner.relax(1 - (1 - self.config.forget) ** len(before.texts))
         pairs = zip(before.texts, after.texts, before.entropies, strict=True)
         self._recent.extend((untuned, tuned) for untuned, tuned, entropy in pairs if isfinite(entropy))
         if not self.config.guard or len(self._recent) < self.config.window // 2:
@@ -172,19 +205,31 @@ class GradientStream(StreamMethod):
         return tuned < 0.5 * untuned
 
     def tuned(self, inputs: Inputs, base: LogitGeneration, how: Sequence[str], *, learn: bool) -> Attempt | None:
-        """Tune, if told to, then answer afresh; None if anything was not finite, so that the batch is to be undone."""
-        if learn and not self._tune(inputs, base):
-            return None
-        attempt = self.answered_under(self.adapters, inputs, how)
-        return attempt if all(map(isfinite, attempt.outcome.entropies)) else None
+        """Tune, if told to, and answer; None if anything was not finite, so that the batch is to be undone.
 
-    def _tune(self, inputs: Inputs, base: LogitGeneration) -> bool:
-        """Apply the updates; return whether every loss, and what was tuned, is finite."""
-        for _ in range(self.config.steps):
-            self.objective_curve.append(self.tuner.step(inputs, base))
-            if not finite(self.objective_curve[-1]):
-                return False
-        return all(map(finite, self.adapters.parameters))
+        The pass that the last gradient comes from is the answer too, which then shows nothing of the last update. With
+        `afresh`, or where the objective cannot share a pass with the answer, another pass answers.
+        """
+        updates = self.config.steps if learn else 0
+        passing = bool(updates) and self.tuner.one_pass and not self.config.afresh
+        for _ in range(updates - passing):
+            if not self._kept(self.tuner.step(inputs, base)):
+                return None
+        if not passing:
+            attempt = self.answered_under(self.adapters, inputs, how)
+        else:
+            answers, losses = self.tuner.trace(inputs, self.max_new_tokens, base)
+            self.tuner.descend(losses)
+            if not self._kept(losses.detach()):
+                return None
+            attempt = Attempt(how=how, inputs=inputs, outcome=Outcome.of(answers), adapters=self.adapters)
+        sound = all(map(isfinite, attempt.outcome.entropies)) and all(map(finite, self.adapters.parameters))
+        return attempt if sound else None
+
+    def _kept(self, losses: Tensor) -> bool:
+        """Keep losses (N,) for the account; return whether they are finite."""
+        self.objective_curve.append(losses)
+        return finite(losses)
 
 
 def _variety(texts: Sequence[str]) -> float:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.methods.attempts import Attempt
-from vqttt.methods.stream import StreamMethod
+from vqttt.methods.stream import AdapterStream
 from vqttt.models.base import Inputs, LogitGeneration, TunableModel
 from vqttt.models.generation import token_entropy
 from vqttt.tuning.adapters import AdapterConfig, Adapters
@@ -38,7 +38,7 @@ class TentConfig:
             raise ValueError(f"rate must not be negative and steps must be at least 1: {self.rate}, {self.steps}")
 
 
-class Tent(StreamMethod):
+class Tent(AdapterStream):
     """Answer a batch, then minimise the mean entropy of its first answer tokens."""
 
     config: TentConfig

@@ -1,7 +1,8 @@
 """VQ-TTT: Visual-Quality Test-Time Tuning (arXiv 2506.15645), along a stream.
 
 A learnable low-rank kernel before the frozen vision encoder and LoRA in its shallow blocks, tuned by the entropy of the
-model's own answers. The paper is known to us in outline only: kernel, ranks, rates, steps, gate and guard are our
+model's own answers, less that of the mean answer to questions of a type, so that answers become sure without becoming
+all the same. The paper is known to us in outline only: kernel, objective, ranks, rates, steps, gate and guard are our
 choice, made on development data (`LOG.md`).
 """
 
@@ -16,12 +17,17 @@ from vqttt.models.base import Inputs, LogitGeneration, TunableModel
 class VQTTTConfig(StreamConfig):
     """Settings of VQ-TTT; see the classes that it derives from."""
 
-    kernel_rate: float = 0.06
-    lora_rate: float = 3e-3
+    objective: str = "information-maximisation"
+    kernel_rate: float = 0.15
+    lora_rate: float = 1e-2
+    guard_ratio: float = 0.8
 
 
 class VQTTT(GradientStream):
-    """Tune kernel and LoRA on the uncertain samples of each batch, then answer them afresh."""
+    """Answer the uncertain samples of a batch through kernel and LoRA, and tune these by how certain the answers are.
+
+    One forward pass gives answer and gradient, so a batch profits from the updates of those before it (see `afresh`).
+    """
 
     config: VQTTTConfig
     default_config = VQTTTConfig()
@@ -34,7 +40,7 @@ class VQTTT(GradientStream):
         self.changes_images = self.config.adapters.kernel != "none"
 
     def attempts(self, inputs: Inputs, base: LogitGeneration, *, learn: bool = True) -> list[Attempt]:
-        """Tune, then answer."""
+        """Tune, and answer."""
         how = "through the learned kernel" if self.changes_images else "under tuned LoRA"
         attempt = self.tuned(inputs, base, [how] * inputs.count, learn=learn)
         return [attempt] if attempt else []

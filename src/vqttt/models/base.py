@@ -63,15 +63,23 @@ class Model(ABC):
     def fingerprint(self) -> str:
         """Return a text that identifies the model whatever its name: a hash of its weights, if they are available."""
 
-    def ask(self, images: Sequence[Given], questions: Sequence[str], max_new_tokens: int) -> tuple[Inputs, Generation]:
-        """Answer as `answer` does; also return the batch in the form that methods take.
+    def batch_of(self, images: Sequence[Given], questions: Sequence[str]) -> Inputs:
+        """Return a batch of N samples in the form that methods take: what was given, encoded if the model allows that.
 
-        A question is text: markers of images are removed from it first (see `without_markers`).
+        A question is text: markers of images in it have no effect (see `without_markers`).
         """
         check_asked(images, questions)
-        shown, asked = as_shown(images), [without_markers(question) for question in questions]
-        inputs = Inputs(tensors={}, count=len(asked), images=shown, questions=tuple(asked))
-        return inputs, self.answer(shown, asked, max_new_tokens)
+        asked = tuple(without_markers(question) for question in questions)
+        return Inputs(tensors={}, count=len(asked), images=as_shown(images), questions=asked)
+
+    def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:
+        """Answer a batch greedily."""
+        return self.answer(inputs.images, inputs.questions, max_new_tokens)
+
+    def ask(self, images: Sequence[Given], questions: Sequence[str], max_new_tokens: int) -> tuple[Inputs, Generation]:
+        """Return a batch (see `batch_of`), and greedy answers to it."""
+        inputs = self.batch_of(images, questions)
+        return inputs, self.generate(inputs, max_new_tokens)
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
         """Return a batch of the samples `rows`, in that order; a sample may be repeated."""
@@ -148,17 +156,21 @@ class TunableModel(Model):
     def answer_logits(self, inputs: Inputs, answers: Tensor | None = None) -> Tensor:
         """Return the logits at the answer's first position, (N, 1, V), or at all positions of given answers (N, T)."""
 
+    def batch_of(self, images: Sequence[Given], questions: Sequence[str]) -> Inputs:
+        """Encode a batch, and keep what it was made of (see `Model.batch_of`)."""
+        check_asked(images, questions)
+        shown = as_shown(images)
+        return replace(self.encode(shown, questions), images=shown, questions=tuple(questions))
+
     def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> LogitGeneration:
         """Encode, then generate (see `Model.answer`)."""
-        return self.ask(images, questions, max_new_tokens)[1]
+        return self.generate(self.batch_of(images, questions), max_new_tokens)
 
     def ask(
         self, images: Sequence[Given], questions: Sequence[str], max_new_tokens: int
     ) -> tuple[Inputs, LogitGeneration]:
         """Encode, then generate (see `Model.ask`)."""
-        check_asked(images, questions)
-        shown = as_shown(images)
-        inputs = replace(self.encode(shown, questions), images=shown, questions=tuple(questions))
+        inputs = self.batch_of(images, questions)
         return inputs, self.generate(inputs, max_new_tokens)
 
     @abstractmethod
@@ -176,7 +188,7 @@ class TunableModel(Model):
 
     @contextmanager
     def checkpointed(self) -> Iterator[None]:
-        """Within the block, the backward pass recomputes the language model's activations instead of storing them.
+        """Within the block, passes that gradients go through leave it to the backward pass to recompute activations.
 
         The default changes nothing.
         """

@@ -4,15 +4,13 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image as PILImage
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from vqttt.errors import InputError
 from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Part, TunableModel
@@ -24,6 +22,7 @@ from vqttt.models.decoder import Decoder, ImageTokens, find_decoder, square
 from vqttt.models.greedy import greedy_config, read_answers
 from vqttt.models.prompts import chat_prompt, special_tokens, takes_parts
 from vqttt.models.questions import PlainText
+from vqttt.models.recompute import first_pass_traced, recomputed
 from vqttt.types import Image
 
 
@@ -198,21 +197,9 @@ class HuggingFaceModel(TunableModel):
 
     @contextmanager
     def checkpointed(self) -> Iterator[None]:
-        """Checkpoint the layers of the language model (see `TunableModel.checkpointed`). Dropout stays off."""
-        vision = {id(part) for block in self.vision_blocks for part in block.modules()}
-        layers: list[Any] = [
-            module
-            for module in self.network.modules()
-            if isinstance(module, GradientCheckpointingLayer) and id(module) not in vision
-        ]
-        try:
-            for layer in layers:
-                layer.gradient_checkpointing = layer.training = True  # this flag only, not those of its modules
-                layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+        """Recompute the activations of all layers (see `TunableModel.checkpointed`)."""
+        with recomputed(self.network):
             yield
-        finally:
-            for layer in layers:
-                layer.gradient_checkpointing = layer.training = False
 
     @torch.no_grad()
     def generate(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
@@ -221,7 +208,11 @@ class HuggingFaceModel(TunableModel):
 
     def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
         """Answer greedily with transformers' own `generate`, without its decorator, which turns gradients off."""
-        traced = partial(inspect.unwrap(type(self.network).generate), self.network)
+
+        def traced(**arguments: Any) -> Any:
+            with first_pass_traced(self.network):
+                return inspect.unwrap(type(self.network).generate)(self.network, **arguments)
+
         return self._generate(traced, inputs, max_new_tokens)
 
     def _generate(self, generate: Any, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from vqttt.images.files import to_data_uri
 from vqttt.methods import Method
-from vqttt.models.base import tunable
+from vqttt.methods.attempts import Attempt
+from vqttt.models.base import Model, TunableModel
 from vqttt.runs.records import Record
 from vqttt.study.batch import ImageCache
 from vqttt.tasks import question_text
@@ -22,6 +24,8 @@ from vqttt.types import Condition, Image, Sample
 
 PER_KIND = 2
 """Examples of each kind of flip and condition, at most."""
+
+_LOOKED_AT = 3 * PER_KIND  # records of each kind, at most, for examples of which the method would still answer so
 
 SIDE = 160
 """Longest side of an image, in pixels."""
@@ -55,11 +59,14 @@ class ExampleMaker:
         def answered() -> Iterable[Record]:
             return (row for row in rows() if not row.error)
 
-        chosen = [
-            *_first("corrective", (row for row in answered() if row.score > row.base_score)),
-            *_first("destructive", (row for row in answered() if row.score < row.base_score)),
-        ] or _first("same", (row for row in answered() if row.steps > 0))[:1]
-        examples = [self._tuned(condition, method, row, flip) for row, flip in chosen]
+        def shown(flip: str, rows: Iterable[Record]) -> list[dict[str, Any]]:
+            tried = (self._tuned(condition, method, row, flip) for row in islice(rows, _LOOKED_AT))
+            return list(islice((example for example in tried if example), PER_KIND))
+
+        examples = [
+            *shown("corrective", (row for row in answered() if row.score > row.base_score)),
+            *shown("destructive", (row for row in answered() if row.score < row.base_score)),
+        ] or shown("same", (row for row in answered() if row.steps > 0))[:1]
         kernels = [example["kernel"] for example in examples if example["kernel"] is not None]
         return {"kernel": kernels[-1] if kernels else None, "examples": examples}
 
@@ -88,19 +95,20 @@ class ExampleMaker:
             for row, flip in chosen
         ]
 
-    def _tuned(self, condition: Condition, method: Method, row: Record, flip: str) -> dict[str, Any]:
-        sample, model = self._sample(row.sample_id), tunable(method.model, "an example of a changed image")
-        inputs, base = model.ask(
+    def _tuned(self, condition: Condition, method: Method, row: Record, flip: str) -> dict[str, Any] | None:
+        """Show one sample as the method changes it; None if the method, which has learned since, answers otherwise."""
+        sample = self._sample(row.sample_id)
+        inputs, base = method.model.ask(
             [self.images.degrade_and_restore(sample, condition, self.seed)],
             [question_text(sample)],
             self.max_new_tokens,
         )
         attempt = method.explain(inputs, base)
-        with attempt.adapted() as adapted:
-            filtered = model.to_image(model.pixels(adapted).pixels[0])
+        if attempt.outcome.texts[0] != row.answer:
+            return None
         words = ("sample_id", "question", "reference", "base_answer", "answer")
         shown = {name: getattr(row, name) for name in words} | {"flip": flip, "kernel": attempt.kernel()}
-        shown |= {"filtered": _uri(filtered), "how": attempt.how[0]}
+        shown |= {"filtered": _uri(_as_shown(method.model, attempt)), "how": attempt.how[0]}
         return shown | self._shown(row.sample_id, condition)
 
     def _shown(self, sample_id: str, condition: Condition) -> dict[str, str]:
@@ -115,6 +123,15 @@ class ExampleMaker:
 
 def _first(flip: str, flipped: Iterable[Any]) -> list[tuple[Any, str]]:
     return [(row, flip) for row in islice(flipped, PER_KIND)]
+
+
+def _as_shown(model: Model, attempt: Attempt) -> Image:
+    """Return the first image that the network was given."""
+    with attempt.adapted() as adapted:
+        if isinstance(model, TunableModel):
+            return model.to_image(model.pixels(adapted).pixels[0])
+    shown = adapted.images[0]
+    return shown if isinstance(shown, np.ndarray) else shown[0]
 
 
 def _uri(image: Image) -> str:

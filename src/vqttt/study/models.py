@@ -142,8 +142,8 @@ def check_methods(methods: Mapping[str, MethodSpec], model: Model) -> None:
     """
     if needing := [name for name, spec in methods.items() if not isinstance(model, spec.needs)]:
         raise InputError(
-            f"{model.name} does not give access to its internals, which {' and '.join(needing)} need; choose methods "
-            "that do not, such as --method none"
+            f"{model.name} does not give access to its internals, which {' and '.join(needing)} "
+            f"need{'s' * (len(needing) == 1)}; choose methods that do not, such as --method vq-select"
         )
     for spec in methods.values():
         spec.build(model)

@@ -9,10 +9,9 @@ are new to a method that is timed: one that learns along the stream is slower at
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from statistics import mean
-from typing import Any
 
 import numpy as np
 
@@ -53,21 +52,16 @@ class MethodCost:
     Attributes:
         each: seconds for every sample, admitted or not.
         admitted: further seconds for an admitted sample.
-        exploring: the same among the `first` admitted samples of a stream, from which it learns more.
         cell: seconds to finish a cell: its examples and its file.
     """
 
     each: float
     admitted: float
-    exploring: float
-    first: int
     cell: float
 
     def of_cell(self, questions: int, share: float) -> float:
         """Return the seconds of a cell of which the gate admits this share."""
-        admitted = share * questions
-        first = min(self.first, admitted)
-        return self.cell + questions * self.each + first * self.exploring + (admitted - first) * self.admitted
+        return self.cell + questions * (self.each + share * self.admitted)
 
 
 class Timing:
@@ -193,20 +187,15 @@ class Timing:
         self, spec: MethodSpec, task: str, condition: Condition, samples: list[Sample], seconds: float
     ) -> MethodCost:
         end = self.clock() + seconds
-        steady = _without_exploring(spec)
         one = self._batch(task, condition, samples[:1])
-        one.answered_by(self._built(steady))  # a network's first pass is slower
+        one.answered_by(self._built(spec))  # a network's first pass is slower
         began = self.clock()
-        one.answered_by(self._built(steady))
+        one.answered_by(self._built(spec))
         once = self.clock() - began
         size = int(max(1, min((end - self.clock()) / max(once, 1e-9) / 2, self.config.batch, len(self.tasks[task]))))
         every = [*samples, *(sample for sample in self.tasks[task] if sample not in samples)]
         batch = self._batch(task, condition, every[: max(size, 2)])
-        each, admitted = self._timed(steady, batch)
-        first, exploring = _first(spec), admitted
-        if steady is not spec:
-            exploring = self._timed(spec, batch)[1]
-        return MethodCost(each, admitted, exploring, first, self._finishing(spec, task, condition, batch))
+        return MethodCost(*self._timed(spec, batch), self._finishing(spec, task, condition, batch))
 
     def _timed(self, spec: MethodSpec, batch: Batch) -> tuple[float, float]:
         """Return the seconds that a method takes for a sample as such, and on top of that for an admitted one."""
@@ -241,14 +230,3 @@ def _admitted(method: Method, batch: Batch) -> int:
         return 0
     inputs, answers = batch.answered
     return len(method.admitted(inputs, Outcome.of(answers)))
-
-
-def _first(spec: MethodSpec) -> int:
-    """Return how many samples a method explores at the start of its stream."""
-    config: Any = spec.config
-    return int(getattr(config, "explore_first", 0))
-
-
-def _without_exploring(spec: MethodSpec) -> MethodSpec:
-    """Return the method as it is once it has explored its first samples."""
-    return MethodSpec(spec.kind, replace(spec.config, explore_first=0)) if _first(spec) else spec

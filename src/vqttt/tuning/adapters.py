@@ -26,16 +26,15 @@ class AdapterConfig:
 
     Attributes:
         kernel: a name in `KERNELS`, or `none`.
-        kernel_size, kernel_rank, kernel_hidden: size of the kernel, see `KernelConfig`.
+        kernel_size, kernel_rank: size of the `separable` kernel, see `KernelConfig`.
         lora_rank: rank of LoRA; 0 for no LoRA.
         lora_blocks: number of vision blocks with LoRA, from the shallowest; from the deepest if negative.
         lora_targets: projections of a block with LoRA, out of `q`, `k` and `v`.
     """
 
-    kernel: str = "interpolation"
+    kernel: str = "blurs"
     kernel_size: int = 9
     kernel_rank: int = 2
-    kernel_hidden: int = 16
     lora_rank: int = 4
     lora_blocks: int = 2
     lora_targets: tuple[str, ...] = ("q", "v")
@@ -50,7 +49,7 @@ class AdapterConfig:
 
     def kernel_config(self) -> KernelConfig:
         """Return the kernel's part of the configuration."""
-        return KernelConfig(size=self.kernel_size, rank=self.kernel_rank, hidden=self.kernel_hidden)
+        return KernelConfig(size=self.kernel_size, rank=self.kernel_rank)
 
 
 class Adapters:

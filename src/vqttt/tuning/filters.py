@@ -1,13 +1,8 @@
-"""Filters on pixels (P, C, H, W) that kernels, corrections and quality views share; edges are repeated outwards."""
-
-from itertools import pairwise
+"""Filters on pixels (P, C, H, W) that kernels, descriptions and quality views share; edges are repeated outwards."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-PYRAMID_BANDS = 7
-"""Number of bands of a Laplacian pyramid."""
 
 
 def padded(pixels: Tensor, reach: int) -> Tensor:
@@ -34,18 +29,3 @@ def smeared(pixels: Tensor, *, down: bool, length: int = 3) -> Tensor:
     shape = (length, 1) if down else (1, length)
     pads = (0, 0, length // 2, length // 2) if down else (length // 2, length // 2, 0, 0)
     return F.avg_pool2d(F.pad(pixels, pads, mode="replicate"), shape, stride=1)
-
-
-@torch.no_grad()
-def laplacian(pixels: Tensor, bands: int = PYRAMID_BANDS) -> Tensor:
-    """Return the finest `bands` of the seven bands of a Laplacian pyramid, (bands, P, C, H, W), finest first.
-
-    All seven add up to the image minus its mean in each channel.
-    """
-    finest, widest = 0.6, min(pixels.shape[2:]) / 5.6
-    blurs = PYRAMID_BANDS - 1
-    sigmas = [finest * (widest / finest) ** (step / (blurs - 1)) for step in range(min(bands, blurs))]
-    levels = [pixels, *(blurred(pixels, sigma) for sigma in sigmas)]
-    if bands == PYRAMID_BANDS:
-        levels.append(pixels.mean((2, 3), keepdim=True).expand_as(pixels))
-    return torch.stack([fine - coarse for fine, coarse in pairwise(levels)])

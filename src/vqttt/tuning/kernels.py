@@ -14,30 +14,28 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vqttt.registry import Registry
-from vqttt.tuning.filters import PYRAMID_BANDS, blurred, laplacian, padded
-from vqttt.tuning.spectrum import DESCRIPTORS, describe
+from vqttt.tuning.cosine import gaussians, to_frequencies, to_pixels
+from vqttt.tuning.filters import padded
 
 
 @dataclass(frozen=True, kw_only=True)
 class KernelConfig:
-    """The size of a kernel. Each field applies to one kernel.
+    """The size of the `separable` kernel.
 
     Attributes:
-        size: side length of the `separable` kernel in pixels of the model's input, odd.
-        rank: number of outer products in the `separable` kernel.
-        hidden: number of hidden units in the network of the `conditional` kernel.
+        size: side length in pixels of the model's input, odd.
+        rank: number of outer products.
     """
 
     size: int = 9
     rank: int = 2
-    hidden: int = 16
 
     def __post_init__(self) -> None:
         """Reject sizes that cannot be built."""
         if self.size < 3 or self.size % 2 == 0:
             raise ValueError(f"a kernel's size must be odd and at least 3, not {self.size}")
-        if self.rank < 1 or self.hidden < 1:
-            raise ValueError(f"a kernel's rank and hidden units must be at least 1, not {self.rank} and {self.hidden}")
+        if self.rank < 1:
+            raise ValueError(f"a kernel's rank must be at least 1, not {self.rank}")
 
 
 class Kernel(ABC):
@@ -64,12 +62,62 @@ class Kernel(ABC):
     def change(self, coefficients: Tensor, pixels: Tensor) -> Tensor:
         """Return what the low-rank part adds to pixels (P, C, H, W)."""
 
+    def confine(self) -> None:
+        """Bring parameters that an update took out of their range back into it; by default there is none."""
+        return
+
     @torch.no_grad()
     def impulse_response(self, pixels: Tensor, owner: Tensor, side: int = 33) -> Tensor:
         """Return the kernel K of each image, (P, side, side): how it filters a single bright pixel."""
         point = torch.zeros(len(pixels), 1, side, side, device=pixels.device)
         point[:, :, side // 2, side // 2] = 1
         return (point + self.change(self.coefficients(pixels, owner), point))[:, 0]
+
+
+class Blurs(Kernel):
+    """K = contrast x (identity + sum_m w_m (G_m - identity)) around the image's mean in each channel.
+
+    G_m are Gaussian blurs, each an outer product: a positive weight blurs, a negative one sharpens like an unsharp
+    mask. The mean is the limit of an infinitely wide blur, so contrast is one more, negative weight in the mixture.
+    The logarithm of the contrast is c + a d, where d is by how much the logarithm of the image's standard deviation is
+    below the `usual` one: with a above 0, what is learned on one image raises the contrast of another by what that one
+    lacks. All parameters start at 0. Neither c nor a goes below 0, so contrast never falls: where less of it makes
+    answers surer, it does so by taking what they are about out of the image.
+    """
+
+    sigmas = (0.6, 1.0, 1.7, 2.8)
+    usual = -0.2  # of natural images, in the units of a usual processor
+    most = 3.0  # of the logarithm: 20 times the contrast
+
+    def start(self, generator: torch.Generator) -> list[Tensor]:
+        """Return the weights, and c and a, (blurs + 2,)."""
+        return [torch.zeros(len(self.sigmas) + 2)]
+
+    def coefficients(self, pixels: Tensor, owner: Tensor) -> Tensor:
+        """Return each image's weights and logarithm of the contrast, (P, blurs + 1)."""
+        with torch.no_grad():
+            wide = pixels.float()
+            variance = (wide - wide.mean((2, 3), keepdim=True)).square().mean((1, 2, 3))
+            lacking = (self.usual - variance.clamp_min(1e-6).log() / 2).clamp_min(0)
+        own = self.parameters[0][owner]
+        weights, c, a = own[:, :-2], own[:, -2], own[:, -1]
+        contrast = (c + a * lacking).clamp_max(self.most)
+        return torch.cat([weights, contrast[:, None]], 1)
+
+    def change(self, coefficients: Tensor, pixels: Tensor) -> Tensor:
+        """Return what the factors of all frequencies but the mean change; only the coefficients get gradients."""
+        with torch.no_grad():
+            frequencies = to_frequencies(pixels)
+            frequencies[..., 0, 0] = 0
+            blurs = gaussians(*pixels.shape[2:], self.sigmas, pixels.device) - 1
+        mixed = 1 + torch.einsum("pm,mhw->phw", coefficients[:, :-1], blurs)
+        factors = coefficients[:, -1].exp()[:, None, None] * mixed - 1
+        return to_pixels(frequencies * factors[:, None]).to(pixels.dtype)
+
+    @torch.no_grad()
+    def confine(self) -> None:
+        """Keep c and a from going below 0."""
+        self.parameters[0][:, -2:].clamp_(min=0)
 
 
 class Separable(Kernel):
@@ -100,83 +148,6 @@ class Separable(Kernel):
         return out
 
 
-class Interpolation(Kernel):
-    """K = identity + sum_m w_m (G_m - identity) over four Gaussian blurs G_m, each an outer product.
-
-    The weights start at 0. A positive weight blurs, a negative one sharpens like an unsharp mask.
-    """
-
-    sigmas = (0.6, 1.0, 1.7, 2.8)
-
-    def start(self, generator: torch.Generator) -> list[Tensor]:
-        """Return the weights, (blurs,)."""
-        return [torch.zeros(len(self.sigmas))]
-
-    def coefficients(self, pixels: Tensor, owner: Tensor) -> Tensor:
-        """Return each image's weights, (P, blurs)."""
-        return self.parameters[0][owner]
-
-    def change(self, coefficients: Tensor, pixels: Tensor) -> Tensor:
-        """Return the weighted sum of what each blur changes; only the weights get gradients."""
-        with torch.no_grad():
-            changes = torch.stack([blurred(pixels, sigma) - pixels for sigma in self.sigmas])
-        return torch.einsum("pm,mpchw->pchw", coefficients.to(pixels.dtype), changes)
-
-
-class Pyramid(Kernel):
-    """K = sum_b exp(g_b) L_b + mean: gains for seven bands of a Laplacian pyramid, from the finest detail to lighting.
-
-    L_b is the difference of two neighbouring Gaussian blurs (Burt and Adelson 1983). The first of them is the image
-    itself, the last its mean in each channel, which is kept. The logarithmic gain g_b is the sum of one parameter per
-    band and `pull` times one for all bands, which sets the contrast. All parameters start at 0. tanh keeps the gains
-    between -`limit` and `limit`, so that no band can run away.
-    """
-
-    limit = 1.5
-    pull = 2.0
-
-    def start(self, generator: torch.Generator) -> list[Tensor]:
-        """Return the parameters of the bands and that of all bands, (bands + 1,)."""
-        return [torch.zeros(PYRAMID_BANDS + 1)]
-
-    def coefficients(self, pixels: Tensor, owner: Tensor) -> Tensor:
-        """Return each image's logarithmic gains, (P, bands)."""
-        return self._gains(self.parameters[0][owner])
-
-    def _gains(self, raw: Tensor) -> Tensor:
-        gains = raw[:, :-1] + self.pull * raw[:, -1:]
-        return self.limit * torch.tanh(gains / self.limit)
-
-    def change(self, coefficients: Tensor, pixels: Tensor) -> Tensor:
-        """Return the sum of the bands, weighted by their gains minus 1; only the gains get gradients."""
-        return torch.einsum("pb,bpchw->pchw", torch.expm1(coefficients).to(pixels.dtype), laplacian(pixels))
-
-
-class Conditional(Pyramid):
-    """A pyramid whose gains a small network predicts from the image's own spectrum; the network is tuned.
-
-    It has two layers with tanh between them, some 600 weights; the second starts at zero. If quality varies from image
-    to image, no fixed kernel fits all, but what this network learns on one image applies to similar ones.
-    """
-
-    def start(self, generator: torch.Generator) -> list[Tensor]:
-        """Return the first layer, its bias, the second layer and its bias."""
-        first = torch.randn(self.config.hidden, DESCRIPTORS, generator=generator) / DESCRIPTORS**0.5
-        outputs = PYRAMID_BANDS + 1
-        second = torch.zeros(outputs, self.config.hidden)
-        return [first, torch.zeros(self.config.hidden), second, torch.zeros(outputs)]
-
-    def coefficients(self, pixels: Tensor, owner: Tensor) -> Tensor:
-        """Predict each image's logarithmic gains, (P, bands)."""
-        with torch.no_grad():
-            described = describe(pixels)
-        first, first_bias, second, second_bias = (tensor[owner] for tensor in self.parameters)
-        units = torch.tanh(torch.einsum("phf,pf->ph", first, described) + first_bias)
-        return self._gains(torch.einsum("poh,ph->po", second, units) + second_bias)
-
-
 KERNELS: Registry[Any] = Registry("kernel")
-KERNELS.add("interpolation", Interpolation, "a mixture of Gaussian blurs; negative weights sharpen")
+KERNELS.add("blurs", Blurs, "a mixture of Gaussian blurs; negative weights sharpen, and raise contrast")
 KERNELS.add("separable", Separable, "a sum of free outer products that keeps brightness")
-KERNELS.add("pyramid", Pyramid, "a gain for each band of a Laplacian pyramid")
-KERNELS.add("conditional", Conditional, "gains of a Laplacian pyramid, predicted from the image's spectrum")

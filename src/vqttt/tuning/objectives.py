@@ -219,7 +219,7 @@ def information_maximisation(evidence: Evidence) -> Tensor:
     """Return the entropy minus the entropy of the mean distribution per question type, over the stream.
 
     It asks for answers that are certain but varied. If every sample has its own adapters there is no stream, and this
-    is plain entropy.
+    is plain entropy. The first sample of a type has nothing to differ from: its loss is 0, without a gradient.
     """
     losses = entropy(evidence)
     if not evidence.shared:
@@ -229,6 +229,9 @@ def information_maximisation(evidence: Evidence) -> Tensor:
     variety = losses.new_zeros(len(p))
     for group in dict.fromkeys(groups):
         inside = torch.tensor([name == group for name in groups], device=p.device)
+        if group not in evidence.history and inside.sum() == 1:
+            variety = torch.where(inside, losses, variety)
+            continue
         total = p[inside].sum(0) + evidence.history.get(group, torch.zeros(())).to(p)
         mean = total / total.sum()
         variety = torch.where(inside, -(mean * mean.clamp_min(1e-12).log()).sum(), variety)

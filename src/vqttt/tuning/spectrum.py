@@ -5,12 +5,16 @@ cycles per pixel of the model's input.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import pairwise
 from math import log10, pi
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
+from vqttt.models.batch import Shown
 from vqttt.tuning.filters import blurred
 
 SPECTRUM_BANDS = 9
@@ -23,6 +27,8 @@ DESCRIPTORS = SPECTRUM_BANDS + DIRECTIONS + 13
 """Number of values that describe an image."""
 
 _LOWEST, _HIGHEST = 1.5 / 112, 0.5
+_SMALL = 112  # pixels; the side of the copy that `describe_images` describes
+_MEAN, _DEVIATION = 0.455, 0.27  # by which a usual processor normalises
 _FLOOR = 1e-6  # power far below the quantisation noise of 8-bit images; avoids log 0
 
 
@@ -51,6 +57,20 @@ def describe(pixels: Tensor) -> Tensor:
     )
     cast = 2 * (means - means.mean(1, keepdim=True))
     return torch.cat([shape / 2, directions, means / 1.5, cast, torch.stack(scalars, 1)], 1)
+
+
+def describe_images(images: Sequence[Shown]) -> Tensor:
+    """Return the mean description of each sample's images, (N, DESCRIPTORS); zeros for a sample without one.
+
+    A small copy of each image is described, whatever its size and proportions: of what a model sees, not of the file.
+    """
+    listed = [[shown] if isinstance(shown, np.ndarray) else list(shown) for shown in images]
+    small = [cv2.resize(image, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA) for of in listed for image in of]
+    if not small:
+        return torch.zeros(len(images), DESCRIPTORS)
+    pixels = (torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 255 - _MEAN) / _DEVIATION
+    each = torch.split(describe(pixels), [len(of) for of in listed])
+    return torch.stack([one.mean(0) if len(one) else torch.zeros(DESCRIPTORS) for one in each])
 
 
 def unnaturalness(pixels: Tensor) -> Tensor:

@@ -27,10 +27,12 @@ class TuningConfig:
         objective: a name in `OBJECTIVES`, with its parameters if it has any, as in
             `certain-marginal-entropy(certain=0.5)`, or a weighted sum such as `entropy+0.1*naturalness`.
         kernel_rate, lora_rate: Adam's learning rates for the kernel and LoRA.
+        full_step: samples that share adapters from which an update has its full size. Fewer give one that is smaller in
+            proportion, so that a batch of which one image is uncertain moves the adapters little.
         clean_features: file with statistics of clean images, for objectives that need it and are then not source-free.
             Empty: the file that came with the model.
-        checkpoint: whether the backward pass recomputes the language model's activations instead of storing them, which
-            saves memory and takes the time of another forward pass.
+        checkpoint: whether the backward pass recomputes activations instead of storing them, which saves memory and
+            takes the time of another forward pass. Results are the same, up to rounding.
         adapters: the adapters that are tuned.
     """
 
@@ -38,6 +40,7 @@ class TuningConfig:
     objective: str = "entropy"
     kernel_rate: float = 0.01
     lora_rate: float = 1e-3
+    full_step: int = 10
     clean_features: str = ""
     checkpoint: bool = False
     adapters: AdapterConfig = field(default_factory=AdapterConfig)
@@ -48,6 +51,8 @@ class TuningConfig:
         for name in ("steps", "kernel_rate", "lora_rate"):
             if not 0 <= (value := getattr(self, name)) < inf:
                 raise ValueError(f"{name} must be a finite number and not negative: {value}")
+        if self.full_step < 1:
+            raise ValueError(f"full_step must be at least 1: {self.full_step}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +117,7 @@ class Tuner:
     def _start_optimiser(self) -> None:
         rates = (self.config.kernel_rate, self.config.lora_rate)
         parts = (self.adapters.kernel_parameters, self.adapters.lora_parameters)
-        groups = [{"params": part, "lr": rate} for part, rate in zip(parts, rates, strict=True) if part]
+        groups = [{"params": part, "rate": rate} for part, rate in zip(parts, rates, strict=True) if part]
         self.optimiser = torch.optim.Adam(groups) if groups else None
 
     def step(self, inputs: Inputs, base: LogitGeneration) -> Tensor:
@@ -122,13 +127,19 @@ class Tuner:
             inputs: the batch.
             base: its untuned answers.
         """
-        losses = self._gradient(inputs, base)
-        if self.optimiser is None or (self.shared and not finite(losses)):
-            return losses  # a shared set must stay finite; separate sets cannot harm each other
-        if not any(tensor.grad is not None and tensor.grad.any() for tensor in self.adapters.parameters):
-            return losses  # no sample has a gradient, and momentum alone must not change the adapters
-        self.optimiser.step()
-        return losses
+        with torch.enable_grad(), self._saving(), self.adapters.applied(inputs) as adapted:
+            evidence = self._evidence(adapted, base)
+            losses = self.objective.loss(evidence)
+            self._backward(losses)
+        self._remember(evidence)
+        self._update(losses)
+        return losses.detach()
+
+    @torch.no_grad()
+    def relax(self, share: float) -> None:
+        """Take back a share, 0 to 1, of what moved the adapters away from their start."""
+        for tensor, start in zip(self.adapters.parameters, self.adapters.start, strict=True):
+            tensor.lerp_(start, share)
 
     @torch.no_grad()
     def losses(self, inputs: Inputs, base: LogitGeneration) -> Tensor:
@@ -136,49 +147,64 @@ class Tuner:
         with self.adapters.applied(inputs) as adapted:
             return self.objective.loss(replace(self._evidence(adapted, base), shared=False))
 
-    def _gradient(self, inputs: Inputs, base: LogitGeneration) -> Tensor:
-        """Compute the gradients of the objective; return the losses, (N,)."""
-        for tensor in self.adapters.parameters:
-            tensor.grad = None
-        with torch.enable_grad(), self._saving(), self.adapters.applied(inputs) as adapted:
-            evidence = self._evidence(adapted, base)
-            losses = self.objective.loss(evidence)
-            # A sum gives each of several sets its own gradient; for a shared set, a mean makes the step independent of
-            # the batch size.
-            total = losses.sum() / (len(losses) if self.shared else 1)
-            if total.requires_grad:  # False if no sample has an image
-                total.backward()  # type: ignore[no-untyped-call]
-        self._remember(evidence)
-        return losses.detach()
-
     @property
     def one_pass(self) -> bool:
-        """Whether one forward pass can give both the untuned answers and the first gradient (see `trace`)."""
-        cached = not self.config.checkpoint  # generation needs a cache, which checkpointed layers do not fill
-        return cached and not (self.shared or self.objective.over_answer or self.objective.features)
+        """Whether one forward pass can give both answers and a gradient (see `trace`)."""
+        return not (self.objective.over_answer or self.objective.features)
 
     def _saving(self) -> AbstractContextManager[None]:
         return self.model.checkpointed() if self.config.checkpoint else nullcontext()
 
-    def trace(self, inputs: Inputs, max_new_tokens: int) -> tuple[LogitGeneration, Tensor]:
+    def trace(
+        self, inputs: Inputs, max_new_tokens: int, base: LogitGeneration | None = None
+    ) -> tuple[LogitGeneration, Tensor]:
         """Answer by a forward pass that gradients can pass through; only if `one_pass`.
 
-        At the start the adapters are the identity, so the answers are untuned.
+        Args:
+            inputs: the batch.
+            max_new_tokens: see `TunableModel.generate`.
+            base: the untuned answers. None if these are they, because the adapters are still the identity.
 
         Returns:
-            the answers, and the losses (N,) for `descend`.
+            the answers under the adapters as they stand, and the losses (N,) for `descend`.
         """
-        with torch.enable_grad(), self.adapters.applied(inputs) as adapted:
-            base = self.model.generate_with_gradient(adapted, max_new_tokens)
-            losses = self.objective.loss(self._evidence(adapted, base, base.logits[:, :1]))
-        return replace(base, logits=base.logits.detach()), losses
+        with torch.enable_grad(), self._saving(), self.adapters.applied(inputs) as adapted:
+            answers = self.model.generate_with_gradient(adapted, max_new_tokens)
+            evidence = self._evidence(adapted, base or answers, answers.logits[:, :1])
+            losses = self.objective.loss(evidence)
+        self._remember(evidence)
+        return replace(answers, logits=answers.logits.detach()), losses
 
     def descend(self, losses: Tensor) -> None:
-        """Apply the first update, given the losses that `trace` returned."""
-        if losses.requires_grad:  # False if no sample has an image
-            losses.sum().backward()  # type: ignore[no-untyped-call]
-        if self.optimiser is not None:
-            self.optimiser.step()
+        """Apply an update, given the losses that `trace` returned."""
+        with self._saving():
+            self._backward(losses)
+        self._update(losses)
+
+    def _backward(self, losses: Tensor) -> None:
+        """Compute the gradients of losses (N,).
+
+        A sum gives each of several sets its own gradient; for a shared set, a mean makes the step independent of the
+        batch size.
+        """
+        for tensor in self.adapters.parameters:
+            tensor.grad = None
+        total = losses.sum() / (len(losses) if self.shared else 1)
+        if total.requires_grad:  # False if no sample has an image
+            total.backward()  # type: ignore[no-untyped-call]
+
+    def _update(self, losses: Tensor) -> None:
+        """Let the gradients of losses (N,) move the adapters."""
+        if self.optimiser is None or (self.shared and not finite(losses)):
+            return  # a shared set must stay finite; separate sets cannot harm each other
+        if not any(tensor.grad is not None and tensor.grad.any() for tensor in self.adapters.parameters):
+            return  # no sample has a gradient, and momentum alone must not change the adapters
+        share = min(1.0, len(losses) / self.config.full_step) if self.shared else 1.0
+        for group in self.optimiser.param_groups:
+            group["lr"] = share * group["rate"]
+        self.optimiser.step()
+        if self.adapters.kernel is not None:
+            self.adapters.kernel.confine()
 
     def _evidence(self, adapted: Inputs, base: LogitGeneration, logits: Tensor | None = None) -> Evidence:
         """Collect the objective's evidence, inside `Adapters.applied`; without `logits`, run a forward pass."""

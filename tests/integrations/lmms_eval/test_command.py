@@ -21,7 +21,7 @@ COUNT, BATCH = 120, 20
 RUNS = {
     ("clean", "none"): "method=none",
     ("fog", "none"): "method=none,degradation=fog,severity=5",
-    ("fog", "vq-select-restore"): "method=vq-select-restore,degradation=fog,severity=5",
+    ("fog", "vq-select"): "method=vq-select,degradation=fog,severity=5",
 }
 
 
@@ -67,7 +67,7 @@ def studied(folder: Path) -> pl.DataFrame:
         tasks=(f"jsonl:{folder / 'scenes.jsonl'}",),
         degradations=("clean", "fog"),
         severities=(5,),
-        methods=("none", "vq-select-restore"),
+        methods=("none", "vq-select"),
         batch=BATCH,
     )
     threads = torch.get_num_threads()
@@ -91,7 +91,7 @@ def test_fog_costs_accuracy_and_tuning_changes_answers(ran) -> None:
     assert best > worse + 0.1
     assert sum(a != b for a, b in zip(clear, foggy, strict=True)) > COUNT / 10
     assert sum(a != b for a, b in zip(foggy, tuned, strict=True)) > COUNT / 10
-    said = ran["fog", "vq-select-restore"][0]
+    said = ran["fog", "vq-select"][0]
     assert f"vqttt, scenes: {COUNT} answered" in said
     assert "none failed" in said
 
@@ -99,6 +99,6 @@ def test_fog_costs_accuracy_and_tuning_changes_answers(ran) -> None:
 def test_the_response_cache_tells_settings_apart(folder: Path, ran) -> None:
     for said, _, _ in ran.values():  # all had one cache
         assert f"0 hits, {COUNT} misses" in said
-    again, answers, accuracy = command(folder, RUNS["fog", "vq-select-restore"], "again")
+    again, answers, accuracy = command(folder, RUNS["fog", "vq-select"], "again")
     assert f"all {COUNT} requests served from cache" in again
-    assert (answers, accuracy) == ran["fog", "vq-select-restore"][1:]
+    assert (answers, accuracy) == ran["fog", "vq-select"][1:]

@@ -17,7 +17,7 @@ from PIL import Image as PILImage
 from vqttt.errors import InputError, PluginError, UnknownNameError
 from vqttt.images.files import as_image
 from vqttt.images.ops import at_least
-from vqttt.images.restorers import maxim
+from vqttt.images.restorers import corrections, maxim
 from vqttt.images.restorers.auto import auto
 from vqttt.images.restorers.deblur import richardson_lucy, wiener
 from vqttt.images.restorers.denoise import bilateral, median, non_local_means, total_variation
@@ -28,6 +28,7 @@ from vqttt.runs.records import NONE
 from vqttt.types import Image
 
 __all__ = [
+    "CORRECTIONS",
     "MATCHED",
     "MATCHING",
     "RESTORERS",
@@ -66,8 +67,34 @@ RESTORERS.add("clahe", clahe, "raises local contrast where it is low")
 RESTORERS.add("gamma", gamma, "corrects exposure: too dark, too bright or washed out")
 RESTORERS.add("deblock", deblock, "smooths the blocks and ripples of strong JPEG compression")
 RESTORERS.add("lanczos", lanczos, "doubles both sides without blurring edges; adds no detail")
+RESTORERS.add("soften", corrections.soften, "blurred a little, whatever the image")
+RESTORERS.add("smooth", corrections.smooth, "a median of 9 x 9 pixels: specks, streaks and texture go, edges stay")
+RESTORERS.add("smooth-and-stretch", corrections.smooth_and_stretch, "smooth, then tones spread over the whole range")
+RESTORERS.add("despeckle", corrections.despeckle, "bright specks and streaks of up to 4 pixels removed")
+RESTORERS.add("brighten", partial(corrections.brighten, power=0.5), "dark tones raised, by a power of 0.5")
+RESTORERS.add("brighten-more", partial(corrections.brighten, power=0.3), "dark tones raised, by a power of 0.3")
+RESTORERS.add("denoise-and-spread", corrections.denoise_and_spread, "noise reduced, contrast halfway to the usual")
+RESTORERS.add("even-light", corrections.even_light, "divided by the light of each place: shadows and casts go")
 for _name, _variant in maxim.VARIANTS.items():
     RESTORERS.add(_name, partial(maxim.restore, name=_name), f"MAXIM network, needs weights: {_variant.summary}")
+
+CORRECTIONS = (
+    "even-light",
+    "denoise-and-spread",
+    "brighten",
+    "smooth",
+    "gamma",
+    "brighten-more",
+    "wiener",
+    "soften",
+    "dehaze",
+    "despeckle",
+    "smooth-and-stretch",
+)
+"""The restorers among which `vq-select` chooses by default, the most useful first.
+
+They are quick, and few, since each is one more chance to err.
+"""
 
 MATCHING: dict[str, str] = {
     "gaussian_noise": "non-local-means",

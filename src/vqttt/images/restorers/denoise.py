@@ -1,34 +1,15 @@
-"""Removing noise.
+"""Removing noise: each restorer smooths the image that `stabilised` makes, in which noise is equally strong."""
 
-Tones are first stretched so that noise is equally strong everywhere (Foi 2009), by a model fitted to the image (see
-`noise_model`); the stretched image is smoothed, and the stretch undone. The inverse takes into account that noise was
-clipped at black and white, so that the mean tone is right there too.
-"""
-
-import math
 from collections.abc import Callable
-from functools import lru_cache
-from statistics import NormalDist
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vqttt.images.ops import Floats, in_strips, to_uint8
+from vqttt.images.restorers.noise import stabilised
+from vqttt.images.restorers.variation import least_variation, resized
 from vqttt.types import Image
-
-LEAST_NOISE = 2.0
-"""Noise with a smaller standard deviation, of 255, is left as it is."""
-
-_TONES = np.arange(256.0)
-_QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 64) for i in range(64)])
-_MODELS = [(power, float(sigma)) for power in (0.0, 0.5, 1.0) for sigma in np.geomspace(1, 200, 33)]
-# Does not respond to slopes or to straight edges along the axes, so that most of its response is noise.
-_DETAIL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-# To luma and two colour differences with equal noise, since the rows have unit length.
-OPPONENT = np.array([[2, 2, 2], [math.sqrt(6), 0, -math.sqrt(6)], [math.sqrt(2), -math.sqrt(8), math.sqrt(2)]])
-OPPONENT = (OPPONENT / math.sqrt(12)).astype(np.float32)
 
 
 def non_local_means(image: Image) -> Image:
@@ -40,7 +21,7 @@ def non_local_means(image: Image) -> Image:
     noise than 2 of 255 is left as it is.
     Source: Buades, Coll and Morel 2005; scales and colours are our own choice.
     """
-    return _stabilised(image, lambda planes: _pyramid(planes, 1.0, lambda p, sigma: alike(p, 0.55 * sigma, sigma)))
+    return stabilised(image, lambda planes: _pyramid(planes, 1.0, lambda p, sigma: alike(p, 0.55 * sigma, sigma)))
 
 
 def bilateral(image: Image) -> Image:
@@ -55,21 +36,25 @@ def bilateral(image: Image) -> Image:
         pixels = np.ascontiguousarray(planes.transpose(1, 2, 0))
         return np.asarray(cv2.bilateralFilter(pixels, 0, 5 * sigma, 2), np.float32).transpose(2, 0, 1)
 
-    return _stabilised(image, lambda planes: _pyramid(planes, 1.0, smooth))
+    return stabilised(image, lambda planes: _pyramid(planes, 1.0, smooth))
 
 
-def total_variation(image: Image, steps: int = 30) -> Image:
+def total_variation(image: Image, model: tuple[float, float] | None = None) -> Image:
     """Find the nearby image with the least total variation: flat areas become flat, and edges stay sharp.
 
-    The weight of the variation is 1.1 times the noise that `noise_model` finds; the three colours share their edges. An
-    image with less noise than 2 of 255 is left as it is.
-    Source: Rudin, Osher and Fatemi 1992, by the dual of Chambolle 2004, accelerated as in Beck and Teboulle 2009.
+    The weight of the variation is 1.3 times the noise that `noise_model` finds (0.9 and 0.8 times at half and quarter
+    size); the three colours share their edges. An image with less noise than 2 of 255 is left as it is.
+    Source: Rudin, Osher and Fatemi 1992; `least_variation` is our own choice, on the dual of Chambolle 2004.
+
+    Args:
+        image: see `Restorer`.
+        model: of the noise, if known, as `noise_model` returns it.
     """
 
-    def smooth(planes: Floats) -> Floats:  # each step looks one pixel further
-        return in_strips(lambda part: _least_change(part, 1.1, steps), planes, reach=steps + 2, height=128)
+    def smooth(planes: Floats) -> Floats:  # what is further away hardly matters
+        return in_strips(least_variation, planes, reach=48, height=192)
 
-    return _stabilised(image, smooth)
+    return stabilised(image, smooth, model)
 
 
 def median(image: Image) -> Image:
@@ -85,103 +70,24 @@ def median(image: Image) -> Image:
     off = np.where((image == 0) | (image == 255), cv2.absdiff(image, cv2.medianBlur(image, 5)), 0)
     if np.mean(off > 40) < 0.006:
         return image.copy()
-    both = np.concatenate([_planes(image), _planes(off)])
+    both = np.concatenate([np.stack(cv2.split(part)) for part in (image, off)])
     # The Gaussian reaches 3 pixels.
-    filled = in_strips(lambda part: _planes(_filled_in(*np.split(part, 2))), both, reach=4, height=256)
-    return np.ascontiguousarray(filled.transpose(1, 2, 0))
+    filled = in_strips(_filled_in, both, reach=4, height=256)
+    return np.asarray(cv2.merge(list(filled)), np.uint8)
 
 
-def _filled_in(*planes: NDArray[np.uint8]) -> Image:
-    """Replace the values of an image that are more than 8 off; image and how far each is off are (3, H, W)."""
-    image, off = (np.ascontiguousarray(part.transpose(1, 2, 0)) for part in planes)
-    pixels, good = image.astype(np.float32), (off <= 8).astype(np.float32)
-    total, weight = 1e-3 * _filled(pixels, good), np.full_like(pixels, 1e-3)
-    for turn in (1, 2):
-        other, other_good = np.roll(pixels, turn, axis=2), np.roll(good, turn, axis=2)
-        total += other_good * (other + _filled(pixels - other, good * other_good))
-        weight += other_good
-    return np.where(good > 0, image, to_uint8(total / weight))
-
-
-def _planes(image: NDArray[Any]) -> NDArray[Any]:
-    """View an image (H, W, 3) as (3, H, W)."""
-    return image.transpose(2, 0, 1)
-
-
-def noise_model(image: Image) -> tuple[float, float]:
-    """Return `power` and `sigma` of the noise that fits best: its standard deviation is sigma * (tone / 255) ** power.
-
-    A power of 0 is sensor noise, 0.5 that of few photons, and 1 speckle; `sigma` is on a scale of 255. Noise is told
-    from texture by being different in each colour; of a gray image, the flattest quarter is used. The fit maximises the
-    likelihood under Student's t with two degrees of freedom, which tolerates edges, and allows for clipping at black
-    and white.
-    """
-    image = np.ascontiguousarray(image)
-    # Whole numbers, so that the choice does not depend on a last bit.
-    detail = cv2.filter2D(image, cv2.CV_16S, _DETAIL, borderType=cv2.BORDER_REFLECT_101)
-    tone = cv2.blur(image, (7, 7), borderType=cv2.BORDER_REFLECT_101)
-    if (np.ptp(image, axis=2) == 0).all():
-        rough = cv2.blur(np.abs(detail[..., 0]), (7, 7))
-        flat = rough <= np.quantile(rough, 0.25)
-        off, tones = detail[flat][:, :1], [tone[flat][:, :1]]
-    else:
-        off = (detail - np.roll(detail, 1, axis=2)).reshape(-1, 3)
-        tones = [part.reshape(-1, 3) for part in (tone, np.roll(tone, 1, axis=2))]
-    every = max(len(off) // 4000, 1)
-    expected = np.sum([_variances()[:, part[::every]] for part in tones], axis=0)
-    # The squares of the mask's weights sum to 36; 0.69 matches Student's t with two degrees to a Gaussian.
-    ratio = off[::every].astype(np.float32) ** 2 / (36 * 0.69**2 * expected)
-    misfit = (np.log(expected) / 2 + 1.5 * np.log1p(ratio / 2)).mean(axis=(1, 2))
-    return _MODELS[int(misfit.argmin())]
-
-
-def noise_level(image: Image) -> float:
-    """Return the `sigma` of `noise_model`, or 0 if it is below `LEAST_NOISE`."""
-    sigma = noise_model(image)[1]
-    return sigma if sigma >= LEAST_NOISE else 0.0
-
-
-def _stabilised(image: Image, smooth: Callable[[Floats], Floats]) -> Image:
-    """Apply `smooth` to luma and two colour differences, stretched to noise with a standard deviation of 1."""
-    power, sigma = noise_model(image)
-    if sigma < LEAST_NOISE:
-        return image.copy()
-    spread = np.maximum(sigma * (_TONES / 255) ** power, max(0.3 * sigma, 1))
-    stretched = np.concatenate([[0], np.cumsum(2 / (spread[1:] + spread[:-1]))])
-    mean = stretched[_noisy(power, sigma)].mean(axis=1)
-    tones = stretched.astype(np.float32)
-    planes = in_strips(
-        lambda part: opponent(np.take(tones, part.transpose(1, 2, 0))), _planes(image), reach=0, height=256
-    )
-    smoothed = smooth(planes)
-    del planes
-
-    def restored(part: Floats) -> Image:
-        return _planes(to_uint8(np.interp(np.tensordot(part, OPPONENT, (0, 0)), mean, _TONES)))
-
-    return np.ascontiguousarray(in_strips(restored, smoothed, reach=0, height=256).transpose(1, 2, 0))
-
-
-def opponent(pixels: Floats) -> Floats:
-    """Return luma and two colour differences, shape (3, H, W), of pixels of shape (H, W, 3)."""
-    return np.ascontiguousarray(np.tensordot(OPPONENT, pixels, (1, 2)))
-
-
-def _noisy(power: float, sigma: float) -> NDArray[np.intp]:
-    """Return what noise turns each tone into, at 64 evenly spaced quantiles: shape (256, 64)."""
-    noisy = _TONES[:, None] + (sigma * (_TONES / 255) ** power)[:, None] * _QUANTILES
-    return np.asarray(np.clip(np.rint(noisy), 0, 255), np.intp)
-
-
-@lru_cache
-def _variances() -> Floats:
-    """Return, for each of `_MODELS`, the variance of the noise around each mean tone of 0 to 255, clipping included."""
-    rows = []
-    for model in _MODELS:
-        noisy = _noisy(*model)
-        # Rounding adds a variance of 1/12.
-        rows.append(np.interp(_TONES, noisy.mean(axis=1), noisy.var(axis=1) + 1 / 12))
-    return np.array(rows, np.float32)
+def _filled_in(both: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Replace the values of an image that are more than 8 off; the image and how far each is off are (6, H, W)."""
+    pixels, good = both[:3].astype(np.float32), (both[3:] <= 8).astype(np.float32)
+    out = both[:3].copy()
+    for i, plane in enumerate(out):
+        total, weight = 1e-3 * _filled(pixels[i], good[i]), np.full(plane.shape, 1e-3, np.float32)
+        for other in ((i - 1) % 3, (i - 2) % 3):
+            change = _filled(pixels[i] - pixels[other], good[i] * good[other])
+            total += good[other] * (pixels[other] + change)
+            weight += good[other]
+        np.copyto(plane, to_uint8(total / weight), where=good[i] == 0)
+    return out
 
 
 def _pyramid(planes: Floats, sigma: float, smooth: Callable[[Floats, float], Floats], levels: int = 2) -> Floats:
@@ -191,12 +97,8 @@ def _pyramid(planes: Floats, sigma: float, smooth: Callable[[Floats, float], Flo
     if levels == 0 or min(height, width) < 32:
         return smoothed
     half = width // 2, height // 2
-    below = _pyramid(_resized(planes, half, cv2.INTER_AREA), sigma / 2, smooth, levels - 1)
-    return smoothed + _resized(below - _resized(smoothed, half, cv2.INTER_AREA), (width, height), cv2.INTER_CUBIC)
-
-
-def _resized(planes: Floats, size: tuple[int, int], method: int) -> Floats:
-    return np.stack([np.asarray(cv2.resize(plane, size, interpolation=method), np.float32) for plane in planes])
+    below = _pyramid(resized(planes, half, cv2.INTER_AREA), sigma / 2, smooth, levels - 1)
+    return smoothed + resized(below - resized(smoothed, half, cv2.INTER_AREA), (width, height), cv2.INTER_CUBIC)
 
 
 def alike(planes: Floats, strength: float, sigma: float, reach: int = 6, colour: float = 1.0) -> Floats:
@@ -210,13 +112,15 @@ def alike(planes: Floats, strength: float, sigma: float, reach: int = 6, colour:
         colour: weight of the colour differences, where luma has weight 1.
     """
     # One row more than `reach`, for the surroundings.
-    return in_strips(lambda part: _alike(part, strength, sigma, reach, colour), planes, reach=reach + 1, height=64)
+    return in_strips(lambda part: _alike(part, strength, sigma, reach, colour), planes, reach=reach + 1, height=224)
 
 
 def _alike(planes: Floats, strength: float, sigma: float, reach: int, colour: float) -> Floats:
     height, width = planes.shape[1:]
-    guide = planes * np.array([1, colour, colour], np.float32)[:, None, None]
+    guide = cv2.merge([planes[0], *(np.float32(colour) * plane for plane in planes[1:])])
     channels = 1 + 2 * colour**2
+    # Adds the squares of the three planes, subtracts what falls to the noise, and scales.
+    sums = np.array([[1, 1, 1, -2 * channels * sigma**2]], np.float32) / np.float32(-channels * strength**2)
     total, weights = np.zeros_like(planes), np.zeros((height, width), np.float32)
     best = np.full((height, width), 1e-3, np.float32)
     down, right = min(reach, height - 1), min(reach, width - 1)
@@ -225,39 +129,16 @@ def _alike(planes: Floats, strength: float, sigma: float, reach: int, colour: fl
             # Each pair of pixels is compared once and counts for both.
             one = slice(0, height - y), slice(max(0, -x), width - max(0, x))
             other = slice(y, height), slice(max(0, x), width - max(0, -x))
-            difference = guide[:, *one] - guide[:, *other]
-            difference *= difference
-            distance = cv2.blur(difference.sum(axis=0), (3, 3)) - np.float32(2 * channels * sigma**2)
-            weight = cv2.exp(np.maximum(distance, 0) * np.float32(-1 / (channels * strength**2)))
+            difference = cv2.absdiff(guide[one], guide[other])
+            likeness = cv2.blur(cv2.transform(cv2.multiply(difference, difference, dst=difference), sums), (3, 3))
+            weight = cv2.exp(np.minimum(likeness, 0, out=likeness), dst=likeness)
             for here, there in ((one, other), (other, one)):
-                total[:, *here] += weight * planes[:, *there]
-                weights[here] += weight
-                np.maximum(best[here], weight, out=best[here])
+                for out, plane in zip(total, planes, strict=True):
+                    cv2.accumulateProduct(weight, plane[there], out[here])
+                cv2.accumulate(weight, weights[here])
+                cv2.max(weight, best[here], dst=best[here])
     # A pixel equals itself, which would outweigh all others: it gets the weight of the best of them.
     return np.asarray((total + best * planes) / (weights + best), np.float32)
-
-
-def _least_change(planes: Floats, weight: float, steps: int) -> Floats:
-    """Minimise |u - planes|^2 / 2 + weight * total variation of u, by projected gradients on its dual."""
-    flow = ahead = np.zeros((2, *planes.shape), np.float32)
-    momentum = 1.0
-    for _ in range(steps):
-        error = _divergence(ahead) - planes / np.float32(weight)
-        step = ahead.copy()
-        step[0, :, :-1] += np.diff(error, axis=1) / 8
-        step[1, :, :, :-1] += np.diff(error, axis=2) / 8
-        step /= np.maximum(np.sqrt((step * step).sum(axis=(0, 1))), 1)
-        faster = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
-        ahead = step + np.float32((momentum - 1) / faster) * (step - flow)
-        flow, momentum = step, faster
-    return planes - np.float32(weight) * _divergence(flow)
-
-
-def _divergence(flow: Floats) -> Floats:
-    out: Floats = flow[0] + flow[1]
-    out[:, 1:] -= flow[0, :, :-1]
-    out[:, :, 1:] -= flow[1, :, :, :-1]
-    return out
 
 
 def _filled(pixels: Floats, good: Floats) -> Floats:
