@@ -4,12 +4,13 @@ With `--accuracy` the embedded model is measured again (about five minutes on 2 
 """
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from experiments.markers import put, table
 from experiments.method import page, rows
 from experiments.paradox import tables as paradox
-from experiments.paradox.frames import load
+from experiments.paradox.frames import NotMeasuredError, load
 from experiments.paradox.targets import gains
 from training import accuracy
 from vqttt.results.report.frames import Frames
@@ -52,8 +53,8 @@ def main() -> None:
     put(README, "paradox", paradox.axis(runs))
     put(README, "remedies", paradox.gains([one for one in gains(runs) if one.model == "all"]))
     put(README, "study", quick_table(Frames(load_records(arguments.run))))
-    if main_rows := rows.load("main"):
-        put(README, "method", page.first_table({"main": main_rows}))
+    with suppress(NotMeasuredError):
+        put(README, "method", page.first_table({"main": rows.load("main")}))
     if arguments.accuracy:
         put(EMBEDDED, "accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))
 

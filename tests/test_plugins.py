@@ -255,7 +255,7 @@ def test_a_task_a_method_and_an_objective_of_another_package(outside, tmp_path):
     frame = pl.concat(pl.read_parquet(file) for file in sorted((tmp_path / "run" / "cells").glob("*.parquet")))
     answers = {method: set(of["answer"]) for (method,), of in frame.group_by("method")}
     assert answers["none"] == {"red"} and answers["blue"] == {"blue"}
-    assert frame.filter(method="bold")["steps"].to_list() == [2, 2]
+    assert frame.filter(method="bold")["steps"].to_list() == [1, 1]
     plugins = json.loads((tmp_path / "run" / "run.json").read_text())["plugins"]
     assert plugins == {"reds": "smoke 1.0", "blue": "smoke 1.0", "boldness": "smoke 1.0"}
 

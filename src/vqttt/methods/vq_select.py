@@ -31,7 +31,7 @@ class VQSelectConfig(GuardConfig):
     Attributes:
         tries: corrections that are tried on each uncertain image, each for one forward pass.
         corrections: the restorers to choose among.
-        trust: an answer is judged by its certainty, exp(-entropy), plus this share of what its correction promised.
+        trust: an answer is judged by its certainty, exp(-entropy), plus this many times what its correction promised.
         caution: how much more certain, by this judgement, it must be than the untuned answer.
         boldness: see `Predictor`.
         start: a file that `save` wrote, to start from instead of from nothing.
@@ -39,8 +39,8 @@ class VQSelectConfig(GuardConfig):
 
     tries: int = 2
     corrections: tuple[str, ...] = CORRECTIONS
-    trust: float = 1.0
-    caution: float = 0.08
+    trust: float = 2.0
+    caution: float = 0.15
     boldness: float = 1.0
     start: str = ""
 
