@@ -227,7 +227,7 @@ def test_a_study_from_a_file_tried_run_and_compared(
     file.write_text('model = "fake"\ntasks = ["digits"]\ndegradations = ["fog"]\nseverities = [3]\nlimit = 10\n')
     arguments = ("study", "--config", file, "--out")
     assert vqttt(monkeypatch, *arguments, tmp_path / "none", "--dry-run") == 0
-    assert "conditions: 1, methods: 2, seeds: 1, cells: 2, answers: 20" in capsys.readouterr().out
+    assert "conditions: 1, methods: 3, seeds: 1, cells: 3, answers: 30" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
     assert vqttt(monkeypatch, *arguments, tmp_path / "a", "--method", "none") == 0
     assert vqttt(monkeypatch, *arguments, tmp_path / "b", "--method", "tta") == 0

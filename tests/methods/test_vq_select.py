@@ -105,6 +105,21 @@ def test_a_correction_that_leaves_an_image_as_it_is_costs_no_forward_pass() -> N
     assert model.asked == [4, 4]
 
 
+class Speechless(Dim):
+    """Dim, but says nothing, and is sure of it, once an image is bright."""
+
+    def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> ListedGeneration:
+        own = super().answer(images, questions, max_new_tokens)
+        return replace(own, texts=["" if float(text) > 50 else text for text in own.texts])
+
+
+def test_an_empty_answer_is_never_taken_however_sure_and_teaches_that_its_correction_harms() -> None:
+    method = VQSelect(Speechless(), replace(EAGER, corrections=("brighten-more", "soften"), tries=2, guard=False))
+    for answer in method.ask(dark(4), ["what?"] * 4):
+        assert answer.answer and answer.steps == 2
+    assert (method.predictor.experience[0].gained < -0.5).all()
+
+
 def test_certain_answers_and_samples_without_images_cost_nothing() -> None:
     model = Dim()
     method = VQSelect(model, replace(EAGER, gate=0.5))

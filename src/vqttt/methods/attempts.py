@@ -52,6 +52,11 @@ class Outcome:
         """Summarise a generation."""
         return cls(texts=generation.texts, confidences=generation.confidences, entropies=generation.entropies)
 
+    @property
+    def doubts(self) -> list[float]:
+        """The entropy of each answer; infinite for an empty one, which says nothing, however sure it is."""
+        return [entropy if text else inf for text, entropy in zip(self.texts, self.entropies, strict=True)]
+
     def replaced(self, taken: Mapping[int, tuple["Outcome", int]]) -> "Outcome":
         """Return this with sample n replaced by sample i of another outcome, where `taken[n]` is (outcome, i)."""
         sources = [taken.get(n, (self, n)) for n in range(len(self.texts))]
@@ -84,14 +89,12 @@ class Attempt:
 
     @property
     def doubts(self) -> list[float]:
-        """By what attempts are compared: each answer's entropy in nats, or what it is with the credit."""
-        own = self.outcome.entropies
+        """By what attempts are compared: the doubt in each answer, in nats, with the credit."""
+        own = self.outcome.doubts
         if not self.credit:
             return own
-        return [
-            -log(max(exp(-one) + more, 1e-9)) if isfinite(one) else one
-            for one, more in zip(own, self.credit, strict=True)
-        ]
+        pairs = zip(own, self.credit, strict=True)
+        return [-log(max(exp(-doubt) + more, 1e-9)) if isfinite(doubt) else doubt for doubt, more in pairs]
 
     @contextmanager
     def adapted(self) -> Iterator[Inputs]:

@@ -108,7 +108,7 @@ class VQSelect(StreamMethod):
         if not any(isfinite(entropy) for attempt in attempts for entropy in attempt.outcome.entropies):
             return []
         if learn:
-            after = torch.stack([certainty(attempt.outcome.entropies) for attempt in attempts], 1)
+            after = torch.stack([certainty(attempt.outcome.doubts) for attempt in attempts], 1)
             self.predictor.observe(described, choice, after - certainty(base.entropies)[:, None])
         return attempts
 
