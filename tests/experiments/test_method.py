@@ -1,6 +1,5 @@
 """The experiment on methods: its plan, its tasks, the rows that it gathers from records, and what it learns."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from experiments.method.plan import (
     ttt_changes,
 )
 from experiments.method.rows import ORACLE, load, merge, pack, read, unpack
-from tests.support.method import invented, of_name, registered_tasks, studies
+from tests.support.method import invented, of_name, studies
 from tests.support.small_models import tiny_llava
 from vqttt.images.degradations import DEGRADATIONS
 from vqttt.images.restorers import CORRECTIONS
@@ -52,11 +51,7 @@ LOOKS: dict[str, dict[str, object]] = {
 """Settings with which all images are let through."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def registered() -> Iterator[None]:
-    """Register the experiment's tasks."""
-    with registered_tasks():
-        yield
+pytestmark = pytest.mark.usefixtures("registered")
 
 
 class TestThePlan:

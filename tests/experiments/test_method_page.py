@@ -1,7 +1,6 @@
 """The page of the experiment on methods: gains, targets and tables, from rows of invented answers."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +11,10 @@ from experiments.method.plan import DEVELOPED_ON, HALF, PHASES, SELECT, TUNED
 from experiments.method.rows import Gain, Row, degraded, pack, points, select, unpack
 from experiments.method.targets import CLAIMS, every, reached
 from experiments.paradox.frames import NotMeasuredError
-from tests.support.method import everything, invented, registered_tasks
+from tests.support.method import everything, invented
 from vqttt.images.degradations import DEGRADATIONS
 
-
-@pytest.fixture(autouse=True, scope="module")
-def registered() -> Iterator[None]:
-    """Register the experiment's tasks."""
-    with registered_tasks():
-        yield
+pytestmark = pytest.mark.usefixtures("registered")
 
 
 class TestGains:

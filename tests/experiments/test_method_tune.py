@@ -1,6 +1,6 @@
 """What the experiment on methods learns beforehand: the file that ships, and those that its studies apply."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,18 +8,12 @@ import pytest
 
 from experiments.method import files, tune
 from experiments.method.plan import HALF, HALF_START, PHASES, SELECT, Study
-from tests.support.method import registered_tasks
 from vqttt.images.restorers import CORRECTIONS
 from vqttt.methods import METHODS, VQSelect
 from vqttt.models.base import Inputs, LogitGeneration
 from vqttt.models.fake import FakeTunableModel
 
-
-@pytest.fixture(autouse=True, scope="module")
-def registered() -> Iterator[None]:
-    """Register the experiment's tasks."""
-    with registered_tasks():
-        yield
+pytestmark = pytest.mark.usefixtures("registered")
 
 
 def test_the_same_seed_learns_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

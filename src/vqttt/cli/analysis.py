@@ -38,7 +38,7 @@ def analyse(
     degradation: Annotated[str, typer.Option(help="Degradation or style, or several joined by +.")] = "fog",
     severity: Severity = 3,
     seed: Seed = 0,
-    method: Annotated[str, typer.Option(help="Method of the tuned row; see `vqttt list methods`.")] = ("vq-select"),
+    method: Annotated[str, typer.Option(help="Method of the tuned row; see `vqttt list methods`.")] = "vq-select",
     restorer: Annotated[str, typer.Option(help="Restorer applied to the image before the method.")] = "none",
     set_: Settings = None,
     tuned: Tuned = None,

@@ -32,6 +32,11 @@ def as_shown(images: Sequence[Given]) -> tuple[Shown, ...]:
     )
 
 
+def listed(shown: Shown) -> list[Image]:
+    """Return the images of one sample as a list, whether there is one, several or none."""
+    return [shown] if isinstance(shown, np.ndarray) else list(shown)
+
+
 def check_asked(images: Sequence[Given], questions: Sequence[str]) -> None:
     """Check that there is a question for each sample.
 

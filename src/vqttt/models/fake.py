@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vqttt.images.files import as_image
 from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Model, Shown, TunableModel
-from vqttt.models.batch import as_shown
+from vqttt.models.batch import as_shown, listed
 from vqttt.models.content import check_finite
 from vqttt.models.generation import ListedGeneration
 from vqttt.models.questions import without_markers
@@ -145,7 +145,7 @@ class FakeModel(Model):
         """Answer one colour and list the log-probabilities of all three; answer `no` to a question without image."""
         texts, likeliest = [], []
         for shown, _ in zip(as_shown(images), questions, strict=True):
-            own = [shown] if isinstance(shown, np.ndarray) else list(shown)
+            own = listed(shown)
             levels = np.mean([image.mean((0, 1)) for image in own], 0) / 32 if own else np.zeros(3)
             logprobs = levels - np.logaddexp.reduce(levels)
             texts.append(WORDS[int(levels.argmax())] if own else "no")

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from vqttt.images.files import to_data_uri
 from vqttt.methods import Method
 from vqttt.methods.attempts import Attempt
 from vqttt.models.base import Model, TunableModel
+from vqttt.models.batch import listed
 from vqttt.runs.records import Record
 from vqttt.study.batch import ImageCache
 from vqttt.tasks import question_text
@@ -130,8 +130,7 @@ def _as_shown(model: Model, attempt: Attempt) -> Image:
     with attempt.adapted() as adapted:
         if isinstance(model, TunableModel):
             return model.to_image(model.pixels(adapted).pixels[0])
-    shown = adapted.images[0]
-    return shown if isinstance(shown, np.ndarray) else shown[0]
+    return listed(adapted.images[0])[0]
 
 
 def _uri(image: Image) -> str:

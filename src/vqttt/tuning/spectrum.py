@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqttt.models.batch import Shown
+from vqttt.models.batch import Shown, listed
 from vqttt.tuning.filters import blurred
 
 SPECTRUM_BANDS = 9
@@ -64,12 +64,12 @@ def describe_images(images: Sequence[Shown]) -> Tensor:
 
     A small copy of each image is described, whatever its size and proportions: of what a model sees, not of the file.
     """
-    listed = [[shown] if isinstance(shown, np.ndarray) else list(shown) for shown in images]
-    small = [cv2.resize(image, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA) for of in listed for image in of]
+    own = [listed(shown) for shown in images]
+    small = [cv2.resize(image, (_SMALL, _SMALL), interpolation=cv2.INTER_AREA) for of in own for image in of]
     if not small:
         return torch.zeros(len(images), DESCRIPTORS)
     pixels = (torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 255 - _MEAN) / _DEVIATION
-    each = torch.split(describe(pixels), [len(of) for of in listed])
+    each = torch.split(describe(pixels), [len(of) for of in own])
     return torch.stack([one.mean(0) if len(one) else torch.zeros(DESCRIPTORS) for one in each])
 
 
