@@ -29,6 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "results": (*GROUND, "runs", "images", "scoring"),
     "study": (*GROUND, "runs", "images", "scoring", "models", "tasks", "tuning", "methods", "results"),
     "interpret": (*GROUND, "images", "models", "tasks", "methods", "results"),
+    "serving": (*GROUND, "runs", "images", "models", "methods"),
     "integrations": (*GROUND, "runs", "images", "models", "methods", "study"),
 }
 ROOMS["cli"] = tuple(ROOMS)

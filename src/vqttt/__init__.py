@@ -38,11 +38,12 @@ if TYPE_CHECKING:
         find_method,
     )
     from vqttt.methods.attempts import Attempt, Outcome
-    from vqttt.models import LoadOptions, load_model
+    from vqttt.models import LoadOptions, ServedOptions, load_model
     from vqttt.models.base import Generation, Inputs, Model, TunableModel
     from vqttt.results.report import write_report
     from vqttt.runs.loading import load_records
     from vqttt.runs.records import Record
+    from vqttt.serving.answerer import Answerer
     from vqttt.study import PRESETS, EngineOptions, StudyConfig, run
     from vqttt.types import Answer, Condition, Image, Sample
 
@@ -76,11 +77,12 @@ _HOMES = {
         "find_method",
     ),
     "vqttt.methods.attempts": ("Attempt", "Outcome"),
-    "vqttt.models": ("LoadOptions", "load_model"),
+    "vqttt.models": ("LoadOptions", "ServedOptions", "load_model"),
     "vqttt.models.base": ("Generation", "Inputs", "Model", "TunableModel"),
     "vqttt.results.report": ("write_report",),
     "vqttt.runs.loading": ("load_records",),
     "vqttt.runs.records": ("Record",),
+    "vqttt.serving.answerer": ("Answerer",),
     "vqttt.study": ("PRESETS", "EngineOptions", "StudyConfig", "run"),
     "vqttt.types": ("Answer", "Condition", "Image", "Sample"),
 }
@@ -89,6 +91,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022
     "load_model",
     "LoadOptions",
+    "ServedOptions",
+    "Answerer",
     "Model",
     "TunableModel",
     "load_image",

@@ -8,6 +8,8 @@ VQTTTError                  the base; the command line prints it as one line and
 ├── ModelError              a folder or id that is not a supported model
 ├── MissingExtraError       an optional package is not installed; the message gives the install command
 ├── PluginError             another package's entry point whose name is taken, that fails, or returns the wrong thing
+├── ServerError             a model's server that cannot be reached, keeps failing, or refuses; ends a run, not a sample
+│   └── RequestsSpentError  as many requests as were allowed have been sent
 ├── RunFolderError          an output folder that holds another study, or cannot be written
 └── EngineError             a worker that failed or was lost too often, or a cluster that cannot be reached
 """
@@ -61,6 +63,14 @@ class MissingExtraError(VQTTTError):
 
 class PluginError(VQTTTError):
     """An entry point of another package whose name is taken, that fails, or that returns the wrong thing."""
+
+
+class ServerError(VQTTTError):
+    """A model's server that no request can be sent to any more: the run ends here, and can be resumed."""
+
+
+class RequestsSpentError(ServerError):
+    """As many requests as the user allowed have been sent."""
 
 
 class RunFolderError(VQTTTError):

@@ -87,6 +87,7 @@ class Answer:
         rolled_back: whether the method's changes were discarded, so that the untuned answer was kept.
         seconds: wall-clock time for this sample, an equal share of its batch's.
         error: why there is no answer; empty if there is one.
+        how: what was done to get an answer that replaced the untuned one, in words; empty if none did.
     """
 
     answer: str
@@ -99,3 +100,4 @@ class Answer:
     rolled_back: bool
     seconds: float
     error: str = ""
+    how: str = ""

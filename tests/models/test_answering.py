@@ -66,7 +66,7 @@ def test_numbers_that_are_not_finite_are_no_answer(value: float, leaks: bool) ->
     answered, errors = answer_untuned(asked(200, 10, 120, 0), model, 4)
     assert errors == {"1": NOT_FINITE, "3": NOT_FINITE}
     assert answered is not None and answered[0].count == 2 and answered[1].texts == ["red", "red"]
-    assert answered[1].finite == [True, True]
+    assert answered[1].errors == ["", ""]
     assert answer_untuned(asked(10, 0), model, 4) == (None, {"0": NOT_FINITE, "1": NOT_FINITE})
 
 

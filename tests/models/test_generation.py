@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vqttt.models.generation import ListedGeneration, LogitGeneration, token_entropy
+from vqttt.models.generation import NOT_FINITE, ListedGeneration, LogitGeneration, token_entropy
 
 VOCABULARY, LENGTHS = 12, (4, 1, 3)
 
@@ -75,10 +75,10 @@ def test_a_log_probability_that_is_no_number_is_not_certainty() -> None:
         texts=["a", "b", "c", "d"], chosen=[[half], [half, nan], [math.inf], []],
         likeliest=[[[half, nan]], [[half, half], [nan]], [[800.0]], []],
     )  # fmt: skip
-    assert answers.finite == [True, False, False, True]
+    assert answers.errors == ["", NOT_FINITE, NOT_FINITE, ""]
     assert math.isnan(answers.entropies[0]) and math.isnan(answers.entropies[1])
     assert answers.entropies[2] == 0, "no probability is above 1"
-    assert answers.select([1, 0]).finite == [False, True]
+    assert answers.select([1, 0]).errors == [NOT_FINITE, ""]
     too_sure = ListedGeneration(texts=["a"], chosen=[[1e6]], likeliest=[[[1e6]]])
     assert too_sure.confidences == [1.0]
 
@@ -90,9 +90,9 @@ def test_only_an_answers_own_tokens_must_be_finite(whole: LogitGeneration, value
     inside[2, 1, (chosen + 1) % VOCABULARY] = value  # the third answer has three tokens, the second one
     outside[1, 2] = value
     spoilt, sound = (replace(whole, logits=logits) for logits in (inside, outside))
-    assert spoilt.finite == [True, True, value == -math.inf]
-    assert sound.finite == [True, True, True]
-    assert [math.isfinite(entropy) for entropy in spoilt.entropies] == spoilt.finite
+    assert spoilt.errors == ["", "", "" if value == -math.inf else NOT_FINITE]
+    assert sound.errors == ["", "", ""]
+    assert [math.isfinite(entropy) for entropy in spoilt.entropies] == [not error for error in spoilt.errors]
 
 
 def test_a_probability_of_zero_adds_no_entropy_and_stops_no_gradient() -> None:

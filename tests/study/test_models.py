@@ -228,7 +228,7 @@ def same(name: str) -> FakeTunableModel:
 @pytest.mark.parametrize(
     ("loader", "reason"),
     [
-        (plain, "^other does not give access to its internals, which vq-ttt need"),
+        (plain, "^other does not give access to the model's internals, which vq-ttt needs"),
         (absent, "^other: the folder is empty"),
         (same, "the models 'fake' and 'other' both have the name 'fake' in records"),
     ],

@@ -52,7 +52,7 @@ def quiet(done: int, total: int, what: str) -> None: ...
 
 def records(folder: Path) -> pl.DataFrame:
     frames = [pl.read_parquet(path) for path in sorted((folder / "cells").glob("*.parquet"))]
-    return pl.concat(frames).drop("seconds")
+    return pl.concat(frames).drop("seconds", "peak_mib")
 
 
 def examples(folder: Path) -> dict[str, str]:

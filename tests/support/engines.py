@@ -61,7 +61,7 @@ class Killer:
 def records(folder: Path) -> pl.DataFrame:
     """All records, without the column that differs from run to run."""
     frames = [pl.read_parquet(path) for path in sorted((folder / "cells").glob("*.parquet"))]
-    return pl.concat(frames).drop("seconds")
+    return pl.concat(frames).drop("seconds", "peak_mib")
 
 
 def examples(folder: Path) -> dict[str, str]:

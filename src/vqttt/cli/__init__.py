@@ -18,6 +18,7 @@ from vqttt.cli.options import FailedError
 from vqttt.cli.output import tolerate_any_text
 from vqttt.cli.questions import answer
 from vqttt.cli.runs import compare, report
+from vqttt.cli.serving import serve
 from vqttt.cli.studies import study
 from vqttt.cli.tuning import bench, clean_features, tune
 from vqttt.errors import VQTTTError
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 restorers = typer.Typer(help="Install restorers whose weights do not ship with vqttt.", no_args_is_help=True)
 
-for command in (study, report, compare, answer, analyse, degrade, restore, quality, tune, clean_features, bench):
+for command in (study, report, compare, answer, analyse, degrade, restore, quality, tune, clean_features, bench, serve):
     app.command(cls=Command)(command)
 app.command(name="list", cls=Command)(list_)
 restorers.command(cls=Command)(install)

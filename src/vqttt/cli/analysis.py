@@ -5,16 +5,12 @@ from typing import Annotated
 
 import typer
 
+from vqttt.cli.model_options import ModelOptions, with_model_options
 from vqttt.cli.options import (
     AsJson,
-    Attention,
-    Bits,
-    Device,
-    Dtype,
     ImagePath,
     ModelName,
     Question,
-    Revision,
     Seed,
     Settings,
     Severity,
@@ -22,7 +18,6 @@ from vqttt.cli.options import (
     attempting,
     check_question,
     chosen_method,
-    load_options,
     numbers,
     say_scope,
 )
@@ -30,6 +25,7 @@ from vqttt.cli.output import as_json as to_json
 from vqttt.errors import InputError
 
 
+@with_model_options(served=False)
 def analyse(
     image: ImagePath,
     question: Question,
@@ -49,11 +45,8 @@ def analyse(
             metavar="<list[int]>",
         ),
     ] = None,
-    dtype: Dtype = None,
-    device: Device = None,
-    attention: Attention = None,
-    bits: Bits = None,
-    revision: Revision = None,
+    *,
+    options: ModelOptions,
     as_json: AsJson = False,
 ) -> None:
     """Show which image regions a model attends to and at which layer its answer appears: clean, degraded and tuned."""
@@ -62,13 +55,12 @@ def analyse(
     from vqttt.images.restorers import restore
     from vqttt.interpret import compare, draw
     from vqttt.interpret.drawing import check_format
-    from vqttt.models import load_model
     from vqttt.models.base import tunable
     from vqttt.runs.records import CLEAN, NONE
 
     check_question(question)
     spec, layers = chosen_method(method, set_, tuned), numbers("--layer", layer)
-    options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
+    options.checked()
     if out is None and not as_json:
         raise InputError("give the figure's file, such as --out analysis.png, or --json for the numbers")
     if out is not None:
@@ -77,7 +69,7 @@ def analyse(
     degraded = degrade(clean, degradation, 0 if degradation == CLEAN else severity, seed)
     with attempting(f"{image} cannot be restored"):
         restored = restore(degraded, restorer, degradation)
-    loaded = tunable(load_model(model, options), "`vqttt analyse`")
+    loaded = tunable(options.load_model(model), "`vqttt analyse`")
     say_scope(loaded)
     with attempting("the model cannot answer this"):
         rows = compare(

@@ -33,9 +33,14 @@ def print_estimate(config: "StudyConfig", workers: int, began: float) -> None:
     counts |= {"cells": found.cells, "answers": found.records}
     each = f" ({found.records // found.models:,} of each model)" if several else ""
     typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()) + each)
+    for model, most in found.requests.items():
+        count = "a number of requests that is not known" if most is None else f"up to {most:,} requests"
+        typer.echo(f"{model}: {count}, each with one image; its server decides how long they take")
+    if found.seconds is None:
+        return
     shared = f", with {workers} workers that share its threads" if workers > 1 else ""
-    typer.echo(f"estimated time on this machine{shared}: {_time(found.seconds or 0)}")
-    if several:
+    typer.echo(f"estimated time on this machine{shared}: {_time(found.seconds)}")
+    if len(found.by_model) > 1:
         parts = ", ".join(f"{name} {_time(seconds)}" for name, seconds in found.by_model.items())
         typer.echo(f"of that for the answers, measured on each model: {parts}")
 

@@ -11,12 +11,8 @@ from vqttt.errors import InputError, VQTTTError, in_a_line
 
 if TYPE_CHECKING:
     from vqttt.methods import MethodSpec
-    from vqttt.models import LoadOptions
     from vqttt.models.base import Model
     from vqttt.types import Image
-
-LOADING = "Loading checkpoints (registered models take none of these)"
-"""The panel of the options that only apply to checkpoint folders and Hub ids: to all that a study has."""
 
 ImagePath = Annotated[Path, typer.Argument(help="Image file in any common format.")]
 Question = Annotated[str, typer.Argument(help="Question to ask, without a chat template.")]
@@ -30,7 +26,8 @@ def check_one_model(given: str) -> str:
 
 
 ModelName = Annotated[
-    str, typer.Option(help="Registered name, checkpoint folder or Hugging Face id.", callback=check_one_model)
+    str,
+    typer.Option(help="Registered name, checkpoint folder, Hugging Face id or openai:NAME.", callback=check_one_model),
 ]
 Severity = Annotated[int, typer.Option(help="Severity of the degradation, 1 to 5.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random in the degradation.")]
@@ -47,32 +44,6 @@ Settings = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-Dtype = Annotated[
-    str | None,
-    typer.Option(
-        help="Type of the weights: float32, bfloat16 or float16; auto keeps the stored one.", rich_help_panel=LOADING
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(help="cpu, cuda, cuda:1 and so on; auto spreads the model over all GPUs.", rich_help_panel=LOADING),
-]
-Attention = Annotated[
-    str | None, typer.Option(help="Implementation: eager, sdpa or flash_attention_2.", rich_help_panel=LOADING)
-]
-Bits = Annotated[int | None, typer.Option(help="Quantise the weights to 4 or 8 bits.", rich_help_panel=LOADING)]
-Revision = Annotated[
-    str | None, typer.Option(help="Branch, tag or commit of a Hugging Face id.", rich_help_panel=LOADING)
-]
-
-
-def load_options(**given: str | int | None) -> "LoadOptions":
-    """Return the options for loading a checkpoint, from those that were given."""
-    from vqttt.models import LoadOptions
-
-    values: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    return LoadOptions(**values)  # type: ignore[arg-type]
 
 
 def names(values: Sequence[str] | None, *, paths: bool = False) -> tuple[str, ...] | None:

@@ -6,23 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vqttt.cli.model_options import ModelOptions, with_model_options
 from vqttt.cli.options import (
     AsJson,
-    Attention,
-    Bits,
-    Device,
-    Dtype,
     FailedError,
     ImagePath,
     ModelName,
     Question,
-    Revision,
     Settings,
     Tuned,
     attempting,
     check_question,
     chosen_method,
-    load_options,
     say_how_long,
     say_scope,
 )
@@ -33,6 +28,7 @@ if TYPE_CHECKING:
     from vqttt.types import Answer, Image
 
 
+@with_model_options()
 def answer(
     image: ImagePath,
     question: Question,
@@ -41,11 +37,8 @@ def answer(
     restorer: Annotated[str, typer.Option(help="Restorer applied to the image first.")] = "none",
     set_: Settings = None,
     tuned: Tuned = None,
-    dtype: Dtype = None,
-    device: Device = None,
-    attention: Attention = None,
-    bits: Bits = None,
-    revision: Revision = None,
+    *,
+    options: ModelOptions,
     as_json: AsJson = False,
 ) -> None:
     """Answer one question about one image, and show what tuning changed."""
@@ -53,18 +46,17 @@ def answer(
 
     from vqttt.images.files import load_image
     from vqttt.images.restorers import restore
-    from vqttt.models import load_model
 
     check_question(question)
     spec = chosen_method(method, set_, tuned)
-    options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
+    options.checked()
     shown = load_image(image)
     say_how_long(shown, restorer)
     began = time.perf_counter()
     with attempting(f"{image} cannot be restored"):
         shown = restore(shown, restorer)
     restoring = time.perf_counter() - began
-    loaded = load_model(model, options)
+    loaded = options.load_model(model)
     say_scope(loaded)
     answering = spec.build(loaded)
     began = time.perf_counter()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vqttt.cli.dry_run import print_estimate
-from vqttt.cli.options import Attention, Bits, Device, Dtype, Revision, Settings, model_names, names, numbers
+from vqttt.cli.model_options import ModelOptions, with_model_options
+from vqttt.cli.options import FailedError, Settings, model_names, names, numbers
 from vqttt.cli.output import show
 from vqttt.errors import InputError
 
@@ -43,7 +44,8 @@ Preset = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option(help="TOML file that describes the study; options here override it.")]
 Models = Annotated[
-    list[str] | None, typer.Option(help="Models: registered names, checkpoint folders or Hugging Face ids.")
+    list[str] | None,
+    typer.Option(help="Models: registered names, checkpoint folders, Hugging Face ids or openai:NAME."),
 ]
 Tasks = Annotated[
     list[str] | None, typer.Option(help="Tasks: registered names, jsonl:PATH, tsv:PATH or BENCHMARK:PATH.")
@@ -92,6 +94,7 @@ Retries = Annotated[
 ]
 
 
+@with_model_options()
 def study(
     preset: Preset = None,
     config: Config = None,
@@ -117,11 +120,8 @@ def study(
     ray_address: RayAddress = "",
     gpus_per_worker: GpusPerWorker = 0.0,
     retries: Retries = 2,
-    dtype: Dtype = None,
-    device: Device = None,
-    attention: Attention = None,
-    bits: Bits = None,
-    revision: Revision = None,
+    *,
+    options: ModelOptions,
 ) -> None:
     """Run a study: every task under every degradation and restorer, answered by every model with every method.
 
@@ -147,29 +147,30 @@ def study(
         "max_new_tokens": tokens,
         "scale": scale,
     }
-    load = {"dtype": dtype, "device": device, "attention": attention, "bits": bits, "revision": revision}
-    options = EngineOptions(
+    running = EngineOptions(
         name=engine.value, workers=workers, address=ray_address, gpus_per_worker=gpus_per_worker, retries=retries
     )
     if resume is not None:
         apart = {"preset": preset, "config": config, "out": out, "set": set_ or None, "tuned": tuned}
-        chosen, folder = _resumed(resume, {**apart, **given, **load})
+        chosen, folder = _resumed(resume, {**apart, **given}, options)
     else:
-        chosen = _with_method_settings(_configured(preset, config, given, load), set_ or [], tuned)
+        chosen = _with_method_settings(_configured(preset, config, given, options), set_ or [], tuned)
         folder = out or _default_folder(chosen, preset or PresetName.QUICK)
     if dry_run:
-        print_estimate(chosen, options.workers, began)
+        print_estimate(chosen, running.workers, began)
         return
     _say_scope(chosen)
-    _run(chosen, folder, options)
+    _run(chosen, folder, running)
     _say_limits(folder)
     _show(folder, verbose)
 
 
 def _configured(
-    preset: PresetName | None, file: Path | None, given: dict[str, Any], load: dict[str, Any]
+    preset: PresetName | None, file: Path | None, given: dict[str, Any], options: ModelOptions
 ) -> "StudyConfig":
     """Return the study that was asked for, but for the settings of its methods."""
+    from vqttt.methods import METHODS
+    from vqttt.models import is_served
     from vqttt.study.config import DEFAULTS, PRESETS
     from vqttt.study.config_file import read_config
 
@@ -178,10 +179,14 @@ def _configured(
         base = read_config(file, preset)
     else:
         base = DEFAULTS if chosen and preset is None else PRESETS[preset or PresetName.QUICK]
-    load_options = replace(base.load, **{name: value for name, value in load.items() if value is not None})
+    load, served = options.over(base.load, base.served)
+    models = chosen.get("models", base.models)
+    if any(map(is_served, models)) and "methods" not in chosen and (file is None or base.methods == DEFAULTS.methods):
+        # A server does not give what the others need.
+        chosen["methods"] = tuple(name for name in base.methods if METHODS[name].most_looks is not None)
     if "limit" in chosen:
         chosen["preset_limit"] = None
-    return replace(base, load=load_options, **chosen)
+    return replace(base, load=load, served=served, **chosen)
 
 
 def _with_method_settings(config: "StudyConfig", settings: list[str], tuned: Path | None) -> "StudyConfig":
@@ -197,13 +202,16 @@ def _default_folder(config: "StudyConfig", preset: PresetName) -> str:
     return str(Path("runs") / (preset if config == PRESETS[preset] else f"study-{config.digest}"))
 
 
-def _resumed(folder: str, given: dict[str, Any]) -> tuple["StudyConfig", str]:
-    """Return the study that was started in a folder, and the folder."""
+def _resumed(folder: str, given: dict[str, Any], options: ModelOptions) -> tuple["StudyConfig", str]:
+    """Return the study that was started in a folder, and the folder; how fast a server is asked may be another."""
     from vqttt.study.runner import resumed
 
-    if extra := [name for name, value in given.items() if value is not None]:
-        raise InputError(f"--resume takes all settings from the run itself; leave out {', '.join(extra)}")
-    return resumed(folder), folder
+    set_ = [name for name, value in given.items() if value is not None]
+    set_ += [*options.load, *(name for name in options.served if name in ("base_url", "max_pixels"))]
+    if set_:
+        raise InputError(f"--resume takes all settings from the run itself; leave out {', '.join(set_)}")
+    config = resumed(folder)
+    return replace(config, served=replace(config.served, **options.served)), folder
 
 
 def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
@@ -217,6 +225,8 @@ def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
         TimeRemainingColumn,
     )
 
+    from vqttt.errors import RequestsSpentError
+    from vqttt.models.served.options import redacted
     from vqttt.study.runner import run
 
     console = Console(stderr=True)
@@ -237,8 +247,11 @@ def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
                 typer.echo(f"{label}: {done}/{total} answers", err=True)
             bars.update(bar, completed=done, total=total, description=label)
 
-        command = shlex.join(["vqttt", *sys.argv[1:]])
-        run(config, folder, progress=advance, command=command, engine=engine, started=_say_questions)
+        command = redacted(shlex.join(["vqttt", *sys.argv[1:]]))
+        try:
+            run(config, folder, progress=advance, command=command, engine=engine, started=_say_questions)
+        except RequestsSpentError as error:
+            raise FailedError(f"{error}; the same command goes on where it stopped") from error
 
 
 def _say_questions(description: Mapping[str, Any], *, err: bool = True) -> None:
@@ -259,10 +272,14 @@ def _say_scope(config: "StudyConfig") -> None:
 
 
 def _say_limits(out: str) -> None:
-    """Say at the end of a run of which tasks only a part was used."""
+    """Say at the end of a run of which tasks only a part was used, and what was sent to servers."""
+    from vqttt.models.usage import Usage
     from vqttt.runs.folder import RunFolder
 
-    _say_questions(RunFolder(out).description(), err=False)
+    folder = RunFolder(out)
+    _say_questions(folder.description(), err=False)
+    if used := folder.usage():
+        typer.echo(f"sent to servers: {Usage(**used)}")
 
 
 def _show(out: str, verbose: bool) -> None:

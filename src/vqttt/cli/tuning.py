@@ -5,30 +5,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vqttt.cli.model_options import ModelOptions, with_model_options
 from vqttt.cli.options import (
-    Attention,
-    Bits,
-    Device,
-    Dtype,
     ModelName,
-    Revision,
     Seed,
     Settings,
     Severity,
     check_one_model,
-    load_options,
     names,
     numbers,
 )
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
-    from vqttt.models import LoadOptions
-    from vqttt.models.base import TunableModel
+    from vqttt.models.base import Model
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
+@with_model_options(served=False)
 def clean_features(
     folder: Annotated[
         Path, typer.Argument(help="Folder of clean images like those that will come; labels are not needed.")
@@ -38,11 +33,8 @@ def clean_features(
     ],
     model: ModelName = "embedded",
     limit: Annotated[int, typer.Option(help="Maximum number of images; 256 are plenty.")] = 256,
-    dtype: Dtype = None,
-    device: Device = None,
-    attention: Attention = None,
-    bits: Bits = None,
-    revision: Revision = None,
+    *,
+    options: ModelOptions,
 ) -> None:
     """Measure a model's vision features on clean images, for the method `vq-ttt-features`."""
     if not folder.is_dir():
@@ -51,13 +43,12 @@ def clean_features(
     if len(files) < 2:
         raise InputError(f"{folder} has {len(files)} images ({', '.join(sorted(_SUFFIXES))}); at least 2 are needed")
     from vqttt.images.files import load_image
-    from vqttt.models import load_model
     from vqttt.models.base import tunable
     from vqttt.tuning.feature_statistics import measure_clean, save_clean
 
     _check_writable(out)
-    options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
-    loaded = tunable(load_model(model, options), "`vqttt clean-features`")
+    options.checked()
+    loaded = tunable(options.load_model(model), "`vqttt clean-features`")
     clean = measure_clean(loaded, [load_image(file) for file in files], ["what is shown?"] * len(files))
     save_clean(out, clean)
     typer.echo(f"{out}: features of {len(files)} images")
@@ -79,6 +70,7 @@ def _check_writable(out: Path) -> None:
         out.unlink()
 
 
+@with_model_options()
 def tune(
     task: Annotated[
         str, typer.Option(help="Task, jsonl:PATH, tsv:PATH or BENCHMARK:PATH; nothing is learned from its answers.")
@@ -95,11 +87,8 @@ def tune(
     seed: Seed = 0,
     limit: Annotated[int | None, typer.Option(help="Maximum number of samples, at least 1.")] = None,
     batch: Annotated[int, typer.Option(help="Number of samples tuned on together.")] = 20,
-    dtype: Dtype = None,
-    device: Device = None,
-    attention: Attention = None,
-    bits: Bits = None,
-    revision: Revision = None,
+    *,
+    options: ModelOptions,
 ) -> None:
     """Tune on a stream of images and questions, and save what was learned."""
     from vqttt.cli.learning import learn, report
@@ -107,7 +96,6 @@ def tune(
     from vqttt.images.restorers import check_restorer
     from vqttt.methods import METHODS
     from vqttt.methods.stream import StreamMethod
-    from vqttt.models import load_model
     from vqttt.runs.records import CLEAN
     from vqttt.study.settings import with_own_settings
     from vqttt.tasks import load_task
@@ -122,8 +110,8 @@ def tune(
     if batch < 1 or not 1 <= severity <= 5 or seed < 0 or (limit is not None and limit < 1):
         raise InputError("batch and limit must be at least 1, severity 1 to 5, and seed at least 0")
     _check_writable(out)
-    options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
-    samples, loaded = load_task(task, limit), load_model(model, options)
+    options.checked()
+    samples, loaded = load_task(task, limit), options.load_model(model)
     severity = 0 if degradation == CLEAN else severity
     condition = Condition(degradation=degradation, severity=severity, restorer=restorer)
     learner = spec.build(loaded)
@@ -133,6 +121,7 @@ def tune(
     report(learned, learner, task, out, model, set_ or ())
 
 
+@with_model_options()
 def bench(
     model: Annotated[
         str,
@@ -155,11 +144,8 @@ def bench(
         bool, typer.Option("--profile", help="Show where the time of one batch of the first method goes, and exit.")
     ] = False,
     out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("runs/bench.json"),
-    dtype: Dtype = None,
-    device: Device = None,
-    attention: Attention = None,
-    bits: Bits = None,
-    revision: Revision = None,
+    *,
+    options: ModelOptions,
 ) -> None:
     """Measure the time and memory that methods need, relative to plain inference."""
     from rich.console import Console
@@ -171,7 +157,7 @@ def bench(
     methods, sizes = {name: find_method(name) for name in chosen}, numbers("--batch", batch)
     if min(*(sizes or (1,)), repeats) < 1:
         raise InputError("batch sizes and repeats must be at least 1")
-    options = load_options(dtype=dtype, device=device, attention=attention, bits=bits, revision=revision)
+    options.checked()
     if not profile:
         _check_writable(out)
     loaded = _benched(model, options)
@@ -193,13 +179,11 @@ def bench(
     typer.echo(out)
 
 
-def _benched(name: str, options: "LoadOptions") -> "TunableModel":
+def _benched(name: str, options: ModelOptions) -> "Model":
     from vqttt.methods import cost
-    from vqttt.models import LoadOptions, load_model
-    from vqttt.models.base import tunable
 
     if name != "proportions":
-        return tunable(load_model(name, options), "`vqttt bench`")
-    if options != LoadOptions():
+        return options.load_model(name)
+    if options != ModelOptions():
         raise InputError("proportions takes no load options; they are for folders and Hugging Face ids")
     return cost.proportioned()

@@ -48,7 +48,7 @@ _QUIET = threading.Lock()
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-def load_image(source: str | Path | bytes) -> Image:
+def load_image(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Image:
     """Read an image from a file, or from the bytes of one.
 
     Every raster format that Pillow supports is read, and turned upright by its EXIF orientation. Palettes, CMYK and
@@ -57,12 +57,13 @@ def load_image(source: str | Path | bytes) -> Image:
 
     Args:
         source: the path of a file, or its contents.
+        max_pixels: the most that are accepted.
 
     Returns:
         A new uint8 array of shape (H, W, 3).
 
     Raises:
-        ImageError: if the file is missing, damaged or not an image, or has more than `MAX_PIXELS`.
+        ImageError: if the file is missing, damaged or not an image, or has more than `max_pixels`.
     """
     name = f"an image of {len(source):,} bytes" if isinstance(source, bytes) else " ".join(str(source).splitlines())
     with io.BytesIO(source) if isinstance(source, bytes) else _open_file(Path(source)) as stream:
@@ -71,7 +72,7 @@ def load_image(source: str | Path | bytes) -> Image:
         stream.seek(0)
         with _QUIET, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decode(stream, name)
+            return _decode(stream, name, max_pixels)
 
 
 def decode_base64(text: str) -> bytes:
@@ -180,11 +181,11 @@ def _open_file(path: Path) -> BinaryIO:
         raise ImageError(f"{name}: cannot be opened: {_reason(error)}; give a file that can be read") from error
 
 
-def _decode(stream: BinaryIO, name: str) -> Image:
-    too_large = f"{name}: more than {MAX_PIXELS // 1_000_000} million pixels; scale the image down first"
+def _decode(stream: BinaryIO, name: str, max_pixels: int) -> Image:
+    too_large = f"{name}: more than {max_pixels / 1e6:g} million pixels; scale the image down first"
     try:
         with PILImage.open(stream) as image:
-            if image.width * image.height > MAX_PIXELS:
+            if image.width * image.height > max_pixels:
                 raise ImageError(too_large)
             if image.format in _DRAWINGS:
                 raise ImageError(f"{name}: a vector drawing ({image.format}); give a PNG of it")

@@ -17,7 +17,6 @@ from torch import Tensor
 from vqttt.methods.attempts import Attempt, Outcome, surest
 from vqttt.models.base import Generation, Inputs, Model, TunableModel
 from vqttt.models.batch import Given
-from vqttt.models.generation import NOT_FINITE
 from vqttt.tuning.adapters import Adapters
 from vqttt.types import Answer
 
@@ -29,6 +28,7 @@ class Method(ABC):
 
     Attributes:
         needs: the least that the model must offer.
+        needs_certainty: whether the model must also say how certain it is of its answers.
         learns: whether what it learns outlives a batch, so that answers depend on the order of samples.
         changes_images: whether it gives the network other images than it was given, which a report can show.
         gate: samples whose untuned entropy (nats) is below this keep their untuned answer and cost nothing more.
@@ -40,6 +40,7 @@ class Method(ABC):
     """
 
     needs: ClassVar[type[Model]] = TunableModel  # type: ignore[type-abstract]
+    needs_certainty: ClassVar[bool] = True
     learns: ClassVar[bool] = False
     default_config: ClassVar[Any] = None
     changes_images: bool = False
@@ -68,11 +69,14 @@ class Method(ABC):
             and the method returns to what it was before (see `snapshot`).
         """
 
-    def answer(self, inputs: Inputs, base: Any) -> list[Answer]:
-        """Answer a batch whose untuned answers are `base`."""
+    def answer(self, inputs: Inputs, base: Any, *, learn: bool = True) -> list[Answer]:
+        """Answer a batch whose untuned answers are `base`; `learn` says whether it counts for later ones."""
         began = time.perf_counter()
         return self._answered(
-            inputs, base, began, lambda rows: self.attempts(self.model.select(inputs, rows), base.select(rows))
+            inputs,
+            base,
+            began,
+            lambda rows: self.attempts(self.model.select(inputs, rows), base.select(rows), learn=learn),
         )
 
     def answer_alone(self, inputs: Inputs) -> list[Answer]:
@@ -111,6 +115,11 @@ class Method(ABC):
         """Tell whether what was learned has gone wrong, so that the method must start anew."""
         return False
 
+    @classmethod
+    def most_looks(cls, config: Any) -> int | None:
+        """Return how many more answers than the untuned one a sample may take; None if that is not known."""
+        return None
+
     def reset(self) -> None:
         """Forget what was learned."""
         return
@@ -139,20 +148,21 @@ class Method(ABC):
     ) -> list[Answer]:
         """Turn the attempts at the admitted samples into answers to the whole batch: gate, choice and guard.
 
-        A sample whose untuned numbers are not finite has no answer, and takes no part in anything.
+        A sample without an untuned answer, say because its numbers are not finite, takes no part in anything.
         """
         self.objective_curve = []
-        lost = {n: (_NO_ANSWER, 0) for n, finite in enumerate(base.finite) if not finite}
+        errors = base.errors
+        lost = {n: (_NO_ANSWER, 0) for n, error in enumerate(errors) if error}
         before = Outcome.of(base).replaced(lost)
         admitted = [n for n in self.admitted(inputs, before) if n not in lost]
         attempted = self._attempted(lambda: attempts(admitted)) if admitted else []
-        after, undone = before, set(admitted)
+        after, undone, how = before, set(admitted), dict[int, str]()
         if attempted:
-            after, undone = self._guarded(before, admitted, attempted)
+            after, undone, how = self._guarded(before, admitted, attempted)
         # A batch that was undone leaves no trace in what `collapsed` looks back on either.
         if not lost and (attempted or not admitted) and self.collapsed(before, after):
             self.reset()
-            after, undone = before, set(admitted)
+            after, undone, how = before, set(admitted), {}
         seconds = (time.perf_counter() - began) / inputs.count
         return [
             Answer(
@@ -165,7 +175,8 @@ class Method(ABC):
                 steps=self.updates if n in admitted else 0,
                 rolled_back=n in undone,
                 seconds=seconds,
-                error=NOT_FINITE if n in lost else "",
+                error=errors[n],
+                how=how.get(n, ""),
             )
             for n in range(inputs.count)
         ]
@@ -181,10 +192,17 @@ class Method(ABC):
                 self.restore(kept)
         return made
 
-    def _guarded(self, before: Outcome, admitted: list[int], attempts: Sequence[Attempt]) -> tuple[Outcome, set[int]]:
-        """Put in those new answers that the guard keeps; also return the samples whose new answer it does not."""
+    def _guarded(
+        self, before: Outcome, admitted: list[int], attempts: Sequence[Attempt]
+    ) -> tuple[Outcome, set[int], dict[int, str]]:
+        """Put in those new answers that the guard keeps.
+
+        Returns:
+            The answers, the samples whose new answer is not kept, and how each of the others came about.
+        """
         choice = surest(attempts)
         chosen = [attempts[a] for a in choice]
         kept = [i for i, n in enumerate(admitted) if self.keeps(before.entropies[n], chosen[i].doubts[i])]
         after = before.replaced({admitted[i]: (chosen[i].outcome, i) for i in kept})
-        return after, set(admitted) - {admitted[i] for i in kept}
+        how = {admitted[i]: chosen[i].how[i] for i in kept}
+        return after, set(admitted) - how.keys(), how

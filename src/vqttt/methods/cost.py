@@ -16,7 +16,8 @@ import torch
 
 from vqttt.errors import InputError
 from vqttt.methods import METHODS, Method, MethodSpec
-from vqttt.models.base import Inputs, TunableModel
+from vqttt.models.base import Inputs, Model, TunableModel
+from vqttt.models.memory import peak_memory, start_peak
 
 QUESTIONS = ("what color is the circle?", "how many shapes are there?", "what digit is written?", "is there any star?")
 
@@ -47,11 +48,11 @@ class Cost:
 
 
 def measure(
-    model: TunableModel,
+    model: Model,
     methods: Mapping[str, MethodSpec],
     batches: Sequence[int],
     repeats: int,
-    encode: Callable[[TunableModel, int], Inputs] | None = None,
+    encode: Callable[[Any, int], Inputs] | None = None,
 ) -> Iterator[Cost]:
     """Measure every method at every batch size, in turns with plain inference, so that both meet the same machine.
 
@@ -98,7 +99,7 @@ def measure(
                 plain_peak_mib=base_peak,
                 tuned=statistics.mean(tuned),
                 threads=torch.get_num_threads(),
-                device=str(model.device),
+                device=model.device_type,
             )
 
 
@@ -108,7 +109,7 @@ def write(costs: Sequence[Cost], path: Path) -> None:
     path.write_text(json.dumps([asdict(cost) for cost in costs], indent=1) + "\n")
 
 
-def profile(model: TunableModel, method: str, batch: int) -> str:
+def profile(model: Model, method: str, batch: int) -> str:
     """Return a table of where the time of one batch goes, by torch.profiler."""
     inputs, answering = uncertain_images(model, batch), METHODS[method].build(model)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
@@ -144,7 +145,7 @@ def proportioned() -> TunableModel:
     return Llava("llava-1.5-proportions", network, processor)
 
 
-def uncertain_images(model: TunableModel, batch: int) -> Inputs:
+def uncertain_images(model: Model, batch: int) -> Inputs:
     """Encode structured noise: images of whose answers no model is certain, so that they are tuned."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (batch, 16, 16, 3), dtype=np.uint8).repeat(14, 1).repeat(14, 2)
@@ -192,28 +193,9 @@ def reset_peak(device: str) -> float | None:
     gc.collect()
     if device == "cuda":
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated() / 2**20
     with suppress(OSError, AttributeError):  # only glibc can
         ctypes.CDLL(None).malloc_trim(0)
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return None
-    return _resident("VmRSS")
-
-
-def peak_memory(device: str) -> float | None:
-    """Return the most memory in use since `reset_peak`, in MiB; None where the system does not report it."""
-    return torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else _resident("VmHWM")
-
-
-def _resident(name: str) -> float | None:
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return None
-    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1]) / 1024
+    return start_peak(device)
 
 
 @dataclass

@@ -13,6 +13,12 @@ from vqttt.methods.saved import Saved, SavedConfig
 from vqttt.methods.stream import StreamMethod
 from vqttt.models.base import Model
 
+INTERNALS, PROBABILITIES = "access to the model's internals", "the probabilities of the model's tokens"
+"""What a method may need that not every model offers."""
+
+LEAST = {INTERNALS: "vq-select", PROBABILITIES: "none with a restorer"}
+"""What can be used without it."""
+
 
 @dataclass(frozen=True)
 class MethodSpec:
@@ -40,7 +46,25 @@ class MethodSpec:
     @property
     def needs(self) -> type[Model]:
         """The least that a model must offer."""
-        return self.config.kind.needs if isinstance(self.config, SavedConfig) else self.kind.needs
+        return self._answering[0].needs
+
+    def lacks(self, model: Model) -> str:
+        """Return what the method needs of a model that it does not offer, in words; empty if it lacks nothing."""
+        if not isinstance(model, self.needs):
+            return INTERNALS
+        return PROBABILITIES if self._answering[0].needs_certainty and not model.certain else ""
+
+    @property
+    def most_looks(self) -> int | None:
+        """How many more answers than the untuned one a sample may take; None if that is not known."""
+        kind, config = self._answering
+        return kind.most_looks(config)
+
+    @property
+    def _answering(self) -> tuple[type[Method], Any]:
+        """The class that answers, and its settings: for what was saved, those of the method that saved it."""
+        saved = isinstance(self.config, SavedConfig)
+        return (self.config.kind, self.config.config) if saved else (self.kind, self.config)
 
     def build(self, model: Model, *, max_new_tokens: int = 16, seed: int = 0) -> Method:
         """Build the method as it is before it has learned anything.
@@ -59,10 +83,10 @@ class MethodSpec:
         Raises:
             InputError: if it does not.
         """
-        if not isinstance(model, self.needs):
+        if lack := self.lacks(model):
             raise InputError(
-                f"the method {self.name} needs access to the model's internals, which {model.name} does not "
-                "give; choose another method, such as vq-select"
+                f"the method {self.name} needs {lack}, which {model.name} does not give; choose another method, such "
+                f"as {LEAST[lack]}"
             )
 
     def settings(self) -> dict[str, Any]:
@@ -102,6 +126,13 @@ class MethodSpec:
         spec = self._frozen(str(file))
         _check_saved(file)
         return spec
+
+    def learning(self) -> "MethodSpec":
+        """Return the method that starts from what was saved and goes on learning; any other is returned as it is."""
+        if not isinstance(self.config, SavedConfig):
+            return self
+        started = replace(self.config.config, start=self.config.file)
+        return MethodSpec(self.config.kind, started, self.config.name)
 
     def _frozen(self, file: str) -> "MethodSpec":
         if not issubclass(self.kind, StreamMethod):

@@ -39,10 +39,17 @@ class Vote(Method):
         super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
         self.gate = self.config.gate
 
+    @classmethod
+    def most_looks(cls, config: VoteConfig) -> int:
+        """Return one for each correction."""
+        return len(config.corrections)
+
     def attempts(self, inputs: Inputs, base: Generation, *, learn: bool = True) -> list[Attempt]:
         """Let all views vote; the share of the votes is the answer's confidence."""
         voters = [Outcome.of(base)]
         for name in self.config.corrections:
+            if not self.model.may_look():
+                break
             images = [corrected(shown, name) for shown in inputs.images]
             view = answered_on(self.model, inputs, images, [name] * inputs.count, self.max_new_tokens)
             voters.append(view.outcome)

@@ -77,6 +77,11 @@ class VQSelect(StreamMethod):
         if self.config.start:
             self.load(Path(self.config.start))
 
+    @classmethod
+    def most_looks(cls, config: VQSelectConfig) -> int:
+        """Return the number of tries."""
+        return config.tries
+
     def admitted(self, inputs: Inputs, before: Outcome) -> list[int]:
         """Return the uncertain samples that have an image.
 
@@ -100,6 +105,8 @@ class VQSelect(StreamMethod):
         choice = self.predictor.choose(described, self.config.tries, changes)
         attempts = []
         for numbers, promises in zip(choice.tried.unbind(1), choice.promised.unbind(1), strict=True):
+            if not self.model.may_look():
+                break
             chosen = numbers.tolist()
             seen, how = [images[n, c] for n, c in enumerate(chosen)], [names[c] for c in chosen]
             attempt = answered_on(self.model, inputs, seen, how, self.max_new_tokens)
@@ -109,7 +116,8 @@ class VQSelect(StreamMethod):
             return []
         if learn:
             after = torch.stack([certainty(attempt.outcome.doubts) for attempt in attempts], 1)
-            self.predictor.observe(described, choice, after - certainty(base.entropies)[:, None])
+            tried = replace(choice, tried=choice.tried[:, : len(attempts)])
+            self.predictor.observe(described, tried, after - certainty(base.entropies)[:, None])
         return attempts
 
     def reset(self) -> None:

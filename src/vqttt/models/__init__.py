@@ -1,4 +1,6 @@
-"""Models by name: those that ship with vqttt, and any Hugging Face id or checkpoint folder of a supported family."""
+"""Models by name: those that ship with vqttt, any Hugging Face id or checkpoint folder of a supported family, and any
+model behind an OpenAI-compatible server.
+"""
 
 import importlib
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from vqttt.errors import InputError, ModelError, UnknownNameError, VQTTTError, i
 from vqttt.models.checkpoints import check_folder, missing_parts, unsupported
 from vqttt.models.loading import LoadOptions, check_memory
 from vqttt.models.processors import check_processor, complete_processor
+from vqttt.models.served.options import PREFIX, ServedOptions
 from vqttt.registry import Registry
 
 if TYPE_CHECKING:
@@ -24,8 +27,10 @@ __all__ = [
     "MODELS",
     "TWINS",
     "LoadOptions",
+    "ServedOptions",
     "check_model",
     "family_class",
+    "is_served",
     "load_model",
 ]
 
@@ -108,32 +113,54 @@ def _fake_plain() -> "Model":
     return FakeModel()
 
 
-def load_model(name: str, options: LoadOptions | None = None) -> "Model":
-    """Load a model.
+def load_model(name: str, options: LoadOptions | None = None, served: ServedOptions | None = None) -> "Model":
+    """Load a model, or reach one behind a server.
 
     Args:
-        name: a registered name, a checkpoint folder, or a Hugging Face id such as `llava-hf/llava-1.5-7b-hf`.
-        options: how to load a folder or id; registered names take none.
+        name: a registered name, a checkpoint folder, a Hugging Face id such as `llava-hf/llava-1.5-7b-hf`, or
+            `openai:NAME` for a model that an OpenAI-compatible server calls NAME.
+        options: how to load a folder or id; registered names and served models take none.
+        served: where the server is and how it is asked; only for served models.
 
     Raises:
-        InputError: if options are given for a registered name.
-        MissingExtraError: if the options need a package that is not installed.
-        ModelError: if the folder or id is not a complete model of a supported family, or does not fit into memory.
+        InputError: if options are given for a name that takes none, or the server's URL is missing.
+        MissingExtraError: if the options, or a served model, need a package that is not installed.
+        ModelError: if the folder or id is not a complete model of a supported family, or does not fit into memory; or
+            if a served model cannot answer a question about an image.
+        ServerError: if the server cannot be reached, or refuses the key or the model.
         UnknownNameError: if the name is not registered and can be neither a folder nor an id.
     """
-    chosen = options or LoadOptions()
-    check_model(name, chosen)
-    return MODELS[name]() if name in MODELS else _from_pretrained(name, name, chosen)
+    loading, serving = options or LoadOptions(), served or ServedOptions()
+    check_model(name, loading, serving)
+    if is_served(name):
+        from vqttt.models.served.model import ServedModel
+
+        return ServedModel(name, serving)
+    return MODELS[name]() if name in MODELS else _from_pretrained(name, name, loading)
 
 
-def check_model(name: str, options: LoadOptions) -> None:
-    """Check what can be checked of a model's name and options without its weights.
+def is_served(name: str) -> bool:
+    """Tell whether a name is that of a model behind a server."""
+    return name.startswith(PREFIX)
+
+
+def check_model(name: str, options: LoadOptions, served: ServedOptions | None = None) -> None:
+    """Check what can be checked of a model's name and options without its weights or its server.
 
     Raises:
-        InputError: if options are given for a registered name.
+        InputError: if options are given for a name that takes none, or the server's URL is missing.
         ModelError: if the name is a folder that holds no model.
         UnknownNameError: if the name is not registered and can be neither a folder nor an id.
     """
+    if is_served(name):
+        if options != LoadOptions():
+            raise InputError(f"{name} takes no load options; its server has loaded it")
+        if name == PREFIX:
+            raise InputError(f"{PREFIX} needs the name that the server has for the model, such as {PREFIX}my-model")
+        (served or ServedOptions()).url()
+        return
+    if served is not None and served != ServedOptions():
+        raise InputError(f"{name} is not behind a server; options for one are for models called {PREFIX}NAME")
     if name in MODELS:
         if options != LoadOptions():
             raise InputError(f"the model {name!r} takes no load options; they are for folders and Hugging Face ids")

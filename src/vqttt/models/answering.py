@@ -1,15 +1,13 @@
 """Answer a batch untuned; a sample that the model cannot answer does not fail the others."""
 
-import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import torch
-
-from vqttt.errors import VQTTTError, in_a_line
+from vqttt.errors import ServerError, VQTTTError, in_a_line
 from vqttt.models.base import Model
 from vqttt.models.batch import Inputs, Shown
-from vqttt.models.generation import NOT_FINITE, Generation
+from vqttt.models.generation import Generation
+from vqttt.models.memory import release_memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +31,8 @@ def answer_untuned(
 ) -> tuple[tuple[Inputs, Generation] | None, dict[str, str]]:
     """Answer a batch untuned, leaving out samples that the model cannot answer.
 
-    A sample whose logits are not finite has no answer either: its text means nothing.
+    What failed is asked again sample by sample, unless the model answers its samples apart from each other anyway. A
+    sample whose logits are not finite has no answer either: its text means nothing.
 
     Args:
         asked: the questions, by sample name.
@@ -46,10 +45,11 @@ def answer_untuned(
 
     Raises:
         VQTTTError: if the model can answer the samples one by one but not together.
+        ServerError: if the model is behind a server that cannot be asked any more.
     """
     errors = dict[str, str]()
     answered = _answer_together(asked, model, max_new_tokens)
-    suspects = _suspects(asked, answered)
+    suspects = [] if model.independent and not isinstance(answered, str) else list(_failed(asked, answered))
     if suspects:
         del answered  # nothing of the pass that failed takes up memory while its samples are asked again
         errors = {name: why for name in suspects if (why := _why_not(asked[name], model, max_new_tokens))}
@@ -59,26 +59,19 @@ def answer_untuned(
         raise VQTTTError(
             f"the model answers these samples one by one but not together; try smaller batches: {answered}"
         )
-    left = _suspects(asked, answered)
+    left = _failed(asked, answered)
     if answered is None or not left:
         return answered, errors
     rows = [n for n, name in enumerate(asked) if name not in left]
     kept = (model.select(answered[0], rows), answered[1].select(rows)) if rows else None
-    return kept, errors | dict.fromkeys(left, NOT_FINITE)
+    return kept, errors | left
 
 
-def release_memory() -> None:
-    """Free what a failed pass held; call it when nothing refers to its exception any more."""
-    gc.collect()  # an exception's frames often refer to it, which makes a circle
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _suspects(asked: Mapping[str, Asked], answered: tuple[Inputs, Generation] | str | None) -> list[str]:
-    """Return the samples that may have failed: all if the pass did, or else those whose numbers are not finite."""
+def _failed(asked: Mapping[str, Asked], answered: tuple[Inputs, Generation] | str | None) -> dict[str, str]:
+    """Return the samples that may have failed, with the reason: all if the pass did, or else those with an error."""
     if answered is None or isinstance(answered, str):
-        return list(asked) if answered else []
-    return [name for name, finite in zip(asked, answered[1].finite, strict=True) if not finite]
+        return dict.fromkeys(asked, answered) if answered else {}
+    return {name: error for name, error in zip(asked, answered[1].errors, strict=True) if error}
 
 
 def _why_not(one: Asked, model: Model, max_new_tokens: int) -> str:
@@ -86,7 +79,7 @@ def _why_not(one: Asked, model: Model, max_new_tokens: int) -> str:
     answered = _answer_together({"": one}, model, max_new_tokens)
     if isinstance(answered, str):
         return f"the model cannot answer this: {answered}"
-    return NOT_FINITE if _suspects({"": one}, answered) else ""
+    return _failed({"": one}, answered).get("", "")
 
 
 def _answer_together(
@@ -94,7 +87,8 @@ def _answer_together(
 ) -> tuple[Inputs, Generation] | str | None:
     """Answer a batch untuned; None for an empty batch, and what was raised, in a line, if the model raised anything.
 
-    The exception itself is not kept, because its traceback holds the activations of the pass.
+    An error that no other sample would be spared is raised. Another one is not kept, because its traceback holds the
+    activations of the pass.
     """
     if not asked:
         return None
@@ -102,6 +96,8 @@ def _answer_together(
     try:
         inputs, answers = model.ask([one.shown for one in of], [one.text for one in of], max_new_tokens)
         return replace(inputs, groups=tuple(a.group for a in of), options=tuple(a.options for a in of)), answers
+    except ServerError:
+        raise
     except Exception as error:  # a processor or a network may raise anything over an unusual sample
         reason = in_a_line(error)
     release_memory()

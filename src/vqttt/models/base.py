@@ -19,13 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqttt.errors import InputError
+from vqttt.errors import InputError, UnsupportedError
 from vqttt.models.batch import Given, Inputs, Shown, as_shown, check_asked
 from vqttt.models.blocks import Part
 from vqttt.models.content import ImageContent
 from vqttt.models.decoder import Decoder, ImageTokens
-from vqttt.models.generation import Generation, LogitGeneration
-from vqttt.models.questions import without_markers
+from vqttt.models.generation import Generation, ListedGeneration, LogitGeneration
+from vqttt.models.questions import plain
+from vqttt.models.usage import Usage
 from vqttt.types import Image
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "ImageContent",
     "ImageTokens",
     "Inputs",
+    "ListedGeneration",
     "LogitGeneration",
     "Model",
     "Part",
@@ -50,10 +52,16 @@ class Model(ABC):
     Attributes:
         name: identifies the model in records.
         scope: a sentence on the only questions that the model can answer; empty if it is meant for any.
+        independent: whether it answers the samples of a batch apart from each other, so that none can spoil another.
+        certain: whether it says how certain it is of its answers.
+        usage: what was sent to its server so far; nothing for a model in this process.
     """
 
     name: str
     scope: str = ""
+    independent: bool = False
+    certain: bool = True
+    usage: Usage = Usage()
 
     @abstractmethod
     def answer(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> Generation:
@@ -69,7 +77,7 @@ class Model(ABC):
         A question is text: markers of images in it have no effect (see `without_markers`).
         """
         check_asked(images, questions)
-        asked = tuple(without_markers(question) for question in questions)
+        asked = tuple(map(plain, questions))
         return Inputs(tensors={}, count=len(asked), images=as_shown(images), questions=asked)
 
     def generate(self, inputs: Inputs, max_new_tokens: int) -> Generation:
@@ -84,6 +92,22 @@ class Model(ABC):
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
         """Return a batch of the samples `rows`, in that order; a sample may be repeated."""
         return inputs.select(rows)
+
+    def piece(self, token: int) -> str:
+        """Return the text of a token of the vocabulary as it stands in an answer, spaces included."""
+        return str(token)
+
+    def may_look(self) -> bool:
+        """Tell whether there is time to answer once more; only where somebody waits for an answer there may be none."""
+        return True
+
+    def sample(self, inputs: Inputs, max_new_tokens: int, temperature: float, seed: int) -> Generation:
+        """Answer a batch by drawing tokens at random; the same seed draws the same.
+
+        Raises:
+            UnsupportedError: if the model only answers greedily.
+        """
+        raise UnsupportedError(f"{self.name} answers greedily only; leave out the temperature, or set it to 0")
 
     @property
     def device_type(self) -> str:

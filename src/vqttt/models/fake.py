@@ -128,6 +128,10 @@ class FakeTunableModel(TunableModel):
         """Return one of the five words."""
         return WORDS[token]
 
+    def piece(self, token: int) -> str:
+        """Return one of the five words."""
+        return WORDS[token]
+
     def answer_tokens(self, text: str) -> list[int]:
         """Return one token per word; an unknown word becomes a known one, chosen by checksum."""
         words = text.lower().split()

@@ -1,12 +1,15 @@
 """The answers of a model, and how certain it is of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, inf, isnan, log, nan
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 NOT_FINITE = "the model gives numbers that are not finite; try another dtype"
 """Why a sample has no answer whose tokens were chosen by logits that are not numbers."""
@@ -20,6 +23,8 @@ class Generation(ABC):
     """
 
     texts: list[str]
+
+    prompt_tokens: Sequence[int]
 
     @property
     @abstractmethod
@@ -37,13 +42,14 @@ class Generation(ABC):
 
     @property
     def confidences(self) -> list[float]:
-        """The geometric mean of the probabilities of each answer's tokens, 0 to 1."""
-        return [exp(min(sum(tokens) / max(len(tokens), 1), 0.0)) for tokens in self.token_logprobs]
+        """The geometric mean of the probabilities of each answer's tokens, 0 to 1; NaN if it is not known."""
+        return [exp(min(sum(tokens) / len(tokens), 0.0)) if tokens else nan for tokens in self.token_logprobs]
 
     @property
-    def finite(self) -> list[bool]:
-        """Whether each answer was chosen by numbers that are finite; the text of one that was not means nothing."""
-        return [not any(isnan(value) or value == inf for value in tokens) for tokens in self.token_logprobs]
+    def errors(self) -> list[str]:
+        """Why each answer is none, whatever its text; empty for an answer."""
+        bad = [any(isnan(value) or value == inf for value in tokens) for tokens in self.token_logprobs]
+        return [NOT_FINITE if one else "" for one in bad]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +58,20 @@ class ListedGeneration(Generation):
 
     Attributes:
         texts: see `Generation`.
-        chosen: the log-probability of each token of each answer, in nats.
+        chosen: the log-probability of each token of each answer, in nats; none where they are not known.
         likeliest: for each of these tokens, the log-probabilities of the likeliest tokens at its position, in nats.
+        shown: for each of these tokens, its text, and the texts of the likeliest with their log-probabilities; empty if
+            texts are not known.
+        failures: for each answer, why the model gave none; empty if it gave all.
+        prompt_tokens: the tokens of each prompt; empty if they were not counted.
     """
 
     texts: list[str]
     chosen: list[list[float]]
     likeliest: list[list[list[float]]]
+    shown: Sequence[Sequence[tuple[str, Mapping[str, float]]]] = ()
+    failures: Sequence[str] = ()
+    prompt_tokens: Sequence[int] = ()
 
     @property
     def token_logprobs(self) -> list[list[float]]:
@@ -70,12 +83,21 @@ class ListedGeneration(Generation):
         """A lower bound on the mean entropy, in nats; the tokens that are not listed count as one token."""
         return [sum(map(_listed_entropy, places)) / len(places) if places else nan for places in self.likeliest]
 
+    @property
+    def errors(self) -> list[str]:
+        """Why each answer is none, whatever its text; empty for an answer."""
+        own = super().errors
+        return [failure or error for failure, error in zip(self.failures or own, own, strict=True)]
+
     def select(self, rows: Sequence[int]) -> "ListedGeneration":
         """Return the answers `rows`, in that order."""
         return ListedGeneration(
             texts=[self.texts[n] for n in rows],
             chosen=[self.chosen[n] for n in rows],
             likeliest=[self.likeliest[n] for n in rows],
+            shown=_rows(self.shown, rows),
+            failures=_rows(self.failures, rows),
+            prompt_tokens=_rows(self.prompt_tokens, rows),
         )
 
 
@@ -88,12 +110,14 @@ class LogitGeneration(Generation):
         tokens: (N, T), including the end token, padded on the right.
         mask: (N, T), True on an answer's tokens, False on padding.
         logits: (N, T, V) in float32.
+        prompt_tokens: the tokens of each prompt; empty if they were not counted.
     """
 
     texts: list[str]
     tokens: Tensor
     mask: Tensor
     logits: Tensor
+    prompt_tokens: Sequence[int] = ()
 
     @property
     def token_logprobs(self) -> list[list[float]]:
@@ -112,9 +136,10 @@ class LogitGeneration(Generation):
         return confidence(self.logits, self.tokens, self.mask).tolist()
 
     @property
-    def finite(self) -> list[bool]:
-        """Whether the logits of each answer's tokens are distributions: no NaN, no infinity but of probability 0."""
-        return (self.logits.logsumexp(-1).isfinite() | ~self.mask).all(1).tolist()
+    def errors(self) -> list[str]:
+        """Empty where the logits of all tokens are distributions: no NaN, no infinity but of probability 0."""
+        finite = (self.logits.logsumexp(-1).isfinite() | ~self.mask).all(1).tolist()
+        return ["" if one else NOT_FINITE for one in finite]
 
     def select(self, rows: Sequence[int]) -> "LogitGeneration":
         """Return the answers `rows`, in that order."""
@@ -124,7 +149,13 @@ class LogitGeneration(Generation):
             tokens=self.tokens[chosen],
             mask=self.mask[chosen],
             logits=self.logits[chosen],
+            prompt_tokens=_rows(self.prompt_tokens, chosen),
         )
+
+
+def _rows(values: Sequence[T], rows: Sequence[int]) -> Sequence[T]:
+    """Return the values of some answers; none if there are none."""
+    return [values[n] for n in rows] if values else ()
 
 
 def token_entropy(logits: Tensor) -> Tensor:

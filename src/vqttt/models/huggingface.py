@@ -215,9 +215,18 @@ class HuggingFaceModel(TunableModel):
 
         return self._generate(traced, inputs, max_new_tokens)
 
-    def _generate(self, generate: Any, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
+    @torch.no_grad()
+    def sample(self, inputs: Inputs, max_new_tokens: int, temperature: float, seed: int) -> LogitGeneration:
+        """Answer by tokens drawn at random (see `Model.sample`)."""
+        devices = [self.device] if self.device_type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            drawn = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+            return self._generate(self.network.generate, inputs, max_new_tokens, **drawn)
+
+    def _generate(self, generate: Any, inputs: Inputs, max_new_tokens: int, **how: Any) -> LogitGeneration:
         wanted = {"max_new_tokens": max_new_tokens, "output_logits": True, "return_dict_in_generate": True}
-        out = generate(**inputs.tensors, **wanted)
+        out = generate(**inputs.tensors, **wanted, **how)
         return read_answers(out, self.network.generation_config.eos_token_id, self.processor.batch_decode)
 
     def answer_tokens(self, text: str) -> list[int]:
@@ -228,6 +237,10 @@ class HuggingFaceModel(TunableModel):
     def word(self, token: int) -> str:
         """Return the text of a token."""
         return str(self.processor.tokenizer.decode([token])).strip()
+
+    def piece(self, token: int) -> str:
+        """Return the text of a token, spaces included."""
+        return str(self.processor.tokenizer.decode([token]))
 
     @property
     def decoder(self) -> Decoder:

@@ -1,11 +1,12 @@
 """The likelihood of given answers: multiple choice without generated text, so no answer can have the wrong format."""
 
 from collections.abc import Sequence
+from math import inf
 
 import torch
 from torch import Tensor
 
-from vqttt.models.base import Inputs, TunableModel
+from vqttt.models.base import Inputs, ListedGeneration, TunableModel
 
 
 @torch.no_grad()
@@ -46,6 +47,27 @@ def option_likelihoods(model: TunableModel, inputs: Inputs, options: Sequence[Se
         for n, of_sample in enumerate(tokens):
             if k < len(of_sample):
                 found[n].append(sums[n])
+    return found
+
+
+def listed_likelihoods(answers: ListedGeneration, options: Sequence[Sequence[str]]) -> list[list[float]]:
+    """Return the log-probability that each answer begins with each option, in nats, from the tokens that were listed.
+
+    Costs nothing. An option counts with the likeliest token that has its text, whatever space is around it.
+
+    Args:
+        answers: N answers.
+        options: the options of each answer, in order; each must be one token.
+
+    Returns:
+        one list per answer, with one number per option; minus infinity for an option that was not listed.
+    """
+    found = [[-inf] * len(of_answer) for of_answer in options]
+    for n, tokens in enumerate(answers.shown):
+        for text, value in tokens[0][1].items() if tokens else ():
+            for k, option in enumerate(options[n]):
+                if text.strip() == option:
+                    found[n][k] = max(found[n][k], value)
     return found
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from vqttt.errors import InputError
+from vqttt.models.conversation import Conversation
 
 _MARKERS = (
     r"<\|?/?image(?:[ _-]?\d{1,2})?\|?>",  # <image>, <|image|>, <image 1>, <|image_1|>
@@ -49,6 +50,11 @@ def without_markers(question: str, own: Sequence[str] = ()) -> str:
     while before != question:  # what is left may be a marker again: "<im<image>age>"
         before, question = question, run.sub(_replaced, question)
     return question
+
+
+def plain(question: str) -> str:
+    """Return a question without markers of images; a `Conversation` for a served model stays what it is."""
+    return question if isinstance(question, Conversation) else without_markers(question)
 
 
 def _replaced(found: re.Match[str]) -> str:

@@ -9,7 +9,8 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -63,7 +64,7 @@ class RunFolder:
         exists = self.exists()
         if exists:
             self._check_same_study(description, identity)
-        elif {name for name in self.store.names() if not name.endswith(PART)} - {"cells", "examples"}:
+        elif {name for name in self.store.names() if not name.endswith(PART)} - {"cells", "examples", "usage"}:
             raise RunFolderError(f"{self.store} is in use but is not a run folder; choose another --out")
         try:
             if isinstance(self.store, LocalStore):
@@ -145,6 +146,21 @@ class RunFolder:
         if next(self.finished_cells(), None) is None:
             self.unfinished.clear()
             self.store.delete("run.json")
+
+    def add_usage(self, key: str, counts: Mapping[str, int]) -> None:
+        """Add what a job took of a model's server to what it took before it was resumed."""
+        name = f"usage/{key}.json"
+        before = json.loads(self.store.read(name)) if self.store.exists(name) else {}
+        total = {what: before.get(what, 0) + count for what, count in counts.items()}
+        self.store.write(name, json.dumps(total).encode())
+
+    def usage(self) -> dict[str, int]:
+        """Return what all jobs took of servers; empty for models without one."""
+        total = Counter[str]()
+        for name in self.store.names("usage"):
+            if name.endswith(".json"):
+                total.update(json.loads(self.store.read(f"usage/{name}")))
+        return dict(total)
 
     def has_examples(self, key: str) -> bool:
         """Tell whether examples were written under a key."""

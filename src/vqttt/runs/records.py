@@ -35,7 +35,7 @@ CELL = tuple(_CELL)
 _NUMBERS = ("severity", "seed")
 """The integer columns of `CELL`; the others are text."""
 
-_OPTIONAL = ("base_format_score", "format_score", "source_sha256", "chance")
+_OPTIONAL = ("base_format_score", "format_score", "source_sha256", "chance", "how", "peak_mib")
 """Columns that runs of older versions lack."""
 
 
@@ -88,6 +88,14 @@ class Record:
         default="",
     )
     chance: float = _column("probability that a guess is right, 0 to 1; NaN where it is not known", default=nan)
+    how: str = _column(
+        "what the method did to get `answer`, in words; empty if the untuned answer was kept", default=""
+    )
+    peak_mib: float = _column(
+        "most memory in use while the batch was answered, in MiB: of the GPU if the model is on one, or else of the "
+        "process; NaN where the system does not report it",
+        default=nan,
+    )
 
     @classmethod
     def parse(cls, line: bytes) -> "Record":

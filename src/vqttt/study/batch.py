@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from vqttt.errors import VQTTTError, in_a_line
+from vqttt.errors import ServerError, VQTTTError, in_a_line
 from vqttt.images.conditions import degrade_and_restore, degraded
 from vqttt.images.degradations import image_seed
 from vqttt.images.files import as_image, sha256
@@ -14,8 +14,9 @@ from vqttt.images.quality import UNMEASURED, Quality, measure
 from vqttt.images.restorers import restore
 from vqttt.methods import Method
 from vqttt.methods.attempts import Outcome
-from vqttt.models.answering import Asked, answer_untuned, release_memory
+from vqttt.models.answering import Asked, answer_untuned
 from vqttt.models.base import Generation, Inputs, Model
+from vqttt.models.memory import peak_memory, release_memory, start_peak
 from vqttt.runs.records import Record
 from vqttt.scoring import format_score, score
 from vqttt.tasks import chance, question_text
@@ -112,6 +113,8 @@ class Batch:
         errors: by sample id, why there is no answer.
         answered: the encoded batch and its untuned answers; None if no sample could be answered.
         seconds: time per answered sample for restoring and for the untuned answer.
+        device: the type of the model's device.
+        peak: the most memory in use while this was done, in MiB; None where the system does not report it.
     """
 
     samples: Sequence[Sample]
@@ -121,6 +124,8 @@ class Batch:
     errors: dict[str, str]
     answered: tuple[Inputs, Generation] | None
     seconds: float
+    device: str
+    peak: float | None
 
     @classmethod
     def prepare(
@@ -134,6 +139,7 @@ class Batch:
         max_new_tokens: int,
     ) -> "Batch":
         """Degrade, restore, encode and answer untuned; a sample that fails is set aside with the reason."""
+        start_peak(model.device_type)
         shown = _Images()
         for sample in samples:
             shown.add(sample, cache, condition, seed)
@@ -158,13 +164,17 @@ class Batch:
             errors=shown.errors | errors,
             answered=answered,
             seconds=(shown.seconds + time.perf_counter() - began) / max(len(images), 1),
+            device=model.device_type,
+            peak=peak_memory(model.device_type),
         )
 
     def answered_by(self, method: Method) -> list[Record]:
         """Answer with a method; return one record per sample, in order."""
-        answers = self.answers(method)
+        start_peak(self.device)
+        answers, peak = self.answers(method), peak_memory(self.device)
+        most = math.nan if peak is None else max(peak, self.peak or 0.0)
         return [
-            self._record(sample, answers[sample.id]) if sample.id in answers else self._failed(sample)
+            self._record(sample, answers[sample.id], most) if sample.id in answers else self._failed(sample)
             for sample in self.samples
         ]
 
@@ -178,6 +188,8 @@ class Batch:
             return {}
         try:
             return dict(zip(self.images, method.answer(*self.answered), strict=True))
+        except ServerError:
+            raise
         except Exception as error:  # a method may be another package's, and its network may raise anything
             failure = f"the method failed: {in_a_line(error)}"
         # The exception itself is not kept: its traceback holds the activations of the pass.
@@ -204,13 +216,14 @@ class Batch:
             for n, name in enumerate(self.images)
         }
 
-    def _record(self, sample: Sample, answer: Answer) -> Record:
+    def _record(self, sample: Sample, answer: Answer, peak: float) -> Record:
         """Return the record of an answer; one that failed counts as wrong."""
         return Record(
             **self._described(sample),
             **asdict(replace(answer, seconds=round(answer.seconds + self.seconds, 6))),
             **asdict(self.qualities[sample.id]),
             image_sha256=sha256(self.images[sample.id]),
+            peak_mib=round(peak, 1),
             base_score=score(answer.base_answer, sample),
             score=0.0 if answer.error else score(answer.answer, sample),
             base_format_score=format_score(answer.base_answer, sample),

@@ -12,6 +12,7 @@ from vqttt.images.degradations import SEVERITIES, check_kind, check_scale, check
 from vqttt.images.restorers import check_restorer
 from vqttt.methods import METHODS, MethodSpec, find_method
 from vqttt.models.loading import LoadOptions
+from vqttt.models.served.options import ServedOptions
 from vqttt.runs.records import CLEAN, NONE
 from vqttt.tasks import find_task, is_file
 
@@ -48,7 +49,7 @@ class StudyConfig:
     """What to run: everything that decides the records.
 
     Attributes:
-        models: each a registered model, a checkpoint folder or a Hugging Face id.
+        models: each a registered model, a checkpoint folder, a Hugging Face id, or `openai:NAME` behind a server.
         tasks, degradations: registered names; a task may be a file (`jsonl:PATH`), a degradation a chain (`fog+webp`).
         severities: of every degradation, 1 to 5.
         methods: registered names, or names defined in `method_settings`.
@@ -63,6 +64,7 @@ class StudyConfig:
         scale: `relative` or `absolute` lengths of degradations; see `vqttt.images.degradations`.
         restorers: applied to the degraded images, each in cells of its own; see `vqttt.images.restorers`.
         load: how checkpoints are loaded; among several models, those that are registered take no options.
+        served: where the server of served models is, and how it is asked.
     """
 
     models: tuple[str, ...] = ("embedded",)
@@ -79,6 +81,7 @@ class StudyConfig:
     scale: str = "relative"
     restorers: tuple[str, ...] = (NONE,)
     load: LoadOptions = field(default_factory=LoadOptions)
+    served: ServedOptions = field(default_factory=ServedOptions)
 
     def __post_init__(self) -> None:
         """Reject unknown names and numbers out of range before anything runs."""
@@ -128,8 +131,9 @@ class StudyConfig:
     def described(self) -> dict[str, Any]:
         """Return the fields as JSON has them; one model as `model`, several as `models`.
 
-        Settings of methods that do not run are left out. So are `load`, `method_settings` and `preset_limit` when they
-        change nothing: runs of older versions do not have them, and must stay the same study.
+        Settings of methods that do not run are left out. So are `load`, `served`, `method_settings` and `preset_limit`
+        when they change nothing: runs of older versions do not have them, and must stay the same study. Credentials and
+        what only decides how fast a server is asked are never in it.
         """
         described = asdict(self)
         models = tuple(dict.fromkeys(described.pop("models")))
@@ -138,6 +142,9 @@ class StudyConfig:
         described["method_settings"] = {name: settings[name] for name in self.methods if settings.get(name)}
         if self.load == LoadOptions():
             del described["load"]
+        del described["served"]
+        if served := self.served.described():
+            described["served"] = served
         if not described["method_settings"]:
             del described["method_settings"]
         if all(self.limit_of(task) == self.limit for task in self.tasks):

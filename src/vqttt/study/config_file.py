@@ -21,15 +21,19 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from vqttt.errors import InputError, UnknownNameError, VQTTTError
 from vqttt.methods import METHODS
-from vqttt.models import LoadOptions
+from vqttt.models import LoadOptions, ServedOptions
 from vqttt.runs.records import NONE
 from vqttt.study.config import DEFAULTS, PRESETS, StudyConfig, check_method
 
-_APART = ("load", "method_settings", "preset_limit")
+_APART = ("load", "served", "method_settings", "preset_limit")
 """The fields of a study that are tables, or that nobody sets; all others are plain values or lists."""
 
 _FIELDS = {name: kind for name, kind in get_type_hints(StudyConfig).items() if name not in _APART}
-_LOAD_FIELDS = get_type_hints(LoadOptions)
+_TABLES: dict[str, tuple[type[LoadOptions | ServedOptions], str]] = {
+    "load": (LoadOptions, "dtype = 'bfloat16'"),
+    "served": (ServedOptions, "base_url = 'http://localhost:8000/v1'"),
+}
+"""The tables of options, each with its class and an example."""
 
 
 def read_config(path: Path, preset: str | None = None) -> StudyConfig:
@@ -54,11 +58,13 @@ def read_config(path: Path, preset: str | None = None) -> StudyConfig:
         config = replace(config, preset_limit=None)
     if content.get("methods") and isinstance(content["methods"], dict):
         config = _with_own_methods(config, content.pop("methods"), file)
-    with file.at("load"):
-        options = _table("load", content.pop("load", {}), "dtype = 'bfloat16'")
-    for name, value in options.items():
-        with file.at("load", name):
-            config = replace(config, load=replace(config.load, **{name: _load_option(name, value)}))
+    for table, (_, example) in _TABLES.items():
+        with file.at(table):
+            options = _table(table, content.pop(table, {}), example)
+        for name, value in options.items():
+            with file.at(table, name):
+                old: Any = getattr(config, table)
+                config = replace(config, **{table: replace(old, **{name: _option(table, name, value)})})
     for name, value in content.items():
         with file.at(name):
             config = replace(config, **_field(name, value, content))
@@ -72,14 +78,15 @@ def from_described(described: Mapping[str, Any]) -> StudyConfig:
         InputError: if it has names or values that are not known here.
     """
     given = {name: value for name, value in described.items() if value is not None}
-    load = _table("load", given.pop("load", {}), "dtype = 'bfloat16'")
+    tables = {name: _table(name, given.pop(name, {}), example) for name, (_, example) in _TABLES.items()}
     method_settings = _table("method_settings", given.pop("method_settings", {}), "base = 'vq-ttt'")
     preset_limit = given.pop("preset_limit", None)
     fields: dict[str, Any] = {"limit": None}
     for name, value in given.items():
         fields |= _field(name, value, given)
-    options = LoadOptions(**{name: _load_option(name, value) for name, value in load.items()})
-    return replace(DEFAULTS, **fields, method_settings=method_settings, load=options, preset_limit=preset_limit)
+    for table, options in tables.items():
+        fields[table] = _TABLES[table][0](**{name: _option(table, name, value) for name, value in options.items()})
+    return replace(DEFAULTS, **fields, method_settings=method_settings, preset_limit=preset_limit)
 
 
 def _with_own_methods(config: StudyConfig, tables: dict[str, Any], file: "_File") -> StudyConfig:
@@ -135,10 +142,11 @@ def _table(name: str, value: Any, example: str) -> dict[str, Any]:
     return value
 
 
-def _load_option(name: str, value: Any) -> Any:
-    if name not in _LOAD_FIELDS:
-        raise UnknownNameError("load option", name, _LOAD_FIELDS)
-    return _scalar(name, _LOAD_FIELDS[name], value)
+def _option(table: str, name: str, value: Any) -> Any:
+    known = get_type_hints(_TABLES[table][0])
+    if name not in known:
+        raise UnknownNameError(f"{table} option", name, known)
+    return _scalar(name, known[name], value)
 
 
 _WORDS = {int: "whole numbers", str: "text"}
@@ -151,7 +159,7 @@ def _field(name: str, value: Any, given: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError("give model or models, not both")
         return {"models": (_scalar(name, str, value),)}
     if name not in _FIELDS:
-        raise UnknownNameError("study setting", name, ("preset", "model", *_FIELDS, "load"))
+        raise UnknownNameError("study setting", name, ("preset", "model", *_FIELDS, *_TABLES))
     kind = _FIELDS[name]
     return {name: _listed(name, kind, value) if get_origin(kind) is tuple else _scalar(name, kind, value)}
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vqttt.errors import VQTTTError
-from vqttt.models.answering import release_memory
+from vqttt.models import is_served
+from vqttt.models.memory import release_memory
 from vqttt.study.batch import ImageCache
 from vqttt.study.config import StudyConfig
 from vqttt.study.engines.local import share_threads
@@ -31,8 +32,10 @@ class Estimate:
         methods: number of methods that answer each image.
         seeds: number of seeds.
         records: number of records, one per answer.
-        seconds: time for all of them; None if it was not measured.
+        seconds: time for those of models in this process; None if it was not measured.
         by_model: the part of it for the answers of each model.
+        requests: for each served model, the most requests that it is sent, each with one image; None if a method's
+            number is not known.
     """
 
     models: int
@@ -44,6 +47,7 @@ class Estimate:
     seconds: float | None
     by_model: dict[str, float] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
+    requests: dict[str, int | None] = field(default_factory=dict)
 
     @property
     def cells(self) -> int:
@@ -71,8 +75,9 @@ def estimate(
 ) -> Estimate:
     """Count a study's cells and, if models are given, measure how long they take (see `vqttt.study.timing`).
 
-    Every model is measured, one after another. With several workers, everything is timed with one worker's share of the
-    threads, and the time for all jobs is divided by the number of workers that can have one.
+    Every model in this process is measured, one after another; a served one is sent nothing. With several workers,
+    everything is timed with one worker's share of the threads, and the time for all jobs is divided by the number of
+    workers that can have one.
 
     Args:
         config: the study.
@@ -90,20 +95,21 @@ def estimate(
     tasks = {name: load_task(name, config.limit_of(name)) for name in dict.fromkeys(config.tasks)}
     questions = {name: len(samples) for name, samples in tasks.items()}
     grid, seeds, models = conditions(config), len(set(config.seeds)), list(dict.fromkeys(config.models))
+    here = [name for name in models if not is_served(name)]
     seconds, by_model, images = None, dict[str, float](), dict[str, int]()
-    if load is not None:
+    if load is not None and here:
         share_threads(workers)
         before, found = clock() - began, dict[str, _Measured]()
-        for name in models:
-            found[name] = _measured(config, tasks, name, load, clock, budget / len(models), whole=name == models[0])
+        for name in here:
+            found[name] = _measured(config, tasks, name, load, clock, budget / len(here), whole=name == here[0])
             release_memory()
         share = min(workers, len(models) * len(grid) * seeds * len(tasks))
         by_model = {name: one.jobs / share for name, one in found.items()}
         loading = [one.loading for one in found.values()]
         # A worker's process gets ready after this one. Later, it loads all models but the first once more.
         seconds = (before + sum(loading)) * (2 if workers > 1 else 1) + sum(loading[1:])
-        seconds += sum(by_model.values()) + found[models[0]].report
-        images = found[models[0]].images
+        seconds += sum(by_model.values()) + found[here[0]].report
+        images = found[here[0]].images
     return Estimate(
         models=len(models),
         questions=questions,
@@ -114,7 +120,17 @@ def estimate(
         seconds=seconds,
         by_model=by_model,
         images=images,
+        requests=dict.fromkeys((name for name in models if is_served(name)), _requests(config, questions, len(grid))),
     )
+
+
+def _requests(config: StudyConfig, questions: Mapping[str, int], grid: int) -> int | None:
+    """Return the most requests that a served model is sent, given the number of conditions; None if not known."""
+    looks = [spec.most_looks for spec in config.method_specs.values()]
+    known = [count for count in looks if count is not None]
+    if len(known) < len(looks):
+        return None
+    return sum(questions.values()) * grid * len(set(config.seeds)) * (1 + sum(known))
 
 
 def _measured(

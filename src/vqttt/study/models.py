@@ -7,9 +7,10 @@ from typing import Any
 
 from vqttt.errors import InputError, VQTTTError
 from vqttt.methods import MethodSpec
-from vqttt.models import MODELS, LoadOptions, check_model, load_model
-from vqttt.models.answering import release_memory
+from vqttt.methods.spec import INTERNALS, LEAST, PROBABILITIES
+from vqttt.models import MODELS, LoadOptions, ServedOptions, check_model, is_served, load_model
 from vqttt.models.base import Model
+from vqttt.models.memory import release_memory
 from vqttt.study.config import StudyConfig
 from vqttt.study.provenance import describe_device, files_of_methods
 
@@ -102,25 +103,27 @@ class Models:
 
 
 def check_names(config: StudyConfig) -> None:
-    """Check names and load options of a study's models, as far as that needs no weights.
+    """Check names and options of a study's models, as far as that needs no weights and no server.
 
     Raises:
         InputError: if a name or an option cannot be used.
         ModelError: if a name is a folder that holds no model.
     """
     for name in config.models:
-        check_model(name, _options(config, name))
+        check_model(name, *_options(config, name))
 
 
 def load_from(config: StudyConfig, name: str) -> Model:
     """Load a model of a study with the study's options; raises as `load_model` does."""
-    return load_model(name, _options(config, name))
+    return load_model(name, *_options(config, name))
 
 
-def _options(config: StudyConfig, name: str) -> LoadOptions:
-    """Return the options for loading a model: among several, a registered one takes none, so the others get them."""
-    all_registered = all(one in MODELS for one in config.models)
-    return LoadOptions() if name in MODELS and not all_registered else config.load
+def _options(config: StudyConfig, name: str) -> tuple[LoadOptions, ServedOptions]:
+    """Return the options for a model: among several, each gets those that it takes."""
+    loaded = [one for one in config.models if one not in MODELS and not is_served(one)]
+    load = config.load if name in loaded or not loaded else LoadOptions()
+    served = config.served if is_served(name) or not any(map(is_served, config.models)) else ServedOptions()
+    return load, served
 
 
 @contextmanager
@@ -140,10 +143,11 @@ def check_methods(methods: Mapping[str, MethodSpec], model: Model) -> None:
     Raises:
         InputError: if one cannot; the message names all those that need more than the model offers.
     """
-    if needing := [name for name, spec in methods.items() if not isinstance(model, spec.needs)]:
-        raise InputError(
-            f"{model.name} does not give access to its internals, which {' and '.join(needing)} "
-            f"need{'s' * (len(needing) == 1)}; choose methods that do not, such as --method vq-select"
-        )
+    for lack in (INTERNALS, PROBABILITIES):
+        if needing := [name for name, spec in methods.items() if spec.lacks(model) == lack]:
+            raise InputError(
+                f"{model.name} does not give {lack}, which {' and '.join(needing)} need{'s' * (len(needing) == 1)}; "
+                f"choose methods that do not, such as --method {LEAST[lack]}"
+            )
     for spec in methods.values():
         spec.build(model)

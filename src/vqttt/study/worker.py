@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -154,7 +154,7 @@ class Worker:
 
     def _run_cells(self, job: Job, condition: Condition) -> Iterator[Filled]:
         """Fill the job's unfinished cells batch by batch."""
-        samples, size, tally = self.tasks[job.task], self.config.batch, _Tally()
+        samples, tally = self.tasks[job.task], _Tally()
         cells: list[_OpenCell] = []
         for cell in job.cells(self.config, self._name(job)):
             if self.folder.is_finished(cell.key):
@@ -163,25 +163,36 @@ class Worker:
                 cells.append(self._open(cell, self.models.get(job.model)))
                 tally.add(self.folder.unfinished.records(cell.key))
             yield tally.filled()
-        for start in range(0, len(samples), size):
-            waiting = [cell for cell in cells if cell.kept <= start]
-            if not waiting:
-                continue
-            batch = Batch.prepare(
-                samples[start : start + size],
-                self._images_of(job.task),
-                condition,
-                self.models.get(job.model),
-                seed=job.seed,
-                max_new_tokens=self.config.max_new_tokens,
-            )
-            for open_cell in waiting:
-                records = batch.answered_by(open_cell.method)
-                self.folder.unfinished.append(open_cell.cell.key, records)
-                tally.add(records)
-                yield tally.filled()
+        if cells:
+            yield from self._fill(job, condition, cells, tally)
         for open_cell in cells:
             self._finish(open_cell)
+
+    def _fill(self, job: Job, condition: Condition, cells: list[_OpenCell], tally: _Tally) -> Iterator[Filled]:
+        """Answer the batches that are missing, and write down what that took of the model's server, if it has one."""
+        samples, size, model = self.tasks[job.task], self.config.batch, self.models.get(job.model)
+        before = model.usage
+        try:
+            for start in range(0, len(samples), size):
+                waiting = [cell for cell in cells if cell.kept <= start]
+                if not waiting:
+                    continue
+                batch = Batch.prepare(
+                    samples[start : start + size],
+                    self._images_of(job.task),
+                    condition,
+                    model,
+                    seed=job.seed,
+                    max_new_tokens=self.config.max_new_tokens,
+                )
+                for open_cell in waiting:
+                    records = batch.answered_by(open_cell.method)
+                    self.folder.unfinished.append(open_cell.cell.key, records)
+                    tally.add(records)
+                    yield tally.filled()
+        finally:
+            if model.usage != before:
+                self.folder.add_usage(cells[0].cell.key, asdict(model.usage - before))
 
     def _open(self, cell: Cell, model: Model) -> _OpenCell:
         """Build a cell's method, and keep what records of it can be kept."""

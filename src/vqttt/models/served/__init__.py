@@ -1,0 +1,1 @@
+"""Models behind an OpenAI-compatible server: vLLM, SGLang, llama.cpp, a provider, or `vqttt serve`."""
