@@ -66,6 +66,7 @@ def test_help_is_quick_and_imports_no_torch() -> None:
         "tune",
         "clean-features",
         "bench",
+        "serve",
     ],
 )
 def test_help_is_as_documented(command: str, regenerate_goldens: bool) -> None:

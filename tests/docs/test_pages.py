@@ -46,7 +46,7 @@ def test_every_page_is_linked_from_the_readme(page: Path) -> None:
 
 
 def test_files(page: Path) -> None:
-    for name in re.findall(r"`((?:src|tests|experiments|perf|training|docs)/[\w./-]*)`", page.read_text()):
+    for name in re.findall(r"`((?:src|tests|experiments|examples|perf|training|docs)/[\w./-]*)`", page.read_text()):
         assert (ROOT / name).exists(), name
 
 

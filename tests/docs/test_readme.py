@@ -1,4 +1,7 @@
-"""The examples of README.md and docs/usage.md run: the Python code, and every `$ vqttt` command, in their order."""
+"""The examples of README.md and docs/usage.md run: the Python code, and every `$ vqttt` command, in their order.
+
+Those of the section on served models run in `test_readme_served.py`.
+"""
 
 import re
 import shlex
@@ -15,7 +18,8 @@ from vqttt.tasks import vq_mini
 
 ROOT = Path(__file__).resolve().parents[2]
 README, USAGE = ((ROOT / page).read_text() for page in ("README.md", "docs/usage.md"))
-COMMANDS = [line[2:] for line in (README + USAGE).splitlines() if line.startswith("$ vqttt ")]
+HERE = re.sub(r"^## Served models\n.*?(?=^## )", "", README, flags=re.DOTALL | re.MULTILINE)
+COMMANDS = [line[2:] for line in (HERE + USAGE).splitlines() if line.startswith("$ vqttt ")]
 
 
 @pytest.fixture
@@ -54,6 +58,6 @@ def test_commands(runs: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_python(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (block,) = re.findall(r"```python\n(.*?)```", HERE, re.DOTALL)
     exec(compile(block, "README.md", "exec"), {})
     assert re.fullmatch(r".+ -> .+\n", capsys.readouterr().out)

@@ -3,7 +3,7 @@
 It names the colour with the largest mean in the first image, and prints its URL. A question may order faults: `[500*2]`
 fails twice with a status of 500 before it is answered. Other faults are `[429*2]`, `[truncated*1]` (half a JSON body),
 `[hang*1]` (no reply for a minute), `[close*1]` (the connection ends in mid-body), `[html*1]` and `[empty*1]` (no
-choices); `[slow*50]` takes 50 ms and is answered.
+choices); `[slow*50]` takes 50 ms and is answered. The question is the last text of the request.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import re
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
@@ -30,6 +30,7 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16  # a reply in one packet
     failed: ClassVar[Counter[str]] = Counter()
     seen: ClassVar[Counter[str]] = Counter()
+    bodies: ClassVar[deque[Any]] = deque(maxlen=50)  # the latest requests
     busy: ClassVar[list[int]] = [0, 0]  # requests at work now, and the most so far
     lock = threading.Lock()
 
@@ -46,6 +47,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/counts":
             self.send_json(200, {"seen": dict(self.seen), "most": self.busy[1]})
+        elif self.path == "/bodies":
+            self.send_json(200, {"bodies": list(self.bodies)})
         else:
             self.send_json(200, {"object": "list", "data": [{"id": "colors", "object": "model"}]})
 
@@ -61,10 +64,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.busy[0] -= 1
 
     def reply(self, body: dict[str, Any]) -> None:
-        parts = body["messages"][0]["content"]
-        question = next(part["text"] for part in parts if part["type"] == "text")
+        parts = [part for message in body["messages"] for part in as_parts(message["content"])]
+        question = next((part["text"] for part in parts[::-1] if part["type"] == "text"), "")
         with self.lock:
             self.seen[question] += 1
+            self.bodies.append(body)
         if self.options.key and self.headers.get("Authorization") != f"Bearer {self.options.key}":
             given = self.headers.get("Authorization")
             self.send_json(401, {"error": {"message": f"Incorrect API key provided: {given}"}})
@@ -112,6 +116,10 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b'{"choices": [')
             self.close_connection = True
+
+
+def as_parts(content: Any) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def completion(body: dict[str, Any], parts: list[dict[str, Any]], *, logprobs: bool) -> dict[str, Any]:

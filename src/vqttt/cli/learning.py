@@ -85,6 +85,7 @@ def report(
     learned: Learned, learner: "StreamMethod", task: str, out: Path, model: str, settings: Sequence[str] = ()
 ) -> None:
     """Print what was learned, what it did along the stream, and how it is applied; `settings` are those of `--set`."""
+    from vqttt.models import is_served
     from vqttt.scoring import score
 
     count = len(learned.answered)
@@ -103,7 +104,8 @@ def report(
         f"{changed} answers changed; accuracy {before:.1f}% untuned, {after:.1f}% tuned"
     )
     own = "".join(f" --set {quote(setting)}" for setting in settings)
-    which = f"--model {quote(model)} --method {quote(learner.name)}{own} --tuned {quote(str(out))}"
+    served = f" --base-url {quote(learner.model.client.url)}" if is_served(model) else ""
+    which = f"--model {quote(model)}{served} --method {quote(learner.name)}{own} --tuned {quote(str(out))}"
     typer.echo(f'to apply it: vqttt answer IMAGE "QUESTION" {which}')
     typer.echo(f"         or: vqttt study --task {quote(task)} {which}")
     typer.echo(out)

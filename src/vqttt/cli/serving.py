@@ -36,7 +36,7 @@ def serve(
     set_: MethodSettings = None,
     tuned: Tuned = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free one.")] = 8080,
     keys: Annotated[
         Path | None, typer.Option(help="File with API keys, one on each line; VQTTT_API_KEYS adds to them.")
     ] = None,
@@ -53,8 +53,11 @@ def serve(
     queue: Annotated[int, typer.Option(help="Most requests at a time.", rich_help_panel=_LIMITS)] = 256,
     tokens: Annotated[int, typer.Option(help="Most tokens of an answer.", rich_help_panel=_LIMITS)] = 1024,
     body_mb: Annotated[int, typer.Option(help="Most MiB of a request.", rich_help_panel=_LIMITS)] = 32,
-    megapixels: Annotated[int, typer.Option(help="Most megapixels of an image.", rich_help_panel=_LIMITS)] = 40,
+    megapixels: Annotated[
+        int, typer.Option(help="Most megapixels of a request's images.", rich_help_panel=_LIMITS)
+    ] = 40,
     most_streams: Annotated[int, typer.Option(help="Most streams in memory.", rich_help_panel=_LIMITS)] = 1000,
+    stream_mb: Annotated[int, typer.Option(help="Most MiB of all streams together.", rich_help_panel=_LIMITS)] = 2048,
     stream_seconds: Annotated[
         int, typer.Option(help="Time after which a stream that is not used is forgotten.", rich_help_panel=_LIMITS)
     ] = 3600,
@@ -66,12 +69,11 @@ def serve(
     A request may choose its method: "vqttt": {"method": "vq-select", "tries": 2, "stream": "camera-7"}.
     """
     spec = chosen_method(method, set_, tuned)
-    for folder in (images,):
-        if folder is not None and not folder.is_dir():
-            raise InputError(f"{folder} is not a folder of images")
+    if images is not None and not images.is_dir():
+        raise InputError(f"{images} is not a folder of images")
     try:
         from vqttt.serving.app import Server, Settings
-        from vqttt.serving.app import serve as run
+        from vqttt.serving.listening import serve as run
     except ImportError as error:
         raise MissingExtraError(f"vqttt serve needs {error.name}: pip install 'vqttt[serve]'") from error
     from vqttt.serving.keys import Keys
@@ -87,6 +89,7 @@ def serve(
         body=body_mb * 2**20,
         pixels=megapixels * 1_000_000,
         streams=most_streams,
+        stream_memory=stream_mb * 2**20,
         stream_seconds=stream_seconds,
     )
     loaded = _loaded(model, upstream, options)
@@ -95,7 +98,8 @@ def serve(
     server = Server(loaded, spec, settings)
     who = "anyone on this machine" if host in _LOOPBACK else "anyone"
     may = "whoever has a key" if known else who
-    run(server, host, port, lambda url: typer.echo(f"{model} at {url}, by {spec.name}, for {may}", err=True))
+    say = f"by {spec.name}, for {may}"
+    run(server.app(), host, port, limits.body_seconds, lambda url: typer.echo(f"{model} at {url}, {say}", err=True))
 
 
 def _loaded(model: str, upstream: str | None, options: ModelOptions) -> "Model":

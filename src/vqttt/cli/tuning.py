@@ -20,6 +20,8 @@ from vqttt.errors import InputError
 if TYPE_CHECKING:
     from vqttt.models.base import Model
 
+_UNDER_LOAD = "A server under load"
+
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 
@@ -144,10 +146,31 @@ def bench(
         bool, typer.Option("--profile", help="Show where the time of one batch of the first method goes, and exit.")
     ] = False,
     out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("runs/bench.json"),
+    server: Annotated[
+        str | None,
+        typer.Option(help="URL of a running `vqttt serve` to put under load instead.", rich_help_panel=_UNDER_LOAD),
+    ] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Requests that arrive in a second; besides, as many as are answered.",
+            metavar="<list[int]>",
+            rich_help_panel=_UNDER_LOAD,
+        ),
+    ] = None,
+    clients: Annotated[int, typer.Option(help="Requests at a time at most.", rich_help_panel=_UNDER_LOAD)] = 64,
+    seconds: Annotated[int, typer.Option(help="Length of a measurement.", rich_help_panel=_UNDER_LOAD)] = 10,
     *,
     options: ModelOptions,
 ) -> None:
-    """Measure the time and memory that methods need, relative to plain inference."""
+    """Measure the time and memory that methods need, relative to plain inference; or a server's latency under load."""
+    if server is not None:
+        from vqttt.cli.load import bench_server
+
+        bench_server(
+            server, model, names(method) or ("none", "vq-select"), numbers("--rate", rate), clients, seconds, out
+        )
+        return
     from rich.console import Console
     from rich.table import Table
 

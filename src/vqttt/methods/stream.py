@@ -41,10 +41,14 @@ class StreamMethod(Method):
     def summary(self) -> str:
         """Say in a line what was learned."""
 
+    def memory(self) -> int:
+        """Return the bytes that what was learned takes up, roughly: an optimiser keeps as much twice more."""
+        return 3 * sum(tensor.nbytes for tensor in self.learned())
+
     def save(self, path: Path) -> None:
         """Write what was learned, so that another stream can start from it, or apply it frozen."""
         about = {"method": self.name, "settings": self.settings(), "model": self.model.name}
-        about |= {"version": version("vqttt"), "weights": self.model.fingerprint()} | self.made_with()
+        about |= {"version": version("vqttt"), "weights": self.model.tuned_for()} | self.made_with()
         self.write(path, about)
 
     def load(self, path: Path, *, frozen: bool = False) -> None:
@@ -70,7 +74,7 @@ class StreamMethod(Method):
         for key, value in self.made_with().items():
             if about.get(key) != value:
                 raise InputError(f"{path} was tuned with other {key} than this version's; run `vqttt tune` again")
-        if about.get("weights") != self.model.fingerprint():
+        if about.get("weights") != self.model.tuned_for():
             raise InputError(
                 f"{path} was tuned on a model with other weights ({about.get('model')}) than {self.model.name}; "
                 "run `vqttt tune` with this one"

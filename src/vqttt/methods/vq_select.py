@@ -95,6 +95,8 @@ class VQSelect(StreamMethod):
     def attempts(self, inputs: Inputs, base: Generation, *, learn: bool = True) -> list[Attempt]:
         """Answer under the first, the second, ... of the corrections chosen for each sample."""
         names, images = self.config.corrections, dict[tuple[int, int], Shown]()
+        if not self.model.may_look():  # corrections take time too
+            return []
 
         def changes(n: int, number: int) -> bool:
             """Correct sample n; a correction that leaves its images as they are is not worth a forward pass."""
@@ -131,6 +133,10 @@ class VQSelect(StreamMethod):
     def learned(self) -> list[Tensor]:
         """Return a copy of the predictor's evidence."""
         return list(self.predictor.state().values())
+
+    def memory(self) -> int:
+        """Return the bytes of the predictor's evidence."""
+        return self.predictor.memory_used()
 
     def restore(self, snapshot: Any) -> None:
         """Return to a snapshot, bit for bit."""

@@ -54,6 +54,7 @@ class Model(ABC):
         scope: a sentence on the only questions that the model can answer; empty if it is meant for any.
         independent: whether it answers the samples of a batch apart from each other, so that none can spoil another.
         certain: whether it says how certain it is of its answers.
+        context: tokens of a prompt and its answer together at most; 0 if that is not known.
         usage: what was sent to its server so far; nothing for a model in this process.
     """
 
@@ -61,6 +62,7 @@ class Model(ABC):
     scope: str = ""
     independent: bool = False
     certain: bool = True
+    context: int = 0
     usage: Usage = Usage()
 
     @abstractmethod
@@ -70,6 +72,10 @@ class Model(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Return a text that identifies the model whatever its name: a hash of its weights, if they are available."""
+
+    def tuned_for(self) -> str:
+        """Return what must be the same where something that was learned with this model is used: its fingerprint."""
+        return self.fingerprint()
 
     def batch_of(self, images: Sequence[Given], questions: Sequence[str]) -> Inputs:
         """Return a batch of N samples in the form that methods take: what was given, encoded if the model allows that.

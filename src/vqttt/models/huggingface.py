@@ -48,6 +48,7 @@ class HuggingFaceModel(TunableModel):
         self.name, self.network, self.processor = name, network, processor
         processor.tokenizer.padding_side = "left"
         self.plain_text = PlainText.of(processor, network.config)
+        self.context = int(getattr(network.config.get_text_config(), "max_position_embeddings", 0) or 0)
         network.generation_config = greedy_config(network, processor.tokenizer)
         self.freeze()
 

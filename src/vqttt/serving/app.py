@@ -1,12 +1,12 @@
 """The server: OpenAI's chat interface over an `Engine`, with limits, keys and metrics."""
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from logging import getLogger
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vqttt import __version__
-from vqttt.errors import ServerError, VQTTTError, in_a_line
+from vqttt.errors import InputError, ServerError, in_a_line
 from vqttt.methods.spec import MethodSpec
 from vqttt.models.base import Model
+from vqttt.models.served.replies import REFUSED
 from vqttt.serving import replies
-from vqttt.serving.asked import Asked, RequestError, read
+from vqttt.serving.asked import Asked, read
+from vqttt.serving.body import loads
 from vqttt.serving.engine import Answered, Engine
 from vqttt.serving.keys import Keys
 from vqttt.serving.limits import Limits
 from vqttt.serving.metrics import Metrics
+from vqttt.serving.refusals import RequestError
+
+
+_log = getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +57,7 @@ class Server:
 
     def __init__(self, model: Model, spec: MethodSpec, settings: Settings) -> None:
         """Build the engine; raises as `Engine` does."""
-        self.settings, self.model, self.waiting, self.stopping = settings, model, 0, False
+        self.settings, self.model, self.waiting = settings, model, 0
         self.metrics = Metrics(lambda: self.waiting, lambda: len(self.engine.streams))
         self.engine = Engine(
             model, spec, settings.limits, folder=settings.stream_folder, took=self.metrics.batch.observe
@@ -65,7 +71,6 @@ class Server:
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             yield
-            self.stopping = True
             await asyncio.to_thread(self.close)
 
         app = FastAPI(
@@ -77,6 +82,7 @@ class Server:
         app.get("/metrics")(self.measured)
         app.add_exception_handler(RequestError, _refused)
         app.add_exception_handler(HTTPException, _unknown)
+        app.add_exception_handler(Exception, _failed)
         return app
 
     def close(self) -> None:
@@ -117,8 +123,9 @@ class Server:
         self.waiting += 1
         try:
             body = await _body(request, self.settings.limits)
+            arrived = time.monotonic()
             loop = asyncio.get_running_loop()
-            asked, reply = await loop.run_in_executor(self._threads, self._answered, body, owner)
+            asked, reply = await loop.run_in_executor(self._threads, self._answered, body, owner, arrived)
         finally:
             self.waiting -= 1
         if asked.in_parts:
@@ -126,12 +133,12 @@ class Server:
             return StreamingResponse(events, media_type="text/event-stream"), reply["vqttt"]
         return JSONResponse(reply), reply["vqttt"]
 
-    def _answered(self, body: bytes, owner: str) -> tuple[Asked, replies.Object]:
+    def _answered(self, body: bytes, owner: str, arrived: float) -> tuple[Asked, replies.Object]:
         """Read and answer a request, in a thread of its own."""
         began = time.monotonic()
         asked = self._asked(body)
         read_at = time.monotonic()
-        answered = self._answer(asked, owner)
+        answered = self._answer(asked, owner, arrived)
         answered_at = time.monotonic()
         reply = replies.completion(asked, answered, self.model)
         self.metrics.count(reply["vqttt"])
@@ -144,34 +151,34 @@ class Server:
         Raises:
             RequestError: if it cannot be answered.
         """
-        try:
-            content = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise RequestError(f"the body is not JSON: {in_a_line(error)[:200]}") from error
         settings = self.settings
-        asked = read(content, settings.limits, settings.image_folder, conversations=self.model.independent)
+        asked = read(loads(body), settings.limits, settings.image_folder, conversations=self.model.independent)
         if asked.model not in (settings.name, "default"):
             raise RequestError(
                 f"there is no model {asked.model!r}; it is {settings.name!r}", 404, "model", "model_not_found"
             )
         return asked
 
-    def _answer(self, asked: Asked, owner: str) -> Answered:
+    def _answer(self, asked: Asked, owner: str, arrived: float) -> Answered:
         """Answer a request.
 
         Raises:
             RequestError: if there is no answer; whatever is raised below becomes one.
         """
         try:
-            answered = self.engine.answer(asked, owner)
+            answered = self.engine.answer(asked, owner, arrived)
         except RequestError:
             raise
+        except InputError as error:
+            raise RequestError(str(error), param="messages") from error
         except ServerError as error:
-            raise RequestError(str(error), 503, code="upstream_down", retry_after=5) from error
-        except VQTTTError as error:
-            raise RequestError(str(error)) from error
-        except Exception as error:  # a processor or a network may raise anything over an unusual request
-            raise RequestError(f"the model cannot answer this: {in_a_line(error)[:300]}", 500, code="failed") from error
+            _log.warning("%s", in_a_line(error))  # it says where that server is, which is not for clients
+            words = "the server behind this one cannot be asked now; try again soon"
+            raise RequestError(words, 503, code="upstream_down", retry_after=5) from error
+        except Exception as error:  # a network may raise anything
+            raise RequestError(f"the model cannot answer this: {in_a_line(error)}", 500, code="failed") from error
+        if answered.error.startswith(REFUSED):
+            raise RequestError(answered.error, code="upstream_refused")
         if answered.error:
             raise RequestError(f"the model gave no answer: {answered.error}", 502, code="no_answer")
         return answered
@@ -217,37 +224,21 @@ async def _refused(_: Request, error: Exception) -> Response:
     headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if error.status == 408:
+        headers["Connection"] = "close"  # nobody waits for the rest
     return JSONResponse(replies.error(error), error.status, headers)
 
 
 async def _unknown(_: Request, error: Exception) -> Response:
     """Return the errors of routing in OpenAI's form."""
     assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    refused = RequestError(str(error.detail), error.status_code, code=code)
+    return JSONResponse(replies.error(refused), error.status_code, error.headers)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    """Return our own faults in OpenAI's form; uvicorn writes their traces to standard error."""
     return JSONResponse(
-        replies.error(RequestError(str(error.detail), error.status_code, code="not_found")), error.status_code
+        replies.error(RequestError(f"the server failed: {type(error).__name__}", 500, code="failed")), 500
     )
-
-
-def serve(server: Server, host: str, port: int, started: Callable[[str], None]) -> None:
-    """Serve until the process is told to stop; then finish what was accepted.
-
-    Args:
-        server: what to serve.
-        host: to listen on.
-        port: to listen on; 0 for any that is free.
-        started: called with the address once requests are taken.
-
-    Raises:
-        OSError: if the port is taken.
-    """
-    import socket
-
-    import uvicorn
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family, backlog=2048)
-    config = uvicorn.Config(server.app(), log_level="warning", access_log=False, timeout_keep_alive=75)
-    running = uvicorn.Server(config)
-    shown = f"[{host}]" if ":" in host else host
-    started(f"http://{shown}:{listening.getsockname()[1]}/v1")
-    running.run(sockets=[listening])

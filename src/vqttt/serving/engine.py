@@ -4,28 +4,33 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
-from vqttt.errors import InputError, ServerError, in_a_line
+from vqttt.errors import ServerError, UnsupportedError, in_a_line
 from vqttt.methods import Method, MethodSpec, find_method
 from vqttt.methods.spec import INTERNALS
 from vqttt.methods.stream import StreamMethod
 from vqttt.models.base import Generation, Model
 from vqttt.models.batch import Shown
 from vqttt.runs.records import NONE
-from vqttt.serving.asked import Asked, RequestError
+from vqttt.serving.asked import Asked
+from vqttt.serving.choosing import chosen
 from vqttt.serving.limits import Limits
-from vqttt.serving.shared_passes import SharedPasses
+from vqttt.serving.refusals import RequestError
+from vqttt.serving.shared_passes import SharedPasses, counted, encoded
 from vqttt.serving.streams import Streams
 from vqttt.serving.watched import Looks, WatchedModel
 from vqttt.types import Answer
 
 _BUILT = 64
 """Methods that are kept built, each with its settings and length of answers."""
+
+_FAILED = "failed: "
+"""What begins the account of a method that raised something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,36 +85,33 @@ class Engine:
         # A served model is asked with many requests at a time; one in this process with many questions in one pass.
         self._passes = None if model.independent else SharedPasses(model, limits.batch, took)
         self.model = WatchedModel(model, model.answer if self._passes is None else self._passes.answer)
-        self.streams = Streams(self._stream, limits.streams, limits.stream_seconds, folder)
+        self.streams = Streams(self._stream, limits.streams, limits.stream_seconds, folder, memory=limits.stream_memory)
         self._built: OrderedDict[object, Method] = OrderedDict()
         self._lock = threading.Lock()
 
-    def answer(self, asked: Asked, owner: str = "") -> Answered:
+    def answer(self, asked: Asked, owner: str = "", began: float | None = None) -> Answered:
         """Answer a request.
 
         Args:
             asked: the request.
             owner: whose it is, for its stream.
+            began: when it arrived, by `time.monotonic`; its deadline counts from there. None for now.
 
         Raises:
             RequestError: if it asks for a method or setting that there is not.
+            InputError: if the model cannot take the question or the images.
             ServerError: if the model is behind a server that cannot be asked.
         """
-        began, spec = time.monotonic(), self._spec(asked)
+        began = time.monotonic() if began is None else began
+        spec = chosen(asked, self.spec, self._inner, self.model)
         shown: Shown = asked.images[0] if len(asked.images) == 1 else asked.images
         deadline = inf if asked.deadline is None else began + asked.deadline
         with self.model.watching(deadline) as looks:
             if asked.temperature and spec.name == NONE:
-                return self._drawn(asked, shown)
-            answer = self._answer(asked, spec, shown, owner)
-        account = _account(answer, spec, asked, looks) | {"seconds": round(time.monotonic() - began, 4)}
-        generation = looks.of(answer.answer, answer.entropy_after)
-        return Answered(
-            texts=[answer.answer] * asked.choices,
-            generations=[generation] * asked.choices,
-            account=account,
-            error=answer.error,
-        )
+                answered = self._drawn(asked, shown)
+            else:
+                answered = self._chosen(asked, spec, shown, owner, looks)
+        return replace(answered, account={**answered.account, "seconds": round(time.monotonic() - began, 4)})
 
     def close(self) -> None:
         """Finish what waits, and save the streams."""
@@ -117,28 +119,16 @@ class Engine:
         if self._passes is not None:
             self._passes.close()
 
-    def _spec(self, asked: Asked) -> MethodSpec:
-        """Return the method of a request.
-
-        Raises:
-            RequestError: if there is none, or the model does not offer what it needs.
-        """
-        try:
-            spec = find_method(asked.method) if asked.method else self.spec
-            if asked.settings:
-                if "tuned" in asked.settings or "start" in asked.settings:
-                    raise InputError("files are the server's own; leave out tuned and start")
-                spec = spec.changed(asked.settings)
-            spec.check(self._inner)
-        except InputError as error:
-            raise RequestError(str(error), param="vqttt") from error
-        if asked.stream and spec.name != NONE:
-            spec = spec.learning()
-        if asked.stream and spec.name != NONE and not issubclass(spec.kind, StreamMethod):
-            raise RequestError(f"the method {spec.name} learns nothing along a stream; leave out stream", param="vqttt")
-        if asked.deadline is not None and spec.lacks(self.model) == INTERNALS:
-            raise RequestError(f"the method {spec.name} cannot keep a deadline; leave out deadline_ms", param="vqttt")
-        return spec
+    def _chosen(self, asked: Asked, spec: MethodSpec, shown: Shown, owner: str, looks: Looks) -> Answered:
+        """Answer by a method; each choice is the same."""
+        answer = self._answer(asked, spec, shown, owner)
+        generation = looks.of(answer.answer, answer.entropy_after)
+        return Answered(
+            texts=[answer.answer] * asked.choices,
+            generations=[generation] * asked.choices,
+            account=_account(answer, spec, asked, looks),
+            error=answer.error,
+        )
 
     def _answer(self, asked: Asked, spec: MethodSpec, shown: Shown, owner: str) -> Answer:
         """Answer by a method; if that fails, untuned."""
@@ -155,7 +145,7 @@ class Engine:
             if spec.name == NONE:
                 raise
             untuned = self._built_for(find_method(NONE), asked.tokens).ask([shown], [asked.question])[0]
-            return Answer(**{**asdict(untuned), "rolled_back": True, "how": f"failed: {in_a_line(error)}"})
+            return replace(untuned, rolled_back=True, how=f"{_FAILED}{in_a_line(error)[:300]}")
 
     def _by_method(
         self, asked: Asked, spec: MethodSpec, owner: str, images: Sequence[Shown], questions: Sequence[str]
@@ -164,10 +154,10 @@ class Engine:
         if asked.stream and spec.name != NONE:
             with self.streams.using(owner, asked.stream, spec) as stream:
                 stream.max_new_tokens = asked.tokens
-                return stream.ask(images, questions)
+                return stream.answer_alone(encoded(stream.model, images, questions))
         if spec.lacks(self.model) == INTERNALS:
             built = spec.build(self._inner, max_new_tokens=asked.tokens) if spec.learns else None
-            return (built or self._built_for(spec, asked.tokens)).ask(images, questions)
+            return (built or self._built_for(spec, asked.tokens)).answer_alone(encoded(self._inner, images, questions))
         method = self._built_for(spec, asked.tokens)
         inputs, base = self.model.ask(images, questions, asked.tokens)
         return method.answer(inputs, base, learn=False)
@@ -176,13 +166,13 @@ class Engine:
         """Answer by tokens drawn at random, one draw for each choice."""
 
         def draw(seed: int) -> Generation:
-            inputs = self._inner.batch_of([shown], [asked.question])
-            return self._inner.sample(inputs, asked.tokens, asked.temperature, seed)
+            inputs = encoded(self._inner, [shown], [asked.question])
+            return counted(inputs, self._inner.sample(inputs, asked.tokens, asked.temperature, seed))
 
         draws = [partial(draw, asked.seed + n) for n in range(asked.choices)]
         try:
             found = [one() if self._passes is None else self._passes.alone(one) for one in draws]
-        except InputError as error:
+        except UnsupportedError as error:
             raise RequestError(str(error), param="temperature") from error
         errors = [error for one in found for error in one.errors if error]
         return Answered(
@@ -213,10 +203,10 @@ class Engine:
 
 def _account(answer: Answer, spec: MethodSpec, asked: Asked, looks: Looks) -> dict[str, Any]:
     """Return what was done for one answer."""
-    failed = answer.how.startswith("failed: ")
+    failed = answer.how.startswith(_FAILED)
     return {
         "method": spec.name,
-        "stream": asked.stream or None,
+        "stream": (spec.name != NONE and asked.stream) or None,
         "before": answer.base_answer,
         "after": answer.answer,
         "entropy_before": _number(answer.entropy_before),
@@ -224,7 +214,7 @@ def _account(answer: Answer, spec: MethodSpec, asked: Asked, looks: Looks) -> di
         "looks": len(looks.generations) or None,
         "rolled_back": answer.rolled_back,
         "correction": None if failed else answer.how or None,
-        "failed": answer.how.removeprefix("failed: ") if failed else None,
+        "failed": answer.how.removeprefix(_FAILED) if failed else None,
         "deadline_reached": looks.late,
     }
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import re
 from pathlib import Path
 
 from vqttt.errors import InputError
@@ -18,15 +19,19 @@ class Keys:
         """Store the hashes of keys.
 
         Raises:
-            InputError: if one is too short to be secret.
+            InputError: if one is too short to be secret, or has characters that a header cannot hold.
         """
         if any(len(key) < 8 for key in keys):
             raise InputError("an API key has at least 8 characters")
+        if not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
+            raise InputError("an API key has letters, digits and signs of ASCII only, and no spaces")
         self._hashes = [_hash(key) for key in keys]
 
     @classmethod
     def read(cls, file: Path | None) -> "Keys":
-        """Read keys from a file, one on each line (# begins a comment), and from `VQTTT_API_KEYS`.
+        """Read keys from a file, one on each line, and from `VQTTT_API_KEYS`.
+
+        A comment is a line that begins with #, or what follows a space and #: a key may hold that sign.
 
         Raises:
             InputError: if the file cannot be read or has no key.
@@ -34,9 +39,10 @@ class Keys:
         found = [key.strip() for key in os.environ.get(VARIABLE, "").split(",") if key.strip()]
         if file is not None:
             try:
-                lines = [line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+                text = file.read_text(encoding="utf-8-sig")
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+            lines = [re.split(r"(?:^|\s)#", line)[0].strip() for line in text.splitlines()]
             if not any(lines):
                 raise InputError(f"{file}: no key is in it; write one on each line")
             found += [line for line in lines if line]
@@ -61,4 +67,4 @@ class Keys:
 
 
 def _hash(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

@@ -11,15 +11,16 @@ class Limits:
 
     Attributes:
         body: bytes of a request.
-        body_seconds: time to send one.
+        body_seconds: time to send its head, and time to send the rest.
         images: images of a request.
-        pixels: pixels of an image.
+        pixels: pixels of all its images together.
         prompt: characters of all texts of a request.
         tokens: tokens of an answer, and those of a request that does not say.
         choices: answers to one request (`n`).
         queue: requests that wait or are being answered.
         batch: requests that are answered in one pass.
         streams: streams that are kept; the one not used for longest makes room.
+        stream_memory: bytes of all streams that are kept; likewise.
         stream_seconds: time after which a stream that is not used is forgotten.
     """
 
@@ -33,6 +34,7 @@ class Limits:
     queue: int = 256
     batch: int = 32
     streams: int = 1000
+    stream_memory: int = 2 * 2**30
     stream_seconds: int = 3600
 
     def __post_init__(self) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vqttt.models.base import Generation, ListedGeneration, LogitGeneration, Model
-from vqttt.serving.asked import Asked, RequestError
+from vqttt.serving.asked import Asked
 from vqttt.serving.engine import Answered
+from vqttt.serving.refusals import RequestError
 
 Object = dict[str, Any]
 
@@ -25,7 +26,7 @@ def completion(asked: Asked, answered: Answered, model: Model) -> Object:
         {
             "index": n,
             "message": {"role": "assistant", "content": text},
-            "finish_reason": _finish(asked, generation),
+            "finish_reason": _finish(asked, text, generation, model),
             "logprobs": _logprobs(asked, generation, model),
         }
         for n, (text, generation) in enumerate(zip(answered.texts, answered.generations, strict=True))
@@ -96,10 +97,16 @@ def _pieces(text: str) -> list[str]:
     return [words[0], *(f" {word}" for word in words[1:])]
 
 
-def _finish(asked: Asked, generation: Generation | None) -> str:
-    """Say why an answer ends: `length` if it has as many tokens as were allowed."""
-    full = generation is not None and len(generation.token_logprobs[0]) >= asked.tokens
-    return "length" if full else "stop"
+def _finish(asked: Asked, text: str, generation: Generation | None, model: Model) -> str:
+    """Say why an answer ends: `length` if it has as many tokens as were allowed, and the last is a part of its text."""
+    if generation is None or len(generation.token_logprobs[0]) < asked.tokens:
+        return "stop"
+    last = ""
+    if isinstance(generation, LogitGeneration):
+        last = model.piece(int(generation.tokens[0][generation.mask[0]][-1]))
+    elif isinstance(generation, ListedGeneration) and generation.shown:
+        last = generation.shown[0][-1][0]
+    return "length" if text.endswith(last.strip()) else "stop"  # a token that ends an answer is not in its text
 
 
 def _usage(answered: Answered) -> Object:
@@ -138,6 +145,10 @@ def _tokens(generation: Generation, model: Model, count: int) -> list[Object]:
 
 
 def _token(text: str, value: float, likeliest: list[tuple[str, float]]) -> Object:
+    return {**_listed(text, value), "top_logprobs": [_listed(token, own) for token, own in likeliest]}
+
+
+def _listed(text: str, value: float) -> Object:
     # JSON has no infinities; OpenAI's interface writes a probability of zero as this number.
-    listed = [{"token": token, "logprob": max(own, -9999.0), "bytes": [*token.encode()]} for token, own in likeliest]
-    return {"token": text, "logprob": max(value, -9999.0), "bytes": [*text.encode()], "top_logprobs": listed}
+    logprob = max(value, -9999.0) if value == value else -9999.0
+    return {"token": text, "logprob": logprob, "bytes": [*text.encode("utf-8", "replace")]}

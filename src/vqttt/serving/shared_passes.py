@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from vqttt.errors import VQTTTError
-from vqttt.models.base import Generation, LogitGeneration, Model
+from vqttt.errors import InputError, VQTTTError, in_a_line
+from vqttt.models.base import Generation, Inputs, LogitGeneration, Model
 from vqttt.models.batch import Shown
 
 T = TypeVar("T")
@@ -133,10 +133,12 @@ class SharedPasses:
             return batch
 
     def _do(self, batch: Sequence[_Job[Any]]) -> None:
-        """Do jobs together; if that fails one by one, so that only those fail that must."""
+        """Do jobs together; if that fails one by one, so that only those fail that must. The thread outlives it all."""
         try:
-            results = batch[0].work([job.shown for job in batch], [job.question for job in batch])
-        except Exception as error:  # a processor or a network may raise anything over an unusual sample
+            results = list(batch[0].work([job.shown for job in batch], [job.question for job in batch]))
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} answers to {len(batch)} questions")
+        except BaseException as error:  # a processor, a network or a plug-in may raise anything over an unusual sample
             if len(batch) == 1:
                 batch[0].future.set_exception(error)
                 return
@@ -148,8 +150,36 @@ class SharedPasses:
 
     def _look(self, images: Sequence[Shown], questions: Sequence[str], max_new_tokens: int) -> list[Generation]:
         """Answer a batch; return an answer for each sample, with the length of its prompt if that is known."""
-        inputs, answers = self._model.ask(images, questions, max_new_tokens)
-        mask = inputs.tensors.get("attention_mask")
-        if isinstance(answers, LogitGeneration) and mask is not None:
-            answers = replace(answers, prompt_tokens=mask.sum(1).tolist())
+        inputs = encoded(self._model, images, questions)
+        answers = counted(inputs, self._model.generate(inputs, max_new_tokens))
         return [answers.select([n]) for n in range(len(questions))]
+
+
+def encoded(model: Model, images: Sequence[Shown], questions: Sequence[str]) -> Inputs:
+    """Return a batch (see `Model.batch_of`).
+
+    Raises:
+        InputError: if the model cannot take a question or an image, or a prompt is longer than its context.
+    """
+    try:
+        inputs = model.batch_of(images, questions)
+    except VQTTTError:
+        raise
+    except Exception as error:  # a processor may raise anything over an unusual question or image
+        raise InputError(f"the model cannot take this question or image: {in_a_line(error)[:300]}") from error
+    longest = max(_lengths(inputs), default=0)
+    if model.context and longest >= model.context:
+        raise InputError(f"the prompt has {longest:,} tokens, images included, and the model takes {model.context:,}")
+    return inputs
+
+
+def counted(inputs: Inputs, answers: Generation) -> Generation:
+    """Return answers with the lengths of their prompts, if these are known."""
+    lengths = _lengths(inputs)
+    return replace(answers, prompt_tokens=lengths) if lengths and isinstance(answers, LogitGeneration) else answers
+
+
+def _lengths(inputs: Inputs) -> list[int]:
+    """Return the number of tokens of each prompt; none if that is not known."""
+    mask = inputs.tensors.get("attention_mask")
+    return [] if mask is None else [int(count) for count in mask.sum(1).tolist()]

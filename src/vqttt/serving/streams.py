@@ -6,20 +6,29 @@ for.
 """
 
 import hashlib
+import json
+import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from logging import getLogger
+from math import inf
 from pathlib import Path
 
-from vqttt.errors import VQTTTError
+from vqttt.errors import InputError, VQTTTError, in_a_line
 from vqttt.methods.spec import MethodSpec
 from vqttt.methods.stream import StreamMethod
 
 _SWEEP = 60
 """Seconds between two looks for old files."""
+
+_UNFIT = (VQTTTError, KeyError, ValueError, RuntimeError)
+"""What a file may raise that is damaged, or was written for other weights or by another version."""
+
+_log = getLogger(__name__)
 
 
 @dataclass
@@ -30,6 +39,7 @@ class Stream:
     used: float
     lock: threading.Lock = field(default_factory=threading.Lock)
     users: int = 0
+    size: int = 0
 
 
 class Streams:
@@ -42,6 +52,8 @@ class Streams:
         seconds: float,
         folder: Path | None = None,
         clock: Callable[[], float] = time.time,
+        *,
+        memory: float = inf,
     ) -> None:
         """Start without any.
 
@@ -51,12 +63,22 @@ class Streams:
             seconds: time after which a stream that is not used is forgotten, on disk too.
             folder: where streams are saved; None to keep none.
             clock: returns seconds; a file's age counts by it.
+            memory: bytes of all streams in memory at most; those that are in use always stay.
+
+        Raises:
+            InputError: if nothing can be written to the folder.
         """
         self._build, self.most, self.seconds, self.folder, self._clock = build, most, seconds, folder, clock
         self._streams: OrderedDict[str, Stream] = OrderedDict()
-        self._lock, self._swept = threading.Lock(), 0.0
+        self._lock, self._swept, self._memory = threading.Lock(), 0.0, memory
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                tried = folder / f"{os.getpid()}.part"
+                tried.touch()
+                tried.unlink()
+            except OSError as error:
+                raise InputError(f"{folder}: streams cannot be saved here: {error.strerror or error}") from error
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -70,21 +92,23 @@ class Streams:
             name: chosen by the client.
             spec: of the method; a stream of the same name with another method is another stream.
         """
-        key = hashlib.sha256("\0".join((owner, name, spec.name, repr(spec.config))).encode()).hexdigest()
+        said = json.dumps([owner, name, spec.name, repr(spec.config)])  # unlike joined texts, it has one reading only
+        key = hashlib.sha256(said.encode()).hexdigest()
         with self._lock:
             self._forget()
             stream = self._streams.get(key)
             if stream is None:
+                self._keep(self.most - 1)
                 stream = self._streams[key] = Stream(self._found(key, spec), self._clock())
-            self._streams.move_to_end(key)
-            stream.users += 1
+            self._used(key, stream, 1)
         try:
             with stream.lock:
                 yield stream.method
         finally:
             with self._lock:
-                stream.users -= 1
-                stream.used = self._clock()
+                stream.size = stream.method.memory()
+                self._used(key, stream, -1)
+                self._keep(self.most)
 
     def close(self) -> None:
         """Save all streams."""
@@ -94,35 +118,79 @@ class Streams:
             self._streams.clear()
 
     def _forget(self) -> None:
-        """Make room for one more stream, and forget those that nobody has used for long."""
-        now = self._clock()
+        """Forget the streams that nobody has used for long, in memory and on disk."""
         for key, stream in list(self._streams.items()):
-            old = now - stream.used > self.seconds
-            if not stream.users and (old or len(self._streams) >= self.most):
+            if not self._old(stream.used):
+                break  # those after it were used later
+            if not stream.users:
                 del self._streams[key]
-                if not old:
-                    self._save(key, stream)
-            elif not old and len(self._streams) < self.most:
-                break
+                self._remove(key)
+        now = self._clock()
         if self.folder is not None and now - self._swept > _SWEEP:
             self._swept = now
-            for path in self.folder.glob("*.safetensors"):
-                if now - path.stat().st_mtime > self.seconds:
+            for path in self.folder.glob("*.safetensors*"):
+                if path.name.partition(".")[0] not in self._streams and self._old(_modified(path)):
                     path.unlink(missing_ok=True)
+
+    def _keep(self, most: int) -> None:
+        """Let so many streams stay in memory, besides those in use, and no more than there is memory for."""
+        taken = sum(stream.size for stream in self._streams.values())
+        for key, stream in list(self._streams.items()):
+            if len(self._streams) <= most and taken <= self._memory:
+                break
+            if not stream.users:
+                del self._streams[key]
+                taken -= stream.size
+                self._save(key, stream)
+
+    def _used(self, key: str, stream: Stream, users: int) -> None:
+        """Take note of a use that begins or ends; streams are in the order of their last one."""
+        stream.users += users
+        stream.used = self._clock()
+        self._streams.move_to_end(key)
+
+    def _old(self, used: float) -> bool:
+        return self._clock() - used > self.seconds
 
     def _found(self, key: str, spec: MethodSpec) -> StreamMethod:
         """Return a new stream's method, with what a file has of it."""
         method, path = self._build(spec), self._path(key)
-        if path is not None and path.is_file():
-            try:
-                method.load(path)
-            except VQTTTError:  # written for other weights or by another version: the stream starts anew
-                path.unlink(missing_ok=True)
+        if path is None or not path.is_file():
+            return method
+        if self._old(_modified(path)):
+            self._remove(key)
+            return method
+        try:
+            method.load(path)
+        except _UNFIT as error:
+            _log.warning("a stream starts anew: %s", in_a_line(error))
+            self._remove(key)
+            method = self._build(spec)
         return method
 
     def _save(self, key: str, stream: Stream) -> None:
+        """Write a stream to its file, which then is as old as its last use; a full disk stops no one."""
+        if (path := self._path(key)) is None:
+            return
+        part = path.with_name(f"{path.name}.part")
+        try:
+            stream.method.save(part)
+            os.utime(part, (stream.used, stream.used))
+            part.replace(path)
+        except Exception as error:  # safetensors has an error of its own for a full disk
+            _log.warning("a stream cannot be saved: %s", in_a_line(error))
+            part.unlink(missing_ok=True)
+
+    def _remove(self, key: str) -> None:
         if (path := self._path(key)) is not None:
-            stream.method.save(path)
+            path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path | None:
         return None if self.folder is None else self.folder / f"{key}.safetensors"
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -23,13 +23,11 @@ class Looks:
     Attributes:
         deadline: by `time.monotonic`, when the answer is due; infinite without a deadline.
         generations: what the looks gave, the untuned answer first.
-        seconds: spent in them.
         late: whether another look was given up because it would have ended too late.
     """
 
     deadline: float = inf
     generations: list[Generation] = field(default_factory=list)
-    seconds: float = 0.0
     late: bool = False
 
     def of(self, text: str, entropy: float) -> Generation | None:
@@ -75,7 +73,6 @@ class WatchedModel(Model):
             self._mean += (_SMOOTHING if self._mean else 1.0) * (seconds - self._mean)
         if (looks := _CURRENT.get()) is not None:
             looks.generations.append(generation)
-            looks.seconds += seconds
         return generation
 
     def may_look(self) -> bool:
@@ -89,6 +86,14 @@ class WatchedModel(Model):
     def fingerprint(self) -> str:
         """Return the model's fingerprint, computed once."""
         return self._fingerprint
+
+    def tuned_for(self) -> str:
+        """Return what the model's learned files must match, computed once."""
+        return self._tuned_for
+
+    @cached_property
+    def _tuned_for(self) -> str:
+        return self._model.tuned_for()
 
     @cached_property
     def _fingerprint(self) -> str:

@@ -108,6 +108,12 @@ class Predictor:
         self.boldness, self.tries = boldness, 0
         self.experience = (Experience.none(),) * corrections
 
+    def memory_used(self) -> int:
+        """Return the bytes of all that is remembered; most are the covariances of tries."""
+        return sum(
+            tensor.nbytes for known in self.experience for tensor in (known.described, known.gained, known.factor)
+        )
+
     def observe(self, described: Tensor, choice: Choice, gained: Tensor) -> None:
         """Learn from tries; those whose numbers are not finite are left out.
 

@@ -235,8 +235,9 @@ class Tuner:
         """
         p = evidence.logits.detach()[:, 0].softmax(-1)
         sound = torch.isfinite(p).all(1).tolist()
-        for group in dict.fromkeys(evidence.groups):
-            rows = [n for n, name in enumerate(evidence.groups) if name == group and sound[n]]
+        groups = evidence.groups or ("",) * len(p)
+        for group in dict.fromkeys(groups):
+            rows = [n for n, name in enumerate(groups) if name == group and sound[n]]
             self.history[group] = 0.9 * self.history.get(group, torch.zeros_like(p[0])) + p[rows].sum(0)
 
     def _views(self, adapted: Inputs, logits: Tensor) -> Tensor:

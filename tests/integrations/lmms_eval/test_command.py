@@ -25,9 +25,9 @@ RUNS = {
 }
 
 
-def command(folder: Path, arguments: str, out: str) -> tuple[str, list[str], float]:
+def command(folder: Path, arguments: str, out: str, model: str = "vqttt") -> tuple[str, list[str], float]:
     """Run the command with its response cache; returns what it printed, the answers and the accuracy."""
-    asked = ["--model", "vqttt", "--model_args", f"pretrained=embedded,{arguments}", "--tasks", "scenes"]
+    asked = ["--model", model, "--model_args", arguments, "--tasks", "scenes"]
     asked += ["--include_path", TASKS, "--log_samples", "--output_path", out, "--use_cache", "cache"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -51,7 +51,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ran(folder: Path):
-    return {cell: command(folder, arguments, "-".join(cell)) for cell, arguments in RUNS.items()}
+    return {
+        cell: command(folder, f"pretrained=embedded,{arguments}", "-".join(cell)) for cell, arguments in RUNS.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,6 @@ def test_fog_costs_accuracy_and_tuning_changes_answers(ran) -> None:
 def test_the_response_cache_tells_settings_apart(folder: Path, ran) -> None:
     for said, _, _ in ran.values():  # all had one cache
         assert f"0 hits, {COUNT} misses" in said
-    again, answers, accuracy = command(folder, RUNS["fog", "vq-select"], "again")
+    again, answers, accuracy = command(folder, f"pretrained=embedded,{RUNS['fog', 'vq-select']}", "again")
     assert f"all {COUNT} requests served from cache" in again
     assert (answers, accuracy) == ran["fog", "vq-select"][1:]

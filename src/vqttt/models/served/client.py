@@ -5,6 +5,7 @@ with growing pauses or as long as `Retry-After` says.
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import ModuleType
@@ -13,7 +14,7 @@ from typing import Any
 from vqttt.errors import InputError, MissingExtraError, ModelError, ServerError, in_a_line
 from vqttt.models.served.circuit import Circuit
 from vqttt.models.served.options import ServedOptions, secrets_in, without_credentials
-from vqttt.models.served.replies import MalformedReplyError, Reply, read
+from vqttt.models.served.replies import REFUSED, MalformedReplyError, Reply, read
 
 RETRIES = 4
 """How often a request is sent again; the pauses are half a second to eight seconds."""
@@ -23,6 +24,9 @@ ALTERNATIVES = 20
 
 _TOKENS = ("max_tokens", "max_completion_tokens")
 """Names of the parameter for the longest answer: the common one, and the one that newer models of OpenAI want."""
+
+_TOO_SHORT = re.compile("could not finish|output limit", re.IGNORECASE)
+"""In a refusal, says that the longest answer was too short."""
 
 _REFUSED = {401: "does not accept the key in OPENAI_API_KEY", 403: "does not allow this", 404: "has no such model"}
 """Statuses that no other request would be spared, and what they mean."""
@@ -74,9 +78,10 @@ class Client:
             ModelError: if the server refuses the request whatever is left out.
             ServerError: if it cannot be asked at all.
         """
+        tokens = 16
         while True:
             try:
-                return self._reply(messages, 1)
+                return self._reply(messages, tokens)
             except self._unusable as error:
                 raise self._down(error) from None
             except MalformedReplyError as error:
@@ -86,7 +91,9 @@ class Client:
                     raise self._refused(error) from None
                 if error.status_code not in (400, 422):
                     raise self._down(error) from None
-                if not self._simplify(str(error)):
+                if _TOO_SHORT.search(str(error)) and tokens < 4096:
+                    tokens *= 16  # a model that reasons first
+                elif not self._simplify(str(error)):
                     raise ModelError(
                         f"{self.url} cannot answer a question about an image with {self.parameters['model']}: "
                         f"{self._said(error)}"
@@ -112,7 +119,7 @@ class Client:
             if error.status_code >= 500 or error.status_code in (408, 409, 429):
                 return self._failure(error)
             self.circuit.succeeded()  # it is this request that the server does not accept
-            return Reply(failure=f"the server refused this: {self._said(error)}")
+            return Reply(failure=f"{REFUSED}: {self._said(error)}")
         except (self._package.APIError, MalformedReplyError, ValueError) as error:
             return self._failure(error)
         self.circuit.succeeded()

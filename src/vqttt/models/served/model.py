@@ -5,6 +5,7 @@ import threading
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,14 @@ class ServedModel(Model):
 
     def fingerprint(self) -> str:
         """Return the name that the server reports, its URL without credentials, and what every request says."""
+        return json.dumps(self._described() | {"url": self.client.url}, sort_keys=True)
+
+    def tuned_for(self) -> str:
+        """Return the same without the URL: a model may move from one address to another."""
+        return json.dumps(self._described(), sort_keys=True)
+
+    def _described(self) -> dict[str, Any]:
         sent = {name: value for name, value in self.client.parameters.items() if name != "model"}
         if self.options.max_pixels:
             sent["max_pixels"] = self.options.max_pixels
-        return json.dumps({"served": self.reported, "url": self.client.url, **sent}, sort_keys=True)
+        return {"served": self.reported, **sent}

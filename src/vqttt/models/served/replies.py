@@ -7,6 +7,10 @@ from typing import Any
 from vqttt.models.usage import Usage
 
 
+REFUSED = "the server refused this"
+"""What begins the failure of a request that was at fault itself, and would fail again."""
+
+
 class MalformedReplyError(Exception):
     """A reply that is not a chat completion; the message says what is wrong with it."""
 
