@@ -31,6 +31,7 @@ from tests.support.serving import (
     post,
     server_in_process,
     url_of,
+    user,
 )
 from vqttt.images.files import save_image
 from vqttt.models.fake import FakeModel, FakeTunableModel
@@ -297,12 +298,12 @@ values = some.recursive(
     max_leaves=15,
 )
 VALID = [
-    body(),
+    body(RED),
     body(DOUBTFUL, n=2, max_tokens=3, temperature=0, seed=1, logprobs=True, top_logprobs=3),
     body(RED, "a.png", stream=True, stream_options={"include_usage": True}),
     body(DOUBTFUL, vqttt={"method": "vq-select", "tries": 2, "stream": "camera-7", "deadline_ms": 50, "gate": 0.1}),
     body(DOUBTFUL, vqttt={"method": "vq-ttt", "stream": "camera-8", "steps": 1, "adapters": {"lora_rank": 2}}),
-    body(messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "what color?"}]),
+    body(messages=[{"role": "system", "content": "Be brief."}, user(DOUBTFUL)]),
     body(messages=[{"role": "user", "content": [part(DOUBTFUL), {"type": "text", "text": "what color?"}]}]),
 ]
 
