@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as PILImage
+from pydantic import ValidationError
 
 from tests.support.serving import BLUE, GREEN, RED, body, doubtful, part, url_of, user
 from vqttt.images.files import save_image
 from vqttt.models.conversation import Conversation, Slot
 from vqttt.serving.asked import Asked, read
-from vqttt.serving.body import loads
+from vqttt.serving.body import Body, loads
 from vqttt.serving.limits import Limits
 from vqttt.serving.refusals import RequestError
 
@@ -184,8 +185,11 @@ def test_what_is_wrong_is_named(content: Any, param: str, words: str) -> None:
 
 
 def test_a_million_faults_are_one_error() -> None:
-    assert refused(body(messages=[5] * 999)).param == "messages.0"
-    assert refused(body(messages=said([5] * 999))).param == "messages.0.content.0"
+    for messages, param in (([5] * 999, "messages.0"), (said([5] * 999), "messages.0.content.0")):
+        assert refused(body(messages=messages)).param == param
+        with pytest.raises(ValidationError) as caught:
+            Body.model_validate(body(messages=messages))
+        assert caught.value.error_count() == 1, "the others would take memory"
     assert "at most 1000 items" in str(refused(body(messages=[user()] * 1001)))
     assert "at most 1000 items" in str(refused(body(messages=said([{"type": "text", "text": "a"}] * 1001))))
     long = refused(body(messages=said([{"type": "line\n" * 100_000}])))
