@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vqttt.types import Image
 
 _IMAGES = 64
-"""Images that are sent in turn: half of them clean, half degraded, so that about half are uncertain."""
+"""Images that are sent in turn: four of five with strong noise, so that the embedded model is unsure of about half."""
 
 
 def bench_server(
@@ -70,12 +70,12 @@ def bench_server(
 
 
 def _asked() -> "list[tuple[Image, str]]":
-    """Return scenes with questions, every other one degraded."""
+    """Return scenes with questions, four of five degraded."""
     from vqttt.images.degradations import degrade
     from vqttt.images.files import as_image
     from vqttt.tasks import load_task, question_text
 
     samples = load_task("vq-mini", _IMAGES)
     images = [as_image(sample.load()) for sample in samples]
-    shown = [degrade(image, "gaussian_noise", 4, n) if n % 2 else image for n, image in enumerate(images)]
+    shown = [degrade(image, "gaussian_noise", 5, n) if n % 5 else image for n, image in enumerate(images)]
     return [(image, question_text(sample)) for image, sample in zip(shown, samples, strict=True)]

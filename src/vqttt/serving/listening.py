@@ -87,6 +87,8 @@ class Listener:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             self._socket = socket.create_server((host, port), family=family, backlog=2048)
+            # Otherwise head and body of a reply wait for each other's receipt, up to 40 ms; connections inherit it.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (OSError, OverflowError) as error:
             reason = str(getattr(error, "strerror", None) or error).partition(" (")[0]
             raise InputError(f"cannot listen on {host}, port {port}: {reason}; choose others") from error

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import cycle
 from math import nan
 from typing import Any
 from urllib.parse import urlsplit
@@ -121,8 +122,9 @@ class Generator:
         sent, began = _Sent(), time.monotonic()
         with ThreadPoolExecutor(self.clients) as threads:
             if rate is None:
-                for first in range(self.clients):
-                    threads.submit(self._keep_sending, bodies, first, began + seconds, sent)
+                turns = cycle(bodies)  # shared, or those that are answered soonest would be sent most
+                for _ in range(self.clients):
+                    threads.submit(self._keep_sending, turns, began + seconds, sent)
             else:
                 gaps = np.random.default_rng(0).exponential(1 / rate, max(round(rate * seconds), 1))
                 for number, due in enumerate(began + np.cumsum(gaps)):
@@ -143,11 +145,9 @@ class Generator:
             certain=float(np.mean(np.array(sent.looks) <= 1)) if sent.looks else nan,
         )
 
-    def _keep_sending(self, bodies: Sequence[bytes], first: int, end: float, sent: _Sent) -> None:
-        number = first
+    def _keep_sending(self, turns: Iterator[bytes], end: float, sent: _Sent) -> None:
         while (now := time.monotonic()) < end:
-            self._send(bodies[number % len(bodies)], now, sent)
-            number += self.clients
+            self._send(next(turns), now, sent)
 
     def _send(self, body: bytes, due: float, sent: _Sent) -> None:
         """Send one request and take note of what came of it."""
@@ -179,7 +179,7 @@ class Generator:
 
 
 def own_work(url: str) -> str:
-    """Return in words how long a `vqttt serve` works on a request outside method and model; empty for other servers."""
+    """Return in words the processor time of a `vqttt serve` outside method and model; empty for other servers."""
     try:
         with urllib.request.urlopen(url.rstrip("/").removesuffix("/v1") + "/metrics", timeout=_TIMEOUT) as reply:
             text = reply.read().decode()

@@ -24,7 +24,10 @@ class Metrics:
             "vqttt_request_seconds", "Time of a request", ["method"], buckets=_SECONDS, registry=own
         )
         self.own = Histogram(
-            "vqttt_own_seconds", "Time of a request outside the method and the model", buckets=_SECONDS, registry=own
+            "vqttt_own_seconds",
+            "Processor time of a request outside the method and the model",
+            buckets=_SECONDS,
+            registry=own,
         )
         self.batch = Histogram(
             "vqttt_pass_size", "Samples in a pass", buckets=(1, 2, 4, 8, 16, 32, 64, 128), registry=own

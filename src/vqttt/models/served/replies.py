@@ -6,7 +6,6 @@ from typing import Any
 
 from vqttt.models.usage import Usage
 
-
 REFUSED = "the server refused this"
 """What begins the failure of a request that was at fault itself, and would fail again."""
 
