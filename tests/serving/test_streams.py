@@ -14,6 +14,7 @@ from vqttt.errors import InputError
 from vqttt.methods import MethodSpec, VQSelect, find_method
 from vqttt.methods.stream import StreamMethod
 from vqttt.models.fake import FakeModel, FakeTunableModel
+from vqttt.serving.refusals import RequestError
 from vqttt.serving.streams import Streams
 
 SPEC = find_method("vq-select")
@@ -123,6 +124,18 @@ def test_the_memory_of_all_streams_together_is_bounded() -> None:
             teach(small, name, n)
         clock.now += 1
     assert len(small) == 2 and tries(small, "d") > 0 and tries(small, "a") == 0
+
+
+def test_one_stream_does_not_hold_every_thread() -> None:
+    own = Streams(build, 100, 60, None, Clock(), queue=1)
+    with own.using("", "a", SPEC):
+        with pytest.raises(RequestError, match="1 requests of this stream wait") as refused, own.using("", "a", SPEC):
+            pass
+        assert refused.value.status == 429 and refused.value.retry_after
+        with own.using("", "b", SPEC):
+            pass
+    with own.using("", "a", SPEC):
+        pass
 
 
 def test_a_stream_in_use_is_never_forgotten() -> None:

@@ -68,6 +68,22 @@ def test_a_study_stops_at_its_limit_and_goes_on(url: str, tmp_path: Path, capsys
     assert vqttt(monkeypatch, "study", "--resume", parts, "--max-pixels", 10) == 2
 
 
+def test_a_limit_counts_the_looks_of_methods(url: str, tmp_path: Path, capsys, monkeypatch) -> None:
+    given = (*STUDY, "--base-url", url, "--limit", 40, "--method", "none,vq-select", "--out", tmp_path / "run")
+    assert vqttt(monkeypatch, *given, "--max-requests", 59) == 1
+    assert "59 are left, and the next batch may need 60" in capsys.readouterr().err
+    assert vqttt(monkeypatch, *given, "--max-requests", 60) == 1
+    kept = [path for path in (tmp_path / "run" / "cells").glob("*.jsonl") if path.stat().st_size]
+    assert len(kept) == 2, "a batch was finished, and can be resumed"
+
+
+@pytest.mark.slow
+def test_workers_stop_at_a_limit_as_one_does(url: str, tmp_path: Path, capsys, monkeypatch) -> None:
+    given = (*STUDY, "--base-url", url, "--limit", 40, "--method", "none", "--workers", 2, "--out", tmp_path / "run")
+    assert vqttt(monkeypatch, *given, "--max-requests", 20) == 1
+    assert "goes on where it stopped" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_killed_study_goes_on(url: str, tmp_path: Path) -> None:
     def command(out: Path) -> list[str]:

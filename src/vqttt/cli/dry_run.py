@@ -35,7 +35,7 @@ def print_estimate(config: "StudyConfig", workers: int, began: float) -> None:
     typer.echo(", ".join(f"{name}: {count:,}" for name, count in counts.items()) + each)
     for model, most in found.requests.items():
         count = "a number of requests that is not known" if most is None else f"up to {most:,} requests"
-        typer.echo(f"{model}: {count}, each with one image; its server decides how long they take")
+        typer.echo(f"{model}: {count}, each with the images of its question; its server decides how long they take")
     if found.seconds is None:
         return
     shared = f", with {workers} workers that share its threads" if workers > 1 else ""

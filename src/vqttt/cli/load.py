@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def bench_server(
     from rich.console import Console
     from rich.table import Table
 
+    from vqttt.models.served.options import without_credentials
     from vqttt.serving.load import Generator, own_work
 
     if min(clients, seconds, *(rates or (1,))) < 1:
@@ -50,10 +52,14 @@ def bench_server(
         "looks",
         "certain",
     )
-    drawn, rows = Table(*columns, title=f"{url}, {clients} requests at a time at most"), list[dict[str, object]]()
+    drawn, rows = (
+        Table(*columns, title=f"{without_credentials(url)}, {clients} requests at a time at most"),
+        list[dict[str, object]](),
+    )
     plain = dict[float | None, float]()
     for load in Generator(url, model, _asked(), clients).measure(methods, (*(rates or ()), None), seconds):
-        share = load.throughput / plain.setdefault(load.rate, load.throughput)
+        base = plain.setdefault(load.rate, load.throughput)
+        share = load.throughput / base if base else nan
         arriving = "all at once" if load.rate is None else f"{load.rate:g}"
         typer.echo(f"{load.method}, {arriving}: {load.throughput:.1f} answers a second", err=True)
         times = [f"{value:.0f}" for value in (load.p50, load.p95, load.p99)]
@@ -61,7 +67,8 @@ def bench_server(
             load.method, arriving, f"{load.throughput:.1f}", f"{share:.2f}x", *times, str(load.failed),
             f"{load.looks:.2f}", f"{load.certain:.0%}",
         )  # fmt: skip
-        rows.append({**asdict(load), "throughput": load.throughput, "of_plain": share})
+        figures_of = {**asdict(load), "throughput": load.throughput, "of_plain": share}
+        rows.append({name: None if value != value else value for name, value in figures_of.items()})  # NaN is no JSON
         out.write_text(json.dumps(rows, indent=1) + "\n")
     Console().print(drawn)
     if within := own_work(url):

@@ -181,7 +181,7 @@ def _configured(
         base = DEFAULTS if chosen and preset is None else PRESETS[preset or PresetName.QUICK]
     load, served = options.over(base.load, base.served)
     models = chosen.get("models", base.models)
-    if any(map(is_served, models)) and "methods" not in chosen and (file is None or base.methods == DEFAULTS.methods):
+    if any(map(is_served, models)) and "methods" not in chosen and file is None:
         # A server does not give what the others need.
         chosen["methods"] = tuple(name for name in base.methods if METHODS[name].most_looks is not None)
     if "limit" in chosen:
@@ -247,7 +247,7 @@ def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
                 typer.echo(f"{label}: {done}/{total} answers", err=True)
             bars.update(bar, completed=done, total=total, description=label)
 
-        command = redacted(shlex.join(["vqttt", *sys.argv[1:]]))
+        command = shlex.join(["vqttt", *map(redacted, sys.argv[1:])])
         try:
             run(config, folder, progress=advance, command=command, engine=engine, started=_say_questions)
         except RequestsSpentError as error:

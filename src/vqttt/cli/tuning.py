@@ -153,7 +153,7 @@ def bench(
     rate: Annotated[
         list[str] | None,
         typer.Option(
-            help="Requests that arrive in a second; besides, as many as are answered.",
+            help="Requests that arrive in a second; also measured: as fast as they are answered.",
             metavar="<list[int]>",
             rich_help_panel=_UNDER_LOAD,
         ),

@@ -6,7 +6,7 @@ what they did on images like it (`vqttt.tuning.predictor`); every try teaches it
 """
 
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ class VQSelect(StreamMethod):
         if not any(isfinite(entropy) for attempt in attempts for entropy in attempt.outcome.entropies):
             return []
         if learn:
-            after = torch.stack([certainty(attempt.outcome.doubts) for attempt in attempts], 1)
+            after = torch.stack([certainty(_known(attempt.outcome)) for attempt in attempts], 1)
             tried = replace(choice, tried=choice.tried[:, : len(attempts)])
             self.predictor.observe(described, tried, after - certainty(base.entropies)[:, None])
         return attempts
@@ -158,3 +158,9 @@ class VQSelect(StreamMethod):
     def summary(self) -> str:
         """Say in a line what was learned."""
         return f"which correction suits which image, from {self.predictor.tries} tries"
+
+
+def _known(outcome: Outcome) -> list[float]:
+    """Return the doubt in each answer; NaN where there is none, which teaches nothing about the correction."""
+    pairs = zip(outcome.doubts, outcome.entropies, strict=True)
+    return [doubt if isfinite(entropy) else nan for doubt, entropy in pairs]

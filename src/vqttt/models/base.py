@@ -103,6 +103,14 @@ class Model(ABC):
         """Return the text of a token of the vocabulary as it stands in an answer, spaces included."""
         return str(token)
 
+    def check_allowance(self, count: int) -> None:
+        """See that so many answers may be asked for; only a server's may be limited.
+
+        Raises:
+            RequestsSpentError: if they may not.
+        """
+        return
+
     def may_look(self) -> bool:
         """Tell whether there is time to answer once more; only where somebody waits for an answer there may be none."""
         return True
@@ -114,6 +122,10 @@ class Model(ABC):
             UnsupportedError: if the model only answers greedily.
         """
         raise UnsupportedError(f"{self.name} answers greedily only; leave out the temperature, or set it to 0")
+
+    def close(self) -> None:
+        """Give up connections, if there are any; nothing can be asked after that."""
+        return
 
     @property
     def device_type(self) -> str:

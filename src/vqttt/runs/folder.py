@@ -145,6 +145,8 @@ class RunFolder:
             self.unfinished.drop(key)
         if next(self.finished_cells(), None) is None:
             self.unfinished.clear()
+            for name in self.store.names("usage"):
+                self.store.delete(f"usage/{name}")
             self.store.delete("run.json")
 
     def add_usage(self, key: str, counts: Mapping[str, int]) -> None:

@@ -93,9 +93,12 @@ class Server:
         """Answer a request (`POST /v1/chat/completions`)."""
         began = time.monotonic()
         try:
-            response, account = await self._chat(request)
+            response, account = await self._chat(request, began)
         except RequestError as error:
             self.metrics.requests.labels(str(error.status)).inc()
+            raise
+        except Exception:
+            self.metrics.requests.labels("500").inc()
             raise
         self.metrics.requests.labels("200").inc()
         self.metrics.seconds.labels(account["method"]).observe(time.monotonic() - began)
@@ -115,14 +118,13 @@ class Server:
         self._owner(request)
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    async def _chat(self, request: Request) -> tuple[Response, dict[str, Any]]:
+    async def _chat(self, request: Request, arrived: float) -> tuple[Response, dict[str, Any]]:
         owner = self._owner(request)
         if self.waiting >= self.settings.limits.queue:
             raise RequestError("too many requests wait; try again soon", 429, code="queue_full", retry_after=1)
         self.waiting += 1
         try:
             body = await _body(request, self.settings.limits)
-            arrived = time.monotonic()
             loop = asyncio.get_running_loop()
             asked, reply = await loop.run_in_executor(self._threads, self._answered, body, owner, arrived)
         finally:

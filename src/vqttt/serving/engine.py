@@ -85,7 +85,14 @@ class Engine:
         # A served model is asked with many requests at a time; one in this process with many questions in one pass.
         self._passes = None if model.independent else SharedPasses(model, limits.batch, took)
         self.model = WatchedModel(model, model.answer if self._passes is None else self._passes.answer)
-        self.streams = Streams(self._stream, limits.streams, limits.stream_seconds, folder, memory=limits.stream_memory)
+        self.streams = Streams(
+            self._stream,
+            limits.streams,
+            limits.stream_seconds,
+            folder,
+            memory=limits.stream_memory,
+            queue=limits.stream_queue,
+        )
         self._built: OrderedDict[object, Method] = OrderedDict()
         self._lock = threading.Lock()
 

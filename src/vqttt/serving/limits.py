@@ -20,6 +20,7 @@ class Limits:
         queue: requests that wait or are being answered.
         batch: requests that are answered in one pass.
         streams: streams that are kept; the one not used for longest makes room.
+        stream_queue: requests of one stream that wait or are being answered.
         stream_memory: bytes of all streams that are kept; likewise.
         stream_seconds: time after which a stream that is not used is forgotten.
     """
@@ -34,6 +35,7 @@ class Limits:
     queue: int = 256
     batch: int = 32
     streams: int = 1000
+    stream_queue: int = 8
     stream_memory: int = 2 * 2**30
     stream_seconds: int = 3600
 

@@ -88,9 +88,7 @@ class Generator:
         self._parts, self._model, self.clients = urlsplit(url), model, clients
         self._messages = [messages([image], question) for image, question in asked]
         self._local = threading.local()
-        self._headers = {"Content-Type": "application/json"}
-        if key := os.environ.get("OPENAI_API_KEY", ""):
-            self._headers["Authorization"] = f"Bearer {key}"
+        self._headers = {"Content-Type": "application/json", **_authorization()}
 
     def measure(self, methods: Sequence[str], rates: Sequence[float | None], seconds: float) -> Iterator[Load]:
         """Measure every method at every rate, in turn, so that all meet the same machine.
@@ -154,12 +152,14 @@ class Generator:
         try:
             status, content = self._reply(body)
             reply = json.loads(content)
+            if not isinstance(reply, dict):
+                raise ValueError("the reply is no object")
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._local.connection = None
             sent.failures.append(str(error) or type(error).__name__)
             return
         if status != 200:
-            stated = reply.get("error") if isinstance(reply, dict) else None
+            stated = reply.get("error")
             sent.failures.append(str(stated.get("message") if isinstance(stated, dict) else content[:200]))
             return
         sent.times.append(time.monotonic() - due)
@@ -181,7 +181,9 @@ class Generator:
 def own_work(url: str) -> str:
     """Return in words the processor time of a `vqttt serve` outside method and model; empty for other servers."""
     try:
-        with urllib.request.urlopen(url.rstrip("/").removesuffix("/v1") + "/metrics", timeout=_TIMEOUT) as reply:
+        where = url.rstrip("/").removesuffix("/v1") + "/metrics"
+        asked = urllib.request.Request(where, headers=_authorization())
+        with urllib.request.urlopen(asked, timeout=_TIMEOUT) as reply:
             text = reply.read().decode()
     except (OSError, ValueError):
         return ""
@@ -193,3 +195,9 @@ def own_work(url: str) -> str:
     bound = next(bound for bound, count in buckets if count >= 0.95 * total)
     within = dict(buckets).get(0.005, 0.0) / total
     return f"at most {1000 * bound:g} ms in 95% of the requests, and at most 5 ms in {within:.1%}"
+
+
+def _authorization() -> dict[str, str]:
+    """Return the header with the key, if there is one in OPENAI_API_KEY."""
+    key = os.environ.get("OPENAI_API_KEY", "")
+    return {"Authorization": f"Bearer {key}"} if key else {}

@@ -21,6 +21,7 @@ from pathlib import Path
 from vqttt.errors import InputError, VQTTTError, in_a_line
 from vqttt.methods.spec import MethodSpec
 from vqttt.methods.stream import StreamMethod
+from vqttt.serving.refusals import RequestError
 
 _SWEEP = 60
 """Seconds between two looks for old files."""
@@ -33,7 +34,7 @@ _log = getLogger(__name__)
 
 @dataclass
 class Stream:
-    """A method that goes on learning; its requests are answered one after another, in the order of their arrival."""
+    """A method that goes on learning; its requests are answered one after another."""
 
     method: StreamMethod
     used: float
@@ -54,6 +55,7 @@ class Streams:
         clock: Callable[[], float] = time.time,
         *,
         memory: float = inf,
+        queue: float = inf,
     ) -> None:
         """Start without any.
 
@@ -64,13 +66,14 @@ class Streams:
             folder: where streams are saved; None to keep none.
             clock: returns seconds; a file's age counts by it.
             memory: bytes of all streams in memory at most; those that are in use always stay.
+            queue: requests of one stream at a time at most: each holds a thread.
 
         Raises:
             InputError: if nothing can be written to the folder.
         """
         self._build, self.most, self.seconds, self.folder, self._clock = build, most, seconds, folder, clock
         self._streams: OrderedDict[str, Stream] = OrderedDict()
-        self._lock, self._swept, self._memory = threading.Lock(), 0.0, memory
+        self._lock, self._swept, self._memory, self._queue = threading.Lock(), 0.0, memory, queue
         if folder is not None:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +94,9 @@ class Streams:
             owner: whose it is: different owners have different streams of the same name.
             name: chosen by the client.
             spec: of the method; a stream of the same name with another method is another stream.
+
+        Raises:
+            RequestError: if too many requests of the stream wait.
         """
         said = json.dumps([owner, name, spec.name, repr(spec.config)])  # unlike joined texts, it has one reading only
         key = hashlib.sha256(said.encode()).hexdigest()
@@ -100,6 +106,13 @@ class Streams:
             if stream is None:
                 self._keep(self.most - 1)
                 stream = self._streams[key] = Stream(self._found(key, spec), self._clock())
+            if stream.users >= self._queue:
+                raise RequestError(
+                    f"{stream.users} requests of this stream wait; send the next after a reply",
+                    429,
+                    code="stream_busy",
+                    retry_after=1,
+                )
             self._used(key, stream, 1)
         try:
             with stream.lock:

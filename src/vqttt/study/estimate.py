@@ -34,8 +34,8 @@ class Estimate:
         records: number of records, one per answer.
         seconds: time for those of models in this process; None if it was not measured.
         by_model: the part of it for the answers of each model.
-        requests: for each served model, the most requests that it is sent, each with one image; None if a method's
-            number is not known.
+        requests: for each served model, the most requests that it is sent, each with the images of its question; None
+            if a method's number is not known.
     """
 
     models: int

@@ -1,12 +1,12 @@
 """A worker: holds the models, the tasks and the images that jobs need, and runs jobs; one per process."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from vqttt.errors import RunFolderError
+from vqttt.errors import RunFolderError, ServerError
 from vqttt.images.degradations import DEGRADATIONS, STYLES, check_kind
 from vqttt.images.restorers import RESTORERS, fingerprint
 from vqttt.methods import METHODS, Method, MethodSpec
@@ -171,14 +171,15 @@ class Worker:
     def _fill(self, job: Job, condition: Condition, cells: list[_OpenCell], tally: _Tally) -> Iterator[Filled]:
         """Answer the batches that are missing, and write down what that took of the model's server, if it has one."""
         samples, size, model = self.tasks[job.task], self.config.batch, self.models.get(job.model)
-        before = model.usage
-        try:
-            for start in range(0, len(samples), size):
-                waiting = [cell for cell in cells if cell.kept <= start]
-                if not waiting:
-                    continue
+        for start in range(0, len(samples), size):
+            waiting = [cell for cell in cells if cell.kept <= start]
+            if not waiting:
+                continue
+            some, before = samples[start : start + size], model.usage
+            model.check_allowance(len(some) * self._most_answers(waiting))
+            try:
                 batch = Batch.prepare(
-                    samples[start : start + size],
+                    some,
                     self._images_of(job.task),
                     condition,
                     model,
@@ -190,9 +191,16 @@ class Worker:
                     self.folder.unfinished.append(open_cell.cell.key, records)
                     tally.add(records)
                     yield tally.filled()
-        finally:
-            if model.usage != before:
-                self.folder.add_usage(cells[0].cell.key, asdict(model.usage - before))
+            except (ServerError, KeyboardInterrupt):
+                model.close()  # what is under way would go on for minutes
+                raise
+            finally:
+                if model.usage != before:
+                    self.folder.add_usage(cells[0].cell.key, asdict(model.usage - before))
+
+    def _most_answers(self, cells: Sequence[_OpenCell]) -> int:
+        """Return the most answers that a sample takes in all cells together, the untuned one included."""
+        return 1 + sum(self.methods[cell.cell.method].most_looks or 0 for cell in cells)
 
     def _open(self, cell: Cell, model: Model) -> _OpenCell:
         """Build a cell's method, and keep what records of it can be kept."""

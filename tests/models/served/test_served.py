@@ -125,6 +125,21 @@ def served_failure():
     return Reply(failure="the server gave no answer: as the test wants it")
 
 
+def test_a_try_that_fails_teaches_nothing(url: str) -> None:
+    model, sent = served(url), []
+    method = find_method("vq-select").build(model)
+    inputs, base = model.ask([image_of(90, 80, 85)], ["what color? [500*0]"], 4)
+    answer = model.client.ask
+
+    def first_fails(messages, most, **more):
+        sent.append(messages)
+        return served_failure() if len(sent) == 1 else answer(messages, most, **more)
+
+    model.client.ask = first_fails  # type: ignore[method-assign]
+    method.answer(inputs, base)
+    assert len(sent) == 2 and sum(len(known.gained) for known in method.predictor.experience) == 1
+
+
 def test_a_hanging_server_is_given_up(url: str) -> None:
     model = served(url, timeout=1)
     began = time.monotonic()
@@ -209,8 +224,9 @@ def test_a_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_credentials_are_taken_out_of_what_is_shown() -> None:
-    shown = redacted("vqttt study --base-url https://me:pass@host:8000/v1?token=abc --model openai:a")
-    assert shown == "vqttt study --base-url https://host:8000/v1 --model openai:a"
+    assert redacted("--base-url=https://me:pass@host:8000/v1?token=abc") == "--base-url=https://host:8000/v1"
+    assert redacted("jsonl:questions.jsonl") == "jsonl:questions.jsonl"
+    assert redacted("--base-url=HTTP://me:se cret@h/v1") == "--base-url=HTTP://h/v1".replace("HTTP", "http")
     options = ServedOptions(base_url="https://me:pass@host/v1", concurrency=4)
     assert options.described() == {"base_url": "https://host/v1"}
 
@@ -225,7 +241,9 @@ def test_credentials_of_a_resumed_run_come_from_the_environment(monkeypatch: pyt
 def test_an_allowance_is_spent_by_whole_batches(url: str) -> None:
     model = served(url, max_requests=5)
     model.answer([RED] * 3, ["what color?"] * 3, 4)
-    with pytest.raises(RequestsSpentError, match="--max-requests 5 is reached: 2 are left, and the next batch needs 3"):
+    with pytest.raises(
+        RequestsSpentError, match="--max-requests 5 is reached: 2 are left, and the next batch may need 3"
+    ):
         model.answer([RED] * 3, ["what color?"] * 3, 4)
     assert model.usage.requests == 3
     assert model.answer([RED] * 2, ["what color?"] * 2, 4).texts == ["red", "red"]
@@ -237,6 +255,7 @@ def test_an_allowance_is_spent_by_whole_batches(url: str) -> None:
         ({"base_url": "localhost:8000"}, "is not the URL of a server"),
         ({"base_url": "ftp://host/v1"}, "is not the URL of a server"),
         ({"base_url": "http://me:pass@:99999/v1"}, "is not the URL of a server"),
+        ({"base_url": "http://me:12/pass@host/v1"}, "is not the URL of a server"),
         ({"concurrency": 0}, "concurrency must be at least 1"),
         ({"timeout": -1}, "timeout must be at least 1"),
         ({}, "needs --base-url"),

@@ -66,15 +66,23 @@ class Allowance:
         """Store the most requests that may be sent; 0 for no limit."""
         self.most, self._left, self._lock = most, most, threading.Lock()
 
-    def take(self, count: int) -> None:
-        """Take so many requests, or none: a batch that could not be finished is not begun.
+    def check(self, count: int) -> None:
+        """See that so many requests are left, so that a batch that could not be finished is not begun.
 
         Raises:
-            RequestsSpentError: if not so many are left.
+            RequestsSpentError: if they are not.
         """
         with self._lock:
-            if self.most and self._left < count:
-                raise RequestsSpentError(
-                    f"--max-requests {self.most} is reached: {self._left} are left, and the next batch needs {count}"
-                )
+            self._check(count)
+
+    def take(self, count: int) -> None:
+        """Take so many requests, or none; raises as `check` does."""
+        with self._lock:
+            self._check(count)
             self._left -= count
+
+    def _check(self, count: int) -> None:
+        if self.most and self._left < count:
+            raise RequestsSpentError(
+                f"--max-requests {self.most} is reached: {self._left} are left, and the next batch may need {count}"
+            )

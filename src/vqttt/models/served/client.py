@@ -29,7 +29,7 @@ _TOO_SHORT = re.compile("could not finish|output limit", re.IGNORECASE)
 """In a refusal, says that the longest answer was too short."""
 
 _REFUSED = {401: "does not accept the key in OPENAI_API_KEY", 403: "does not allow this", 404: "has no such model"}
-"""Statuses that no other request would be spared, and what they mean."""
+"""Statuses that every other request would get too, and what they mean."""
 
 
 class Client:
@@ -147,9 +147,9 @@ class Client:
         """Send a request; once more if the reply is malformed, which the package does not retry."""
         arguments = self.parameters | {"messages": messages, self._length: max_new_tokens} | dict(more or {})
         try:
-            return read(self._client.chat.completions.create(**arguments))
+            return _read(self._client.chat.completions.create(**arguments))
         except (MalformedReplyError, ValueError):
-            return read(self._client.chat.completions.create(**arguments))
+            return _read(self._client.chat.completions.create(**arguments))
 
     def _simplify(self, refusal: str) -> bool:
         """Leave out the parameters that a refusal names, or else the log-probabilities; return whether any was left."""
@@ -192,6 +192,18 @@ class Client:
         for secret in self._secrets:
             words = words.replace(secret, "...")
         return words[:300]
+
+
+def _read(completion: Any) -> Reply:
+    """Read a reply, of which the package checks nothing.
+
+    Raises:
+        MalformedReplyError: if it is not what it should be.
+    """
+    try:
+        return read(completion)
+    except (TypeError, AttributeError, RecursionError) as error:
+        raise MalformedReplyError(f"the reply is not a chat completion: {in_a_line(error)}") from error
 
 
 def _openai() -> ModuleType:

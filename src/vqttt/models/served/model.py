@@ -103,6 +103,10 @@ class ServedModel(Model):
             prompt_tokens=[reply.usage.prompt_tokens for reply in replies],
         )
 
+    def check_allowance(self, count: int) -> None:
+        """See that so many requests may be sent (see `Model.check_allowance`)."""
+        self.allowance.check(count)
+
     def close(self) -> None:
         """Close the connections; nothing can be asked any more."""
         self._threads.shutdown(wait=False)

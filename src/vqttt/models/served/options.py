@@ -69,12 +69,13 @@ def check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+        if "@" in parts.path + parts.query + parts.fragment:  # a password with a slash that is not written as %2F
+            known = None
     except ValueError:
         known = None
     if not known:
-        raise InputError(
-            f"{without_credentials(url)!r} is not the URL of a server; give one such as http://localhost:8000/v1"
-        )
+        shown = "what was given" if "@" in url else repr(without_credentials(url))
+        raise InputError(f"{shown} is not the URL of a server; give one such as http://localhost:8000/v1")
 
 
 def without_credentials(url: str) -> str:
@@ -88,8 +89,8 @@ def without_credentials(url: str) -> str:
 
 
 def redacted(text: str) -> str:
-    """Return a text with the credentials taken out of every URL in it."""
-    return re.sub(r"https?://\S+", lambda found: without_credentials(found[0]), text)
+    """Return an argument without the credentials of the URL that it ends with, if there is one."""
+    return re.sub(r"https?://.*", lambda found: without_credentials(found[0]), text, flags=re.IGNORECASE | re.DOTALL)
 
 
 def secrets_in(url: str) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from vqttt.errors import EngineError, VQTTTError, in_a_line
+from vqttt.errors import EngineError, RequestsSpentError, VQTTTError, in_a_line
 from vqttt.study.plan import Job
 from vqttt.study.worker import Filled, Worker, WorkerSpec
 
@@ -44,9 +44,10 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """Loading, or the job, raised an error."""
+    """Loading, or the job, raised an error; `spent` if it is that no more requests may be sent to a server."""
 
     reason: str
+    spent: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def run_job(worker: Worker, job: Job) -> Iterator[Message]:
     try:
         yield from worker.run(job)
     except Exception as error:
-        yield Failed(f"{job.label}: {_reason(error)}")
+        spent = isinstance(error, RequestsSpentError)
+        yield Failed(_reason(error) if spent else f"{job.label}: {_reason(error)}", spent)
     else:
         yield Finished()
 
@@ -193,6 +195,8 @@ class _Dispatcher(Generic[W]):
             EngineError: if the job failed, or too many workers were lost over it.
         """
         if isinstance(message, Failed):
+            if message.spent:
+                raise RequestsSpentError(message.reason)
             raise EngineError(message.reason)
         del self.busy[worker]
         if isinstance(message, Lost):
