@@ -20,3 +20,10 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def no_server_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server and no key is known from the environment of whoever runs the tests."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)

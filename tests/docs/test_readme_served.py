@@ -48,11 +48,9 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_server_environment: None) -> None:
     """Work in a folder with the image that the examples take for granted."""
     monkeypatch.chdir(tmp_path)
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
     save_image(vq_mini.samples("dev", 2)[1].load(), tmp_path / "photo.jpg")
 
 

@@ -52,9 +52,7 @@ def test_all_methods_that_work_are_there() -> None:
         assert needs == ("log-probabilities" if METHODS[name].lacks(model) else "answers")
 
 
-def test_what_is_sent_and_how_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+def test_what_is_sent_and_how_often(no_server_environment: None) -> None:
     with chat_server() as url:
         sent = json.loads(load_model("openai:colors", served=ServedOptions(base_url=url)).fingerprint())
     assert (sent["temperature"], sent["seed"], sent["top_logprobs"]) == (0, 0, 20)

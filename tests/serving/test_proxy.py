@@ -41,17 +41,13 @@ from vqttt.models.base import Model
 from vqttt.models.fake import FakeTunableModel
 from vqttt.types import Image
 
+pytestmark = pytest.mark.usefixtures("no_server_environment")
+
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
     with chat_server() as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def served(upstream: str, name: str = "colors", **options: int) -> Model:

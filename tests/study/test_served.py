@@ -19,6 +19,7 @@ from vqttt.study import StudyConfig, run
 from vqttt.study.config_file import read_config
 from vqttt.study.estimate import estimate
 
+pytestmark = pytest.mark.usefixtures("no_server_environment")
 STUDY = ("study", "--model", "openai:colors", "--task", "vq-mini", "--degradation", "clean,fog", "--severity", "3")
 
 
@@ -26,12 +27,6 @@ STUDY = ("study", "--model", "openai:colors", "--task", "vq-mini", "--degradatio
 def url() -> Iterator[str]:
     with chat_server() as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def answers_of(folder: Path) -> pl.DataFrame:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _IMAGES = 64
 """Images that are sent in turn: four of five with strong noise, so that the embedded model is unsure of about half."""
 
+_FIGURES = ("answered/s", "of plain", "p50 ms", "p95 ms", "p99 ms", "failed", "looks", "certain")
+
 
 def bench_server(
     url: str, model: str, methods: tuple[str, ...], rates: tuple[int, ...] | None, clients: int, seconds: int, out: Path
@@ -40,23 +42,9 @@ def bench_server(
     if min(clients, seconds, *(rates or (1,))) < 1:
         raise InputError("--rate, --clients and --seconds must be at least 1")
     out.parent.mkdir(parents=True, exist_ok=True)
-    columns = (
-        "method",
-        "arriving/s",
-        "answered/s",
-        "of plain",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "failed",
-        "looks",
-        "certain",
-    )
-    drawn, rows = (
-        Table(*columns, title=f"{without_credentials(url)}, {clients} requests at a time at most"),
-        list[dict[str, object]](),
-    )
-    plain = dict[float | None, float]()
+    title = f"{without_credentials(url)}, {clients} requests at a time at most"
+    drawn = Table("method", "arriving/s", *_FIGURES, title=title)
+    rows, plain = list[dict[str, object]](), dict[float | None, float]()
     for load in Generator(url, model, _asked(), clients).measure(methods, (*(rates or ()), None), seconds):
         base = plain.setdefault(load.rate, load.throughput)
         share = load.throughput / base if base else nan

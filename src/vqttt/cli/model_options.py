@@ -15,50 +15,26 @@ if TYPE_CHECKING:
 LOADING = "Loading checkpoints (for folders and Hugging Face ids)"
 SERVED = "Served models (openai:NAME; the key, if any, is in OPENAI_API_KEY)"
 
+
+def _option(kind: Any, words: str, panel: str) -> Any:
+    """Return the annotation of an option that need not be given."""
+    return Annotated[kind | None, typer.Option(help=words, rich_help_panel=panel)]
+
+
 _LOADING: dict[str, Any] = {
-    "dtype": Annotated[
-        str | None,
-        typer.Option(
-            help="Type of the weights: float32, bfloat16 or float16; auto keeps the stored one.",
-            rich_help_panel=LOADING,
-        ),
-    ],
-    "device": Annotated[
-        str | None,
-        typer.Option(
-            help="cpu, cuda, cuda:1 and so on; auto spreads the model over all GPUs.", rich_help_panel=LOADING
-        ),
-    ],
-    "attention": Annotated[
-        str | None, typer.Option(help="Implementation: eager, sdpa or flash_attention_2.", rich_help_panel=LOADING)
-    ],
-    "bits": Annotated[int | None, typer.Option(help="Quantise the weights to 4 or 8 bits.", rich_help_panel=LOADING)],
-    "revision": Annotated[
-        str | None, typer.Option(help="Branch, tag or commit of a Hugging Face id.", rich_help_panel=LOADING)
-    ],
+    "dtype": _option(str, "Type of the weights: float32, bfloat16 or float16; auto keeps the stored one.", LOADING),
+    "device": _option(str, "cpu, cuda, cuda:1 and so on; auto spreads the model over all GPUs.", LOADING),
+    "attention": _option(str, "Implementation: eager, sdpa or flash_attention_2.", LOADING),
+    "bits": _option(int, "Quantise the weights to 4 or 8 bits.", LOADING),
+    "revision": _option(str, "Branch, tag or commit of a Hugging Face id.", LOADING),
 }
 
 _SERVED: dict[str, Any] = {
-    "base_url": Annotated[
-        str | None,
-        typer.Option(
-            help="URL of the server, such as http://localhost:8000/v1. Default: OPENAI_BASE_URL.",
-            rich_help_panel=SERVED,
-        ),
-    ],
-    "concurrency": Annotated[int | None, typer.Option(help="Requests at a time. [16]", rich_help_panel=SERVED)],
-    "max_pixels": Annotated[
-        int | None, typer.Option(help="Make larger images smaller before they are sent.", rich_help_panel=SERVED)
-    ],
-    "timeout": Annotated[
-        int | None, typer.Option(help="Seconds to wait for a reply before another try. [60]", rich_help_panel=SERVED)
-    ],
-    "max_requests": Annotated[
-        int | None,
-        typer.Option(
-            help="Stop before more requests than this are sent, by each worker to each model.", rich_help_panel=SERVED
-        ),
-    ],
+    "base_url": _option(str, "URL of the server, such as http://localhost:8000/v1. Default: OPENAI_BASE_URL.", SERVED),
+    "concurrency": _option(int, "Requests at a time. [16]", SERVED),
+    "max_pixels": _option(int, "Make larger images smaller before they are sent.", SERVED),
+    "timeout": _option(int, "Seconds to wait for a reply before another try. [60]", SERVED),
+    "max_requests": _option(int, "Stop before more requests than this are sent, by each worker to each model.", SERVED),
 }
 
 

@@ -1,7 +1,7 @@
 """Answers in a program's own loop: a model, a method and what it has learned, behind one call."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -130,9 +130,8 @@ class Answerer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the connections of a served model that was named; a model that was given stays as it is."""
-        close: Callable[[], None] | None = getattr(self.model, "close", None) if self._opened else None
-        if close is not None:
-            close()
+        if self._opened:
+            self.model.close()
 
 
 def _spec(

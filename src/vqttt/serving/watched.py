@@ -84,8 +84,8 @@ class WatchedModel(Model):
         return False
 
     def fingerprint(self) -> str:
-        """Return the model's fingerprint, computed once."""
-        return self._fingerprint
+        """Return the model's fingerprint."""
+        return self._model.fingerprint()
 
     def tuned_for(self) -> str:
         """Return what the model's learned files must match, computed once."""
@@ -94,10 +94,6 @@ class WatchedModel(Model):
     @cached_property
     def _tuned_for(self) -> str:
         return self._model.tuned_for()
-
-    @cached_property
-    def _fingerprint(self) -> str:
-        return self._model.fingerprint()
 
     @property
     def device_type(self) -> str:

@@ -1,7 +1,5 @@
 """lmms-eval's own OpenAI-compatible model, pointed at `vqttt serve`, against the plug-in in its process."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import pytest
 
 from tests.integrations.lmms_eval.questions import write
 from tests.integrations.lmms_eval.test_command import command
+from tests.support.servers import vqttt_server
 
 COUNT = 60
 
@@ -22,13 +21,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    serving = [sys.executable, "-m", "vqttt.cli", "serve", "--port", "0", "--method", "none"]
-    process = subprocess.Popen(serving, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    yield next(line.split(" at ")[1].split(",")[0] for line in process.stderr if " at http" in line)
-    process.terminate()
-    process.wait()
-    process.stderr.close()
+    with vqttt_server("--method", "none", model="embedded") as running:
+        yield running.url
 
 
 def test_the_harness_gets_the_answers_of_the_process(folder: Path, url: str) -> None:

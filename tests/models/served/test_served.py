@@ -23,6 +23,7 @@ from vqttt.models.served.model import ServedModel
 from vqttt.models.served.options import redacted
 from vqttt.models.usage import Usage
 
+pytestmark = pytest.mark.usefixtures("no_server_environment")
 NAME = "openai:colors"
 
 
@@ -37,12 +38,6 @@ RED, GREEN = image_of(200, 10, 10), image_of(10, 90, 50)
 def url() -> Iterator[str]:
     with chat_server() as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def served(url: str, **options: int) -> ServedModel:
