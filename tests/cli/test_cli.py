@@ -60,6 +60,7 @@ def test_help_is_quick_and_imports_no_torch() -> None:
         "restore",
         "quality",
         "restorers install",
+        "models check",
         "list",
         "report",
         "compare",

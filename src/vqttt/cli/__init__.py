@@ -13,6 +13,7 @@ import typer
 from vqttt.cli.analysis import analyse
 from vqttt.cli.images import degrade, quality, restore
 from vqttt.cli.lists import install, list_
+from vqttt.cli.models import check
 from vqttt.cli.once import Command
 from vqttt.cli.options import FailedError
 from vqttt.cli.output import tolerate_any_text
@@ -35,12 +36,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+models = typer.Typer(help="See whether a model works with vqttt.", no_args_is_help=True)
 restorers = typer.Typer(help="Install restorers whose weights do not ship with vqttt.", no_args_is_help=True)
 
 for command in (study, report, compare, answer, analyse, degrade, restore, quality, tune, clean_features, bench, serve):
     app.command(cls=Command)(command)
 app.command(name="list", cls=Command)(list_)
 restorers.command(cls=Command)(install)
+models.command(cls=Command)(check)
+app.add_typer(models, name="models")
 app.add_typer(restorers, name="restorers")
 
 

@@ -27,6 +27,7 @@ _LOADING: dict[str, Any] = {
     "attention": _option(str, "Implementation: eager, sdpa or flash_attention_2.", LOADING),
     "bits": _option(int, "Quantise the weights to 4 or 8 bits.", LOADING),
     "revision": _option(str, "Branch, tag or commit of a Hugging Face id.", LOADING),
+    "thinking": _option(bool, "Let the model reason before it answers, if its chat template can. [no]", LOADING),
 }
 
 _SERVED: dict[str, Any] = {

@@ -174,18 +174,29 @@ def check_model(name: str, options: LoadOptions, served: ServedOptions | None = 
 
 
 def family_class(model_type: str) -> "type[HuggingFaceModel]":
-    """Return the class of the family that a configuration's `model_type` names.
+    """Return the class of the family that a configuration's `model_type` names: its own, or `Discovered`.
 
     Raises:
-        UnknownNameError: if the family is not supported.
+        UnknownNameError: if transformers has no such image-text-to-text model.
         PluginError: if another package offers it but it cannot be imported.
     """
+    if model_type not in FAMILIES and model_type in discoverable():
+        from vqttt.models.discovered.family import Discovered
+
+        return Discovered
     entry = FAMILIES[model_type]
     if isinstance(entry, str):
         module, _, name = entry.partition(":")
         entry = getattr(importlib.import_module(module), name)
     family: type[HuggingFaceModel] = entry
     return family
+
+
+def discoverable() -> set[str]:
+    """Return the types of transformers' image-text-to-text models without a family of their own here."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    return set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES) - set(FAMILIES)
 
 
 def _from_pretrained(name: str, source: str, options: LoadOptions) -> "Model":
@@ -200,20 +211,26 @@ def _from_pretrained(name: str, source: str, options: LoadOptions) -> "Model":
     check_processor(model)
     clean_features = Path(source) / CLEAN_FEATURES
     if clean_features.is_file():
-        model.clean_features = clean_features
+        vars(model)["clean_features"] = clean_features
     return model
 
 
-def _loaded(name: str, source: str, options: LoadOptions) -> "HuggingFaceModel":
+def _loaded(name: str, source: str, options: LoadOptions) -> "Model":
     arguments = options.arguments()
-    family = family_class(_supported_type(source, options))
+    model_type = _supported_type(source, options)
+    family = family_class(model_type)
     check_memory(source, options)
     network, processor, loading_info = family.load(source, **arguments)
     _check_complete(source, processor, loading_info)
     complete_processor(processor, family.image_settings(network.config))
     if "device_map" not in arguments:
         network = network.to(options.target)
-    return family(name, network, processor)
+    thinking = {"thinking": True} if options.thinking else {}
+    if model_type in FAMILIES and family.fits(network.config):
+        return family(name, network, processor, **thinking)
+    from vqttt.models.discovered.verdict import judged
+
+    return judged(name, network, processor, **thinking)
 
 
 def _reason(source: str, error: Exception) -> str:
@@ -242,14 +259,17 @@ def _supported_type(source: str, options: LoadOptions) -> str:
     from transformers import PreTrainedConfig
 
     from vqttt.models.cogvlm.config import family_of
+    from vqttt.models.discovered import facts
 
     config = PreTrainedConfig.get_config_dict(source, revision=options.revision or None)[0]
     model_type = str(config.get("model_type") or family_of(config))
     if model_type == "llava" and "mm_vision_tower" in config:
         model_type = "llava_llama"
         config = {**config, "model_type": model_type}
-    if model_type not in FAMILIES:
+    if model_type not in FAMILIES and model_type not in discoverable():
         raise unsupported(source, config, list(FAMILIES))
+    if reason := facts.REFUSED.get(model_type):
+        raise ModelError(f"{source} is a {model_type!r} model, which answers no question about an image: {reason}")
     return model_type
 
 

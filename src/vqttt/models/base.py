@@ -55,6 +55,7 @@ class Model(ABC):
         independent: whether it answers the samples of a batch apart from each other, so that none can spoil another.
         certain: whether it says how certain it is of its answers.
         context: tokens of a prompt and its answer together at most; 0 if that is not known.
+        untunable: why it cannot be tuned, if that was found out when it was loaded.
         usage: what was sent to its server so far; nothing for a model in this process.
     """
 
@@ -63,6 +64,7 @@ class Model(ABC):
     independent: bool = False
     certain: bool = True
     context: int = 0
+    untunable: str = ""
     usage: Usage = Usage()
 
     @abstractmethod
@@ -140,10 +142,13 @@ class TunableModel(Model):
         network: the module that holds all weights.
         clean_features: file with feature statistics of clean images that came with the model, if there is one (see
             `vqttt.tuning.feature_statistics`).
+        together: whether it is known which sample each row of a vision block belongs to (`row_owner`), so that every
+            sample of a batch can have LoRA of its own.
     """
 
     network: nn.Module
     clean_features: Path | None = None
+    together = True
 
     @abstractmethod
     def encode(self, images: Sequence[Any], questions: Sequence[str]) -> Inputs:
@@ -303,7 +308,8 @@ def tunable(model: Model, purpose: str) -> TunableModel:
         InputError: if it is not. The message begins with `purpose`, which names what needs one: "`vqttt analyse`".
     """
     if not isinstance(model, TunableModel):
-        raise InputError(f"{purpose} needs access to the model's internals, which {model.name} does not give")
+        reason = f": {model.untunable}" if model.untunable else ""
+        raise InputError(f"{purpose} needs access to the model's internals, which {model.name} does not give{reason}")
     return model
 
 

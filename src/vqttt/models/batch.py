@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,6 +53,25 @@ def check_asked(images: Sequence[Given], questions: Sequence[str]) -> None:
         )
 
 
+def check_counts(model: Any, counts: Sequence[int]) -> None:
+    """Check that a model's samples may have so many images.
+
+    Args:
+        model: a `HuggingFaceModel`, which says what it takes.
+        counts: images of each sample.
+
+    Raises:
+        InputError: if they may not.
+    """
+    model_type = model.network.config.model_type
+    if not model.bare and not all(counts):
+        raise InputError(f"{model_type} answers only questions about an image; give one")
+    if not model.several and max(counts) > 1:
+        raise InputError(f"{model_type} takes one image with a question, not {max(counts)}")
+    if not model.mixes and any(counts) and not all(counts):
+        raise InputError(f"{model_type}: samples with and without images cannot be in one batch; separate them")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """A batch, ready for the model.
@@ -68,6 +88,8 @@ class Inputs:
             that offers them repeats them in its text.
         images, questions: each sample's images and question as given to `Model.ask`, for methods that ask again with
             other images; empty if the batch was encoded without it.
+        places: where the images lie in the tensors, if the model found that out by trying and the batch is a part of
+            another (see `vqttt.models.discovered`).
     """
 
     tensors: dict[str, Tensor]
@@ -78,6 +100,7 @@ class Inputs:
     options: tuple[tuple[str, ...], ...] = ()
     images: tuple[Shown, ...] = field(default=(), repr=False, compare=False)
     questions: tuple[str, ...] = ()
+    places: Any = field(default=None, repr=False, compare=False)
 
     def select(self, rows: Sequence[int]) -> "Inputs":
         """Return the samples `rows`, in that order, without their tensors (see `TunableModel.select`)."""

@@ -1,12 +1,13 @@
 """The images in an encoded batch: a view that lets code change their content and leaves padding untouched."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vqttt.errors import ModelError
+from vqttt.types import Image
 
 
 class ImageContent(NamedTuple):
@@ -106,6 +107,30 @@ def check_finite(pixels: Tensor) -> None:
     """
     if not pixels.isfinite().all():
         raise ModelError("the image has values that are not finite, so it cannot be shown; try another dtype")
+
+
+def denormalised(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Image:
+    """Return pixels (3, H, W) as an image; values outside 0 to 255 are clipped.
+
+    Args:
+        pixels: normalised.
+        mean: of the normalisation, by channel, of levels from 0 to 1.
+        std: likewise.
+
+    Raises:
+        ModelError: if any value is not finite.
+    """
+    check_finite(pixels)
+    middle, scale = (pixels.new_tensor(values, dtype=torch.float32)[:, None, None] for values in (mean, std))
+    levels = ((pixels.float() * scale + middle).clamp(0, 1) * 255).round().to(torch.uint8)
+    image: Image = levels.permute(1, 2, 0).cpu().numpy()
+    return image
+
+
+def normalised(image: Image, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Return an image as pixels (3, H, W): the inverse of `denormalised`, up to rounding."""
+    middle, scale = (torch.tensor(values)[:, None, None] for values in (mean, std))
+    return (torch.tensor(image).permute(2, 0, 1).float() / 255 - middle) / scale
 
 
 def _places(mask: Tensor) -> list[tuple[int, ...]]:

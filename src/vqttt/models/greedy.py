@@ -30,12 +30,14 @@ def greedy_config(network: Any, tokenizer: Any) -> GenerationConfig:
         raise ModelError(f"the checkpoint names no token that ends an answer; {_EOS_PLACE}")
     _complete_tokenizer(network, tokenizer)
     begin = _ids(network, tokenizer, "bos_token_id")
+    decoder = _ids(network, None, "decoder_start_token_id") or begin
     return GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=False,
         num_beams=1,
         eos_token_id=end[0] if len(end) == 1 else end,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=begin[0] if begin else None,
+        decoder_start_token_id=decoder[0] if decoder else None,
     )
 
 

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from vqttt.errors import InputError
 from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Part, TunableModel
-from vqttt.models.batch import Given, as_shown
+from vqttt.models.batch import Given, as_shown, check_counts
 from vqttt.models.blocks import find_blocks, find_targets
 from vqttt.models.checkpoints import check_weights
-from vqttt.models.content import check_finite
+from vqttt.models.content import denormalised, normalised
 from vqttt.models.decoder import Decoder, ImageTokens, find_decoder, square
 from vqttt.models.greedy import greedy_config, read_answers
-from vqttt.models.prompts import chat_prompt, special_tokens, takes_parts
+from vqttt.models.prompts import Chat, find_chat, special_tokens
 from vqttt.models.questions import PlainText
 from vqttt.models.recompute import first_pass_traced, recomputed
 from vqttt.types import Image
@@ -35,16 +35,21 @@ class HuggingFaceModel(TunableModel):
     Attributes:
         nested: whether the processor takes one list of images per sample, rather than one list for the batch.
         mixes: whether the processor accepts samples with and without images in one batch.
+        several: whether a sample may have several images.
+        bare: whether a sample may have no image.
         answer_type: the token type of an answer's tokens, if the family has token types.
     """
 
     network: Any
     nested = False
     mixes = True
+    several = True
+    bare = True
     answer_type = 0
 
-    def __init__(self, name: str, network: Any, processor: Any) -> None:
-        """Wrap a loaded network and its processor."""
+    def __init__(self, name: str, network: Any, processor: Any, *, thinking: bool = False) -> None:
+        """Wrap a loaded network and its processor; `thinking` tells whether it is to reason before it answers."""
+        self.thinking = thinking
         self.name, self.network, self.processor = name, network, processor
         processor.tokenizer.padding_side = "left"
         self.plain_text = PlainText.of(processor, network.config)
@@ -75,6 +80,11 @@ class HuggingFaceModel(TunableModel):
         return network, processor, loading_info
 
     @staticmethod
+    def fits(config: Any) -> bool:
+        """Tell whether a network with this configuration is laid out as the family is; if not, its layout is found."""
+        return True
+
+    @staticmethod
     def image_settings(config: Any) -> dict[str, Any]:
         """Return the processor's settings that a network's configuration determines, by attribute; by default none.
 
@@ -94,13 +104,12 @@ class HuggingFaceModel(TunableModel):
             [PILImage.fromarray(one) for one in ([own] if isinstance(own, np.ndarray) else own)]
             for own in as_shown(images)
         ]
-        if not self.mixes and any(shown) and not all(shown):
-            model_type = self.network.config.model_type
-            raise InputError(f"{model_type}: samples with and without images cannot be in one batch; separate them")
+        check_counts(self, [len(own) for own in shown])
         batch = self.process(shown, [self.plain_text(question) for question in questions])
-        tensors = {key: value.to(self.device) for key, value in batch.items()}
-        if "pixel_values" in tensors:
-            tensors["pixel_values"] = tensors["pixel_values"].to(self.network.dtype)
+        tensors = {key: torch.as_tensor(value).to(self.device) for key, value in batch.items()}
+        tensors = {
+            key: value.to(self.network.dtype) if value.is_floating_point() else value for key, value in tensors.items()
+        }
         counts = tuple(map(len, shown))
         sizes = tuple(tuple((image.height, image.width) for image in own) for own in shown)
         return Inputs(tensors=tensors, count=len(questions), shown=() if set(counts) == {1} else counts, sizes=sizes)
@@ -125,7 +134,7 @@ class HuggingFaceModel(TunableModel):
 
     def prompt(self, question: str, images: int = 1) -> str:
         """Return a question about `images` images in the model's chat template."""
-        return chat_prompt(self.processor, question, images, self._in_parts, self.image_marker)
+        return self.chat.prompt(self.processor, question, images, self.image_marker)
 
     @property
     def image_marker(self) -> str:
@@ -133,15 +142,18 @@ class HuggingFaceModel(TunableModel):
         return str(getattr(self.processor, "image_token", ""))
 
     @cached_property
-    def _in_parts(self) -> bool:
-        return takes_parts(self.processor, self.image_marker)
+    def chat(self) -> Chat:
+        """How the checkpoint's chat template is asked."""
+        return find_chat(self.processor, self.image_marker, self.thinking)
 
     def pixels(self, inputs: Inputs) -> ImageContent:
         """Return the images (see `TunableModel.pixels`); none for a batch without images."""
-        if "pixel_values" not in inputs.tensors:
-            empty = torch.zeros(0, 3, 1, 1, device=self.device)
-            return ImageContent(empty, torch.zeros(0, dtype=torch.long, device=self.device), None)
-        return self.view(inputs)
+        return self.view(inputs) if "pixel_values" in inputs.tensors else self.no_images()
+
+    def no_images(self) -> ImageContent:
+        """Return what `pixels` is for a batch without images."""
+        empty = torch.zeros(0, 3, 1, 1, device=self.device)
+        return ImageContent(empty, torch.zeros(0, dtype=torch.long, device=self.device), None)
 
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
         """Replace the images (see `TunableModel.with_pixels`)."""
@@ -182,8 +194,24 @@ class HuggingFaceModel(TunableModel):
         tensors, keep = inputs.tensors, 1
         if answers is not None:
             tensors, keep = self._continued(tensors, answers[:, :-1]), answers.shape[1]
-        logits: Tensor = self.network(**tensors, use_cache=False, logits_to_keep=keep).logits
+        fewer = {"logits_to_keep": keep} if self._keeps_some else {}
+        logits: Tensor = self.network(
+            **self.given(tensors), **self.positions(tensors), use_cache=False, **fewer
+        ).logits[:, -keep:]
         return logits.float()
+
+    def given(self, tensors: dict[str, Tensor]) -> dict[str, Any]:
+        """Return what the processor made, in the form that the network takes; by default as it is."""
+        return tensors
+
+    def positions(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return what one pass, without `generate`, must be told beside; by default nothing."""
+        return {}
+
+    @cached_property
+    def _keeps_some(self) -> bool:
+        """Whether the network can project only the last positions to the vocabulary."""
+        return "logits_to_keep" in inspect.signature(self.network.forward).parameters
 
     def _continued(self, tensors: dict[str, Tensor], given: Tensor) -> dict[str, Tensor]:
         """Append given tokens (N, T) to the prompts; they attend to the same images as the prompt's last token."""
@@ -193,6 +221,9 @@ class HuggingFaceModel(TunableModel):
         for key in ("image_attention_mask", "cross_attention_mask"):
             if key in tensors:
                 appended[key] = tensors[key][:, -1:].repeat_interleave(given.shape[1], 1)
+        for key, value in tensors.items():  # what else says which tokens are of an image; an answer's are not
+            if key not in appended and value.shape == tensors["input_ids"].shape and not value.is_floating_point():
+                appended[key] = torch.zeros_like(given, dtype=value.dtype)
         grown = {key: torch.cat([tensors[key], more], dim=1) for key, more in appended.items() if key in tensors}
         return {**tensors, **grown}
 
@@ -227,7 +258,7 @@ class HuggingFaceModel(TunableModel):
 
     def _generate(self, generate: Any, inputs: Inputs, max_new_tokens: int, **how: Any) -> LogitGeneration:
         wanted = {"max_new_tokens": max_new_tokens, "output_logits": True, "return_dict_in_generate": True}
-        out = generate(**inputs.tensors, **wanted, **how)
+        out = generate(**self.given(inputs.tensors), **wanted, **how)
         return read_answers(out, self.network.generation_config.eos_token_id, self.processor.batch_decode)
 
     def answer_tokens(self, text: str) -> list[int]:
@@ -283,19 +314,14 @@ class HuggingFaceModel(TunableModel):
 
     def to_image(self, pixels: Tensor) -> Image:
         """Undo the normalisation (see `TunableModel.to_image`); values outside 0 to 255 are clipped."""
-        check_finite(pixels)
-        mean, std = (values.to(pixels.device) for values in self._normalisation())
-        image: Image = (
-            ((pixels.float() * std + mean).clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        )
-        return image
+        return denormalised(pixels, *self.normalisation)
 
     def to_pixels(self, image: Image) -> Tensor:
         """Apply the image processor's normalisation, without resizing."""
-        mean, std = self._normalisation()
-        return (torch.tensor(image).permute(2, 0, 1).float() / 255 - mean) / std
+        return normalised(image, *self.normalisation)
 
-    def _normalisation(self) -> tuple[Tensor, Tensor]:
+    @property
+    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and standard deviation, by channel, of levels from 0 to 1."""
         stats = self.processor.image_processor
-        mean, std = (torch.tensor(values)[:, None, None] for values in (stats.image_mean, stats.image_std))
-        return mean, std
+        return stats.image_mean, stats.image_std

@@ -13,6 +13,11 @@ class Llava(HuggingFaceModel):
     """LLaVA-1.5."""
 
     @staticmethod
+    def fits(config: Any) -> bool:
+        """Tell whether images have one size; Pixtral's keep their own."""
+        return str(config.vision_config.model_type) != "pixtral"
+
+    @staticmethod
     def image_settings(config: Any) -> dict[str, Any]:
         """Return how patches are counted."""
         return patch_settings(config)

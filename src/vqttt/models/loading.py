@@ -26,6 +26,8 @@ class LoadOptions:
         attention: `eager`, `sdpa` or `flash_attention_2`; empty for transformers' default.
         bits: 8 or 4 to quantise the weights with bitsandbytes; 0 to leave them as they are.
         revision: branch, tag or commit of a Hugging Face id; empty for the default branch.
+        thinking: whether the model is to reason before it answers, if its chat template has a switch for that. What
+            it reasons is not scored; it needs many new tokens.
     """
 
     dtype: str = "auto"
@@ -33,6 +35,7 @@ class LoadOptions:
     attention: str = ""
     bits: int = 0
     revision: str = ""
+    thinking: bool = False
 
     def __post_init__(self) -> None:
         """Reject unknown values."""

@@ -47,7 +47,7 @@ def check_processor(model: Any) -> None:
         ModelError: if it cannot.
     """
     try:
-        model.encode([np.full((64, 64, 3), 127, np.uint8)], ["What is this?"])
+        model.batch_of([np.full((64, 64, 3), 127, np.uint8)], ["What is this?"])
     except VQTTTError as error:
         raise ModelError(f"{model.name}: {in_a_line(error)}") from error
     except Exception as error:  # a processor may raise anything over a wrong setting

@@ -61,6 +61,8 @@ def collect_statistics(model: TunableModel, inputs: Inputs) -> Iterator[FeatureS
 
     def keep(module: nn.Module, arguments: Any, output: Any) -> None:
         tokens = (output[0] if isinstance(output, tuple) else output).float()
+        if tokens.ndim == 3 and len(tokens) == 1 < len(share):  # all tokens packed in one row
+            tokens = tokens[0]
         if tokens.ndim == 2:  # packed: a row is a token
             means = share.to(tokens).mT @ tokens
             spreads = ((share.to(tokens).mT @ tokens.square()) - means.square()).clamp_min(1e-12).sqrt()

@@ -76,6 +76,8 @@ def change_hook(part: LoRA | NormChange, rows: Tensor | None) -> Any:
     def add(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
         x = arguments[0]
         own = None if rows is None else rows.to(x.device)
+        if own is not None and x.ndim == 3 and len(x) == 1 < len(own) == x.shape[1]:  # all tokens packed in one row
+            return output + part.change(x[0], output[0], own)[None]
         if own is not None and len(own) != len(x):  # the block cut each row into equally many windows
             own = own.repeat_interleave(len(x) // len(own))
         return output + part.change(x, output, own)

@@ -6,9 +6,25 @@ from typing import Any
 
 import torch
 
-from tests.support.small_families import cogvlm, crossed, flat, idefics, qwen, tiled
+from tests.support.small_families import (
+    cogvlm,
+    crossed,
+    early,
+    flat,
+    idefics,
+    llavas,
+    native,
+    packed,
+    qwen,
+    recent,
+    resized,
+    tiled,
+    wrapped,
+)
 from tests.support.small_families.tokens import generation_config
-from vqttt.models import family_class
+from vqttt.models import FAMILIES, family_class
+from vqttt.models.discovered import facts
+from vqttt.models.discovered.family import Discovered
 from vqttt.models.huggingface import HuggingFaceModel
 
 BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
@@ -19,14 +35,26 @@ BUILDERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     **crossed.BUILDERS,
     **cogvlm.BUILDERS,
 }
+"""Families with a file of their own."""
+
+OTHERS: dict[str, Callable[[], tuple[Any, Any]]] = {
+    name: builder
+    for module in (llavas, packed, native, resized, early, recent, wrapped)
+    for name, builder in module.BUILDERS.items()
+    if name.split("/")[0] not in facts.REFUSED
+}
+"""Types whose layout is found by trying."""
+
+ANSWERING = ("chameleon", "kosmos-2", "apertus1p5")
+"""Those of them that answer and cannot be tuned."""
 
 
 @lru_cache
 def small(name: str, dtype: torch.dtype = torch.float32) -> HuggingFaceModel:
-    """Build the small model of a family, with weights scaled so that its answers differ between images."""
+    """Build the small model of a type, with weights scaled so that its answers differ between images."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        network, processor = BUILDERS[name]()
+        network, processor = (BUILDERS | OTHERS)[name]()
         with torch.no_grad():
             for path, parameter in network.named_parameters():
                 if not parameter.any() and parameter.ndim >= 2:
@@ -35,11 +63,25 @@ def small(name: str, dtype: torch.dtype = torch.float32) -> HuggingFaceModel:
                     parameter.mul_(4)
                 elif "gate" in path or "alpha" in path:  # gates start at 0, which blocks out images
                     parameter.fill_(0.5)
-        head = network.get_output_embeddings().weight.data
+        head = _head(network)
         head.mul_(4)
         # No special tokens in answers but the end: teacher forcing would take an image token for an image. A logit of
         # zero is never the largest of so many.
         special = [token for token in processor.tokenizer.all_special_ids if token != processor.tokenizer.eos_token_id]
         head[[token for token in special if token < len(head)]] = 0
     network.generation_config = generation_config(processor.tokenizer)
-    return family_class(network.config.model_type)(name, network.to(dtype), processor)
+    family = family_class(network.config.model_type)
+    if network.config.model_type not in FAMILIES or not family.fits(network.config):
+        return Discovered(name, network.to(dtype), processor).look()
+    return family(name, network.to(dtype), processor)
+
+
+def _head(network: Any) -> torch.Tensor:
+    """The weights that project to the vocabulary."""
+    head = network.get_output_embeddings()
+    if head is None:
+        head = next(
+            module for path, module in network.named_modules() if path.endswith(("lm_head", "cls.predictions.decoder"))
+        )
+    weight: torch.Tensor = head.weight.data
+    return weight

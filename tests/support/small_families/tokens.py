@@ -23,8 +23,8 @@ def build_tokenizer(*others: str, **special: str) -> PreTrainedTokenizerFast:
         bos_token="<s>",
         eos_token="</s>",
         unk_token="<unk>",
-        extra_special_tokens=special,
-        additional_special_tokens=list(others) or None,
+        model_specific_special_tokens=special,
+        extra_special_tokens=list(others),
         padding_side="left",
         model_max_length=2048,
     )

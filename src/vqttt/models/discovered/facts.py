@@ -1,0 +1,47 @@
+"""What trying cannot tell about a type of model: a line each, from its publisher's or transformers' documentation."""
+
+from typing import Any
+
+PROMPT = "{images}{question}"
+"""The prompt of a type without a chat template that is not in `PROMPTS`."""
+
+PROMPTS = {
+    "blip": "{question}",
+    "blip-2": "Question: {question} Answer:",
+    "florence2": "{question}",
+    "fuyu": "{question}\n",
+    "git": "{question}",
+    "instructblip": "{question}",
+    "kosmos-2": "Question: {question} Answer:",
+}
+"""How a question is asked where there is no chat template; the processor adds the image itself."""
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "cosmos3_edge": {"return_mm_token_type_ids": True},  # its network needs them, its processor leaves them out
+}
+"""Options that a type's processor needs."""
+
+REFUSED = {
+    "blip": "the checkpoints that transformers loads here write captions and do not answer questions",
+    "diffusion_gemma": "it writes blocks of text by diffusion, not token by token",
+    "emu3": "an image's tokens depend on the other images of the batch",
+    "evolla": "it takes proteins, not images",
+    "instructblipvideo": "it takes videos, not still images",
+    "kosmos-2.5": "it finds padding by the values of the pixels, and norms each image by its own mean",
+    "mistral4": "it is a language model without images; mistral3 has Mistral 4 with images",
+    "pi0": "it gives a robot's movements, not text",
+    "pix2struct": "it takes the question as part of the image, and norms each image by its own mean",
+    "pp_formulanet": "it takes images of formulas alone, no question",
+    "shieldgemma2": "it judges images by fixed policies and reads no questions",
+    "udop": "it needs the words of the image and their places, read by another program",
+    "vision-encoder-decoder": "each checkpoint has prompts of its own, which its files do not tell",
+}
+"""Types of transformers' image-text-to-text models that answer no question about a still image, and why."""
+
+
+def work_around() -> None:
+    """Add what transformers 5.24 forgets; without it every pass of Llama 4 fails."""
+    from transformers.modeling_outputs import MoeCausalLMOutputWithPast
+
+    if not hasattr(MoeCausalLMOutputWithPast, "image_outputs"):
+        MoeCausalLMOutputWithPast.image_outputs = None

@@ -1,0 +1,232 @@
+"""A model of a type without a file of its own: what the seam needs is found when it is loaded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from PIL import Image as PILImage
+from torch import Tensor, nn
+
+from vqttt.models.base import ImageContent, Inputs, Part
+from vqttt.models.discovered import facts
+from vqttt.models.discovered.pixels import IMAGE, PART, SAMPLE, Pixels, find_pixels
+from vqttt.models.discovered.places import Places, joined
+from vqttt.models.discovered.stencil import Shown
+from vqttt.models.discovered.vision import Vision, find_vision
+from vqttt.models.discovered.ways import QUESTIONS, Ways, find_ways, noise
+from vqttt.models.huggingface import HuggingFaceModel
+
+KEPT = 64
+"""Batches whose places are remembered; images along a stream often have the same sizes."""
+
+
+class Discovered(HuggingFaceModel):
+    """A model whose layout, vision blocks and projections are found by trying (see `look`).
+
+    Attributes:
+        ways: how its processor is called.
+        found: where its processor puts images.
+        vision: its vision encoder.
+        lists: the parts of a batch that its processor gives as lists.
+    """
+
+    found: Pixels
+    vision: Vision
+
+    def __init__(
+        self, name: str, network: Any, processor: Any, ways: Ways | None = None, *, thinking: bool = False
+    ) -> None:
+        """Wrap a loaded network and its processor, and find out how it is asked, unless that is known.
+
+        Raises:
+            ModelError: if it takes no image and question.
+        """
+        facts.work_around()
+        super().__init__(name, network, processor, thinking=thinking)
+        if self._encodes:  # an encoder counts positions from the first token, padding included
+            processor.tokenizer.padding_side = "right"
+        for part, tokenizer in vars(processor).items():
+            if part.endswith("_tokenizer") and hasattr(tokenizer, "padding_side"):
+                tokenizer.padding_side = "right"  # that of an encoder beside, such as a Q-Former
+        self.lists: set[str] = set()
+        self._places: dict[Any, dict[str, Places]] = {}
+        self.ways = ways or Ways(chats=True, nested=False, several=True, mixes=True, bare=True)
+        self.ways = ways or find_ways(self)
+
+    def look(self) -> "Discovered":
+        """Find where images are, and the vision encoder; tuning needs them.
+
+        Raises:
+            ModelError: if they are not found.
+        """
+        patch = _patch(self.network.config, self.processor)
+        self.found = find_pixels(self._processed, self.ways.sizes, patch)
+        self.vision = find_vision(self)
+        self.together = bool(self.vision.rows)
+        return self
+
+    @property
+    def nested(self) -> bool:  # type: ignore[override]
+        """See `Ways.nested`."""
+        return self.ways.nested
+
+    @property
+    def mixes(self) -> bool:  # type: ignore[override]
+        """See `Ways.mixes`."""
+        return self.ways.mixes
+
+    @property
+    def several(self) -> bool:  # type: ignore[override]
+        """See `Ways.several`."""
+        return self.ways.several
+
+    @property
+    def bare(self) -> bool:  # type: ignore[override]
+        """See `Ways.bare`."""
+        return self.ways.bare
+
+    def probe(self) -> Inputs:
+        """Return a batch of images of unequal sizes, to try the network with."""
+        return self.encode(noise(self.ways.sizes), QUESTIONS)
+
+    def _processed(self, shown: Shown) -> dict[str, Tensor]:
+        """Run the stock processor on images and the same question to each."""
+        images = [[PILImage.fromarray(one) for one in own] for own in shown]
+        return self.process(images, ["?"] * len(images))
+
+    def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
+        """Run transformers' own chat path, if the processor allows it (see `HuggingFaceModel.process`)."""
+        if not self.ways.chats:
+            batch = super().process(shown, questions)
+        else:
+            options = facts.OPTIONS.get(self.network.config.model_type, {})
+            batch = self.chat.batch(self.processor, shown, questions, **options)
+        self.lists |= {key for key, value in batch.items() if isinstance(value, list)}
+        return {key: torch.as_tensor(value) for key, value in batch.items()}
+
+    def prompt(self, question: str, images: int = 1) -> str:
+        """Return a question about some images in the chat template, or in the publisher's words if there is none."""
+        if getattr(self.processor, "chat_template", None):
+            return super().prompt(question, images)
+        words = facts.PROMPTS.get(self.network.config.model_type, facts.PROMPT)
+        return words.format(images=self.image_marker * images, question=question)
+
+    def answer_logits(self, inputs: Inputs, answers: Tensor | None = None) -> Tensor:
+        """Return the answer's logits; where an encoder reads the question, the decoder reads only the answer."""
+        if not self._encodes:
+            return super().answer_logits(inputs, answers)
+        start = self.network.generation_config.decoder_start_token_id
+        given = torch.full((inputs.count, 1), start, device=self.device)
+        if answers is not None:
+            given = torch.cat([given, answers[:, :-1]], dim=1)
+        logits: Tensor = self.network(**self.given(inputs.tensors), decoder_input_ids=given, use_cache=False).logits
+        return logits[:, -given.shape[1] :].float()
+
+    def given(self, tensors: dict[str, Tensor]) -> dict[str, Any]:
+        """Return what the processor made; what it gave as lists is a list again."""
+        return {key: value.tolist() if key in self.lists else value for key, value in tensors.items()}
+
+    def positions(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tokens' positions if one pass needs to be told (see `Ways.counts`)."""
+        return {"position_ids": (tensors["attention_mask"].cumsum(1) - 1).clamp_min(0)} if self.ways.counts else {}
+
+    @cached_property
+    def _encodes(self) -> bool:
+        """Whether the question goes into an encoder, and the answer comes from a decoder."""
+        config = self.network.config
+        return bool(config.is_encoder_decoder or config.get_text_config().is_encoder_decoder)
+
+    def places(self, inputs: Inputs) -> Mapping[str, Places]:
+        """Return where the images of a batch lie in each tensor of pixels that it has."""
+        if inputs.places is not None:
+            known: Mapping[str, Places] = inputs.places
+            return known
+        if inputs.sizes not in self._places:
+            while len(self._places) >= KEPT:
+                self._places.pop(next(iter(self._places)))
+            found = self.found.places(self._processed, inputs.sizes)
+            self._places[inputs.sizes] = {name: one.to(self.device) for name, one in found.items()}
+        return self._places[inputs.sizes]
+
+    def pixels(self, inputs: Inputs) -> ImageContent:
+        """Return the images (see `TunableModel.pixels`); none for a batch without images."""
+        if not any(inputs.sizes):
+            return self.no_images()
+        places = self.places(inputs)
+        return joined([places[key].read(layout, inputs.tensors[key]) for key, layout in self.found.layouts.items()])
+
+    def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
+        """Replace the images (see `TunableModel.with_pixels`)."""
+        if not any(inputs.sizes):
+            return inputs
+        places, start, written = self.places(inputs), 0, {}
+        for key, layout in self.found.layouts.items():
+            count, _, height, width = places[key].read(layout, inputs.tensors[key]).pixels.shape
+            part = pixels[start : start + count, :, :height, :width]
+            written[key] = places[key].written(layout, inputs.tensors[key], part)
+            start += count
+        return inputs.with_tensors(**written)
+
+    def packed(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Return the tensors that do not have one row per sample."""
+        owners = {IMAGE: inputs.owner, PART: inputs.owner}
+        if any(inputs.sizes):
+            places = self.places(inputs)
+            owners |= {key: place.row_owner for key, place in places.items()}
+            owners[PART] = torch.cat([place.areas()[0] for place in places.values()])
+        kinds = {key: self.found.rows.get(key, SAMPLE) for key in inputs.tensors}
+        return {key: owners[kind] for key, kind in kinds.items() if kind != SAMPLE}
+
+    def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
+        """Return a batch of some samples, and where their images are."""
+        if not any(inputs.sizes):
+            return super().select(inputs, rows)
+        layouts = self.found.layouts
+        by_rows = {key: layout.rows(inputs.tensors[key]) for key, layout in layouts.items()}
+        chosen = super().select(inputs.with_tensors(**by_rows), rows)
+        tensors = {key: layouts[key].unrows(one) if key in layouts else one for key, one in chosen.tensors.items()}
+        places = {key: place.of_samples(rows) for key, place in self.places(inputs).items()}
+        return replace(chosen, tensors=tensors, places=places)
+
+    def row_owner(self, inputs: Inputs) -> Tensor:
+        """Return the sample that each row of a vision block's input belongs to."""
+        return self.vision.row_owner(self, inputs) if any(inputs.sizes) else inputs.owner
+
+    def description(self) -> dict[str, str]:
+        """Return what was found, in words, by what it is about."""
+        blocks = self.vision.blocks
+        projections = sum(bool(self.lora_targets(block)) for block in blocks)
+        where = f"{len(blocks)} in {self.vision.path}" if blocks else "none; the language model sees the patches"
+        taken = {"several images": self.several, "no image": self.bare}
+        return {
+            "pixels": "; ".join(f"{key}: {layout.words}" for key, layout in self.found.layouts.items()),
+            "vision blocks": where,
+            "LoRA": f"in {projections} blocks" if projections else "none; the kernel is tuned alone",
+            "row of a block": self.vision.rows or "not known; every sample of a batch has the same LoRA",
+            "a question takes": ", ".join(["an image", *(name for name, yes in taken.items() if yes)]),
+        }
+
+    @property
+    def normalisation(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and standard deviation by which the processor normalises, as it was found."""
+        return next(iter(self.found.levels.values())).normalisation
+
+    @property
+    def vision_blocks(self) -> Sequence[nn.Module]:
+        """The vision encoder's blocks, shallowest first."""
+        return self.vision.blocks
+
+    def lora_targets(self, block: nn.Module) -> Mapping[str, nn.Linear | Part]:
+        """Return those projections of a block that were found; none for a block without attention."""
+        return self.vision.targets[block]
+
+
+def _patch(config: Any, processor: Any) -> int:
+    """Return the side of the vision encoder's patches, in pixels; 0 if it is not known."""
+    for place in (processor.image_processor, getattr(config, "vision_config", None)):
+        size = getattr(place, "patch_size", None)
+        if isinstance(size, int):
+            return size
+    return 0
