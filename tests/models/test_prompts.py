@@ -9,6 +9,7 @@ from PIL import Image as PILImage
 from tokenizers.processors import TemplateProcessing
 
 from tests.support.small_families import BUILDERS, small
+from tests.support.small_families.tokens import chat as chat_template
 from tests.support.small_models import QUESTIONS, sample_images
 from tests.support.transformers_chat import transformers_inputs
 from vqttt.errors import ModelError
@@ -17,6 +18,7 @@ from vqttt.models.huggingface import HuggingFaceModel
 # A warning of PaliGemma's processor about its own code.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 BOS = "{{ '<s>' }}"
+CHAT = chat_template("<image>")
 STRING = BOS + "{% for message in messages %}user: {{ message['content'] }}{% endfor %} assistant: "
 PARTS = (
     BOS + "{% for message in messages %}user: {% for part in message['content'] %}"
@@ -110,3 +112,30 @@ def test_templates_that_lose_the_image_or_the_question_are_refused(template: str
 def test_a_missing_template_is_an_error_that_says_where_it_belongs() -> None:
     with pytest.raises(ModelError, match=r"no chat template; it belongs in chat_template\.jinja"):
         with_template("llava", None).encode(sample_images(1), QUESTIONS[:1])
+
+
+def test_a_template_that_wants_a_message_of_the_system_gets_an_empty_one() -> None:
+    wants = "{% if messages[0]['role'] != 'system' %}{{ raise_exception('a system message first') }}{% endif %}" + CHAT
+    model = with_template("llava", wants.replace("for message in messages", "for message in messages[1:]"))
+    theirs, ours = (one.encode(sample_images(1), QUESTIONS[:1]).tensors["input_ids"] for one in (small("llava"), model))
+    assert torch.equal(theirs, ours)
+
+
+@pytest.mark.parametrize("switch", ["enable_thinking", "thinking"])
+def test_models_reason_before_they_answer_only_if_they_are_told_to(switch: str) -> None:
+    """Where the template has a switch it is off by default, whatever the template's own default is."""
+    template = (
+        CHAT + "{% if " + switch + " is not defined or " + switch + " %}{{ 'yes' }}{% else %}{{ 'no' }}{% endif %}"
+    )
+    processor = copy(small("llava").processor)
+    processor.chat_template = template
+    for thinking, last in ((False, "no"), (True, "yes")):
+        model = type(small("llava"))("small", small("llava").network, processor, thinking=thinking)
+        assert model.prompt("what color?").endswith(last)
+        tokens = model.encode(sample_images(1), QUESTIONS[:1]).tensors["input_ids"][0]
+        image = [{"type": "image", "image": PILImage.fromarray(sample_images(1)[0])}]
+        chat = [{"role": "user", "content": [*image, {"type": "text", "text": QUESTIONS[0]}]}]
+        theirs = processor.apply_chat_template(
+            chat, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", **{switch: thinking}
+        )
+        assert torch.equal(tokens, theirs["input_ids"][0])

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -47,6 +47,8 @@ class Episodic(Method):
     ) -> None:
         """Store the parameters."""
         super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
+        if not model.together:  # no sample of a batch can have LoRA of its own, so none has
+            self.config = replace(self.config, adapters=replace(self.config.adapters, lora_rank=0))
         self.gate, self.guard_ratio, self.updates = self.config.gate, self.config.ratio, self.config.steps
         self.changes_images = self.config.adapters.kernel != "none"
         self.adapters: Adapters | None = None

@@ -216,8 +216,8 @@ class Adapters:
         if sets is None:
             assert self.sets in (1, inputs.count), f"{self.sets} adapter sets for {inputs.count} samples"
             sets = torch.arange(inputs.count, device=self.model.device)
-        rows = None if self.sets == 1 else sets[self.model.row_owner(inputs)]
         parts: list[LoRA | NormChange] = [*self.lora, *self.norms]
+        rows = sets[self.model.row_owner(inputs)] if parts and self.sets > 1 else None
         with forward_hooks([(part.module, change_hook(part, rows)) for part in parts]):
             yield self._filtered(inputs, sets)
 

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from vqttt.models.base import ImageContent, Inputs, Part
 from vqttt.models.discovered import facts
-from vqttt.models.discovered.pixels import IMAGE, PART, SAMPLE, Pixels, find_pixels
-from vqttt.models.discovered.places import Places, joined
+from vqttt.models.discovered.pixels import IMAGE, PART, SAMPLE, TOKEN, Pixels, find_pixels
+from vqttt.models.discovered.places import Places, joined, starts
 from vqttt.models.discovered.stencil import Shown
-from vqttt.models.discovered.vision import Vision, find_vision
+from vqttt.models.discovered.vision import Seen, Vision, find_vision
 from vqttt.models.discovered.ways import QUESTIONS, Ways, find_ways, noise
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.prompts import find_chat
 
 KEPT = 64
 """Batches whose places are remembered; images along a stream often have the same sizes."""
@@ -41,6 +42,7 @@ class Discovered(HuggingFaceModel):
         """Wrap a loaded network and its processor, and find out how it is asked, unless that is known.
 
         Raises:
+            InputError: if it is to reason, and its chat template has no switch for that.
             ModelError: if it takes no image and question.
         """
         facts.work_around()
@@ -50,21 +52,24 @@ class Discovered(HuggingFaceModel):
         for part, tokenizer in vars(processor).items():
             if part.endswith("_tokenizer") and hasattr(tokenizer, "padding_side"):
                 tokenizer.padding_side = "right"  # that of an encoder beside, such as a Q-Former
+                processor.tokenizer.init_kwargs.pop("padding_side", None)  # the processor would pass it to both
         self.lists: set[str] = set()
         self._places: dict[Any, dict[str, Places]] = {}
+        if thinking:
+            find_chat(processor, self.image_marker, thinking)  # raises if it cannot
         self.ways = ways or Ways(chats=True, nested=False, several=True, mixes=True, bare=True)
         self.ways = ways or find_ways(self)
 
-    def look(self) -> "Discovered":
-        """Find where images are, and the vision encoder; tuning needs them.
+    def look(self, found: Pixels | None = None, seen: Seen | None = None) -> "Discovered":
+        """Find where images are, and the vision encoder, unless that is known; tuning needs them.
 
         Raises:
             ModelError: if they are not found.
         """
         patch = _patch(self.network.config, self.processor)
-        self.found = find_pixels(self._processed, self.ways.sizes, patch)
-        self.vision = find_vision(self)
-        self.together = bool(self.vision.rows)
+        self.found = found or find_pixels(self._processed, self.ways.large, patch, self._image_token)
+        self.vision = Vision.of(self.network, seen or find_vision(self))
+        self.together = bool(self.vision.seen.rows)
         return self
 
     @property
@@ -89,7 +94,7 @@ class Discovered(HuggingFaceModel):
 
     def probe(self) -> Inputs:
         """Return a batch of images of unequal sizes, to try the network with."""
-        return self.encode(noise(self.ways.sizes), QUESTIONS)
+        return self.encode(noise(self.ways.large), QUESTIONS)
 
     def _processed(self, shown: Shown) -> dict[str, Tensor]:
         """Run the stock processor on images and the same question to each."""
@@ -176,8 +181,21 @@ class Discovered(HuggingFaceModel):
             places = self.places(inputs)
             owners |= {key: place.row_owner for key, place in places.items()}
             owners[PART] = torch.cat([place.areas()[0] for place in places.values()])
+            if TOKEN in self.found.rows.values():
+                owners[TOKEN] = self._token_owner(inputs)
         kinds = {key: self.found.rows.get(key, SAMPLE) for key in inputs.tensors}
         return {key: owners[kind] for key, kind in kinds.items() if kind != SAMPLE}
+
+    def _token_owner(self, inputs: Inputs) -> Tensor:
+        """Return the sample that each image token belongs to."""
+        tokens = inputs.tensors["input_ids"].eq(self._image_token).sum(1)
+        return torch.arange(inputs.count, device=tokens.device).repeat_interleave(tokens)
+
+    @property
+    def _image_token(self) -> int:
+        config = self.network.config
+        number = getattr(config, "image_token_id", getattr(config, "image_token_index", None))
+        return number if isinstance(number, int) else -1
 
     def select(self, inputs: Inputs, rows: Sequence[int]) -> Inputs:
         """Return a batch of some samples, and where their images are."""
@@ -188,6 +206,10 @@ class Discovered(HuggingFaceModel):
         chosen = super().select(inputs.with_tensors(**by_rows), rows)
         tensors = {key: layouts[key].unrows(one) if key in layouts else one for key, one in chosen.tensors.items()}
         places = {key: place.of_samples(rows) for key, place in self.places(inputs).items()}
+        for key, pixels in self.found.numbers.items():
+            before = starts(self.places(inputs)[pixels], inputs.count)[list(rows)]
+            moved = (starts(places[pixels], len(rows)) - before)[self._token_owner(chosen)]
+            tensors[key] = torch.where(tensors[key] < 0, tensors[key], tensors[key] + moved[:, None])
         return replace(chosen, tensors=tensors, places=places)
 
     def row_owner(self, inputs: Inputs) -> Tensor:
@@ -198,13 +220,17 @@ class Discovered(HuggingFaceModel):
         """Return what was found, in words, by what it is about."""
         blocks = self.vision.blocks
         projections = sum(bool(self.lora_targets(block)) for block in blocks)
-        where = f"{len(blocks)} in {self.vision.path}" if blocks else "none; the language model sees the patches"
+        where = (
+            f"{len(blocks)}, the first {self.vision.seen.names[0]}"
+            if blocks
+            else "none; the language model sees the patches"
+        )
         taken = {"several images": self.several, "no image": self.bare}
         return {
             "pixels": "; ".join(f"{key}: {layout.words}" for key, layout in self.found.layouts.items()),
             "vision blocks": where,
             "LoRA": f"in {projections} blocks" if projections else "none; the kernel is tuned alone",
-            "row of a block": self.vision.rows or "not known; every sample of a batch has the same LoRA",
+            "row of a block": self.vision.seen.rows or "not known; every sample of a batch has the same LoRA",
             "a question takes": ", ".join(["an image", *(name for name, yes in taken.items() if yes)]),
         }
 
@@ -225,7 +251,7 @@ class Discovered(HuggingFaceModel):
 
 def _patch(config: Any, processor: Any) -> int:
     """Return the side of the vision encoder's patches, in pixels; 0 if it is not known."""
-    for place in (processor.image_processor, getattr(config, "vision_config", None)):
+    for place in (getattr(config, "vision_config", None), processor.image_processor):
         size = getattr(place, "patch_size", None)
         if isinstance(size, int):
             return size

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vqttt.errors import ModelError
 from vqttt.models.discovered.layout import Layout, Levels, candidates
-from vqttt.models.discovered.places import Places
+from vqttt.models.discovered.places import Places, starts
 from vqttt.models.discovered.stencil import Shown, Sizes, coded, grey, read_places
 
 Tensors = Mapping[str, Tensor]
@@ -18,7 +19,7 @@ Process = Callable[[Shown], Tensors]
 MOST = 0.8
 """Share of an image's values that are the same for an image of one colour; at its edges they may blend with padding."""
 
-SAMPLE, IMAGE, PART = "sample", "image", "image or tile"
+SAMPLE, IMAGE, PART, TOKEN = "sample", "image", "image or tile", "image token"
 """What a tensor has a row for; or the name of a tensor of pixels with the same rows."""
 
 
@@ -29,8 +30,9 @@ class Pixels:
     Attributes:
         layouts: of the tensors with pixels, by name.
         levels: black and white in these tensors.
-        rows: what the tensors have a row for, by name: `SAMPLE`, `IMAGE`, `PART` or the name of a
+        rows: what the tensors have a row for, by name: `SAMPLE`, `IMAGE`, `PART`, `TOKEN` or the name of a
             tensor of pixels.
+        numbers: tensors whose values are numbers of patches, counted over the whole batch; and of which pixels.
         grids: of tensors of joined patches, the name of the one with the rows and columns of each image or tile.
     """
 
@@ -38,6 +40,18 @@ class Pixels:
     levels: Mapping[str, Levels]
     rows: Mapping[str, str]
     grids: Mapping[str, str]
+    numbers: Mapping[str, str]
+
+    @classmethod
+    def of(cls, layouts: Mapping[str, Any], levels: Mapping[str, Any], rows: Any, grids: Any, numbers: Any) -> "Pixels":
+        """Return what was found, from plain values."""
+        return cls(
+            {key: Layout(**one) for key, one in layouts.items()},
+            {key: Levels(tuple(one["black"]), tuple(one["white"])) for key, one in levels.items()},
+            rows,
+            grids,
+            numbers,
+        )
 
     def places(self, process: Process, sizes: Sizes) -> dict[str, Places]:
         """Return where images of some sizes lie, in each tensor of pixels.
@@ -59,13 +73,14 @@ class Pixels:
         }
 
 
-def find_pixels(process: Process, sizes: Sizes, patch: int) -> Pixels:
+def find_pixels(process: Process, sizes: Sizes, patch: int, token: int) -> Pixels:
     """Find where a processor puts images.
 
     Args:
         process: the processor.
         sizes: of images to try it with. Samples, images and their parts should differ in number.
         patch: side of the vision encoder's patches, in pixels; 0 if it is not known.
+        token: the number of the token that stands for a part of an image; -1 if there is none.
 
     Raises:
         ModelError: if no tensor of pixels is found, or its layout is not known.
@@ -78,8 +93,22 @@ def find_pixels(process: Process, sizes: Sizes, patch: int) -> Pixels:
     if not layouts:
         raise ModelError("no tensor of the processor has the image's pixels")
     grids = {key: grid for key, layout in layouts.items() if (grid := _grid(shown, len(layout.rows(shown[key]))))}
-    places = Pixels(layouts, levels, {}, grids).places(process, sizes)
-    return Pixels(layouts, levels, _rows(shown, sizes, places), grids)
+    places = Pixels(layouts, levels, {}, grids, {}).places(process, sizes)
+    tokens = shown["input_ids"].eq(token).sum(1) if "input_ids" in shown else torch.zeros(len(sizes), dtype=torch.long)
+    rows = _rows(shown, sizes, places, int(tokens.sum()))
+    numbers = {
+        key: pixels
+        for key, kind in rows.items()
+        for pixels, place in places.items()
+        if kind == TOKEN and _numbers_patches(shown[key], tokens, place)
+    }
+    return Pixels(layouts, levels, rows, grids, numbers)
+
+
+def _numbers_patches(values: Tensor, tokens: Tensor, place: Places) -> bool:
+    """Tell whether values are numbers of patches: each sample's begin after all patches of those before it."""
+    least = [int(part[part >= 0].min()) if (part >= 0).any() else -1 for part in torch.split(values, tokens.tolist())]
+    return least == starts(place, len(tokens)).tolist()
 
 
 def _grid(tensors: Tensors, patches: int) -> str:
@@ -145,11 +174,12 @@ def _fits(levels: Tensor, content: Tensor) -> bool:
     return all(map(bool, checks)) if whole.any() else bool(parts.numel())
 
 
-def _rows(tensors: Tensors, sizes: Sizes, places: Mapping[str, Places]) -> dict[str, str]:
+def _rows(tensors: Tensors, sizes: Sizes, places: Mapping[str, Places], tokens: int) -> dict[str, str]:
     """Return what each tensor has a row for."""
     counts = {SAMPLE: len(sizes), IMAGE: sum(map(len, sizes))}
     counts |= {key: len(place.owner) for key, place in places.items()}
     counts[PART] = sum(len(place.areas()[0]) for place in places.values())
+    counts[TOKEN] = tokens
     rows = {}
     for key, values in tensors.items():
         kinds = [kind for kind, count in counts.items() if values.ndim and len(values) == count]

@@ -140,6 +140,12 @@ def _index(owner: Tensor, samples: Sequence[int]) -> tuple[Tensor, Tensor]:
     return torch.cat(found), torch.arange(len(samples), device=owner.device).repeat_interleave(counts)
 
 
+def starts(place: "Places", samples: int) -> Tensor:
+    """Return how many planes or patches come before each sample's first, (samples,)."""
+    counts = place.owner.flatten().bincount(minlength=samples)
+    return counts.cumsum(0) - counts
+
+
 Places = Planes | Patches
 
 

@@ -13,7 +13,9 @@ from vqttt.errors import ModelError, in_a_line
 from vqttt.models.base import Model
 from vqttt.models.discovered.answering import AnsweringModel
 from vqttt.models.discovered.family import Discovered
+from vqttt.models.discovered.pixels import Pixels
 from vqttt.models.discovered.verify import ANSWERS, TUNING, Check, verified
+from vqttt.models.discovered.vision import Seen
 from vqttt.models.discovered.ways import Ways
 
 PARTS = ("torch", "transformers", "vqttt")
@@ -27,10 +29,14 @@ class Verdict:
     Attributes:
         ways: how it is asked.
         checks: the outcome of each check.
+        pixels: where its processor puts images; None if that was not found.
+        seen: its vision encoder, likewise.
     """
 
     ways: Ways
     checks: Sequence[Check]
+    pixels: Pixels | None
+    seen: Seen | None
 
     def failed(self, needed: str) -> list[Check]:
         """Return the checks that failed among those needed for answers, or for tuning."""
@@ -69,50 +75,67 @@ def judged(name: str, network: Any, processor: Any, *, thinking: bool = False) -
     file = _file(network, processor)
     known = _read(file)
     model = Discovered(name, network, processor, known.ways if known else None, thinking=thinking)
-    reason = _looked(model)
-    verdict = known or Verdict(model.ways, verified(model, reason))
+    verdict = known or _examined(model)
     if known is None:
         _write(file, verdict)
+    elif known.pixels and known.seen:
+        model.look(known.pixels, known.seen)
     if verdict.failed(ANSWERS):
         raise UnfitError(name, verdict.checks)
     wrong = verdict.failed(TUNING)
     return AnsweringModel(model, wrong[-1].failed) if wrong else model
 
 
-def _looked(model: Discovered) -> str:
-    """Find a model's layout; return why that cannot be done, or nothing."""
+def _examined(model: Discovered) -> Verdict:
+    """Find a model's layout, and verify it."""
+    reason = ""
     try:
         model.look()
     except Exception as error:  # a network may raise anything over images that it was not made for
-        return in_a_line(error)
-    return ""
+        reason = in_a_line(error)
+    checks = verified(model, reason)
+    return Verdict(model.ways, checks, *((None, None) if reason else (model.found, model.vision.seen)))
 
 
 def _file(network: Any, processor: Any) -> Path:
     """Return where the verdict on a checkpoint is kept: by its configuration, shapes of weights and processor."""
     shapes = {name: [*tensor.shape, str(tensor.dtype)] for name, tensor in network.state_dict().items()}
-    about = [network.config.to_dict(), shapes, processor.to_dict(), {part: version(part) for part in PARTS}]
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:32]
+    versions = {part: version(part) for part in PARTS}
+    about = [
+        network.config.to_dict(),
+        shapes,
+        processor.to_dict(),
+        str(getattr(processor, "chat_template", "")),
+        versions,
+    ]
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode())
+    for own in sorted(Path(__file__).parent.glob("*.py")):  # a verdict is as good as the code that gave it
+        digest.update(own.read_bytes())
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "vqttt" / "models" / f"{digest}.json"
+    return Path(cache) / "vqttt" / "models" / f"{digest.hexdigest()[:32]}.json"
 
 
 def _read(file: Path) -> Verdict | None:
     """Return a verdict that was kept; None if there is none, or it cannot be read."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        return Verdict(Ways(**kept["ways"]), [Check(**check) for check in kept["checks"]])
+        pixels, seen = kept["pixels"], kept["seen"]
+        return Verdict(
+            Ways(**kept["ways"]),
+            [Check(**check) for check in kept["checks"]],
+            Pixels.of(**pixels) if pixels else None,
+            Seen(**seen) if seen else None,
+        )
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def _write(file: Path, verdict: Verdict) -> None:
     """Keep a verdict, if there is a place for it."""
-    kept = {"ways": asdict(verdict.ways), "checks": [asdict(check) for check in verdict.checks]}
+    part = file.with_suffix(f".{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        part.write_text(json.dumps(asdict(verdict), indent=1), encoding="utf-8")
         part.replace(file)
     except OSError:
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from vqttt.errors import InputError
 from vqttt.models.base import Inputs, Part
 from vqttt.models.blocks import find_targets
 
@@ -59,8 +60,28 @@ RULES: dict[str, Rule] = {
 PACKED, ROW = "patch", "patch, or padding"
 """What it may have one row for if all tokens of a batch are in one row."""
 
+_SEES = re.compile(r"(^|\.)(vision|visual|image)")
+"""In the path of a module, says that it is of a vision encoder."""
+
 SHARES = (1, 4)
 """Rows a patch of the processor, where there are more rows beside: one, or four smaller patches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What is found about a vision encoder, as plain values.
+
+    Attributes:
+        names: of the blocks, in the network, shallowest first.
+        rows: what a block's input has one row for: a name in `RULES`, `PACKED` or `ROW`; empty if that is not known.
+        share: if `PACKED`, rows a patch, or a pixel of an image or tile.
+        extra: if `PACKED`, more rows an image or tile, such as that of a class token.
+    """
+
+    names: Sequence[str] = ()
+    rows: str = IMAGE
+    share: float = 0.0
+    extra: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,46 +89,60 @@ class Vision:
     """A vision encoder.
 
     Attributes:
-        path: of the blocks, in the network.
+        seen: what was found about it.
         blocks: shallowest first.
         targets: the projections of each block that LoRA may adapt, by `q`, `k` and `v`.
-        rows: what a block's input has one row for: a name in `RULES`, or `PACKED` or `ROW`.
-        share: if `PACKED`, rows a patch, or a pixel of an image or tile.
-        extra: if `PACKED`, more rows an image or tile, such as that of a class token.
     """
 
-    path: str
+    seen: Seen
     blocks: Sequence[nn.Module]
     targets: Mapping[nn.Module, Mapping[str, nn.Linear | Part]]
-    rows: str
-    share: float = 0.0
-    extra: int = 0
+
+    @classmethod
+    def of(cls, network: nn.Module, seen: Seen) -> "Vision":
+        """Return the encoder in a network about which that was found."""
+        blocks = [network.get_submodule(name) for name in seen.names]
+        return cls(seen, blocks, {block: find_targets(block) for block in blocks})
 
     def row_owner(self, model: "Discovered", inputs: Inputs) -> Tensor:
-        """Return the sample that each row of a block's input belongs to."""
-        if self.rows in RULES:
-            return RULES[self.rows](model, inputs)
-        if self.rows == ROW:
+        """Return the sample that each row of a block's input belongs to.
+
+        Raises:
+            InputError: if that is not known.
+        """
+        rows = self.seen.rows
+        if not rows:
+            raise InputError(
+                f"{model.name}: the vision encoder runs several times, so the rows of a sample are not known; use a "
+                "method or objective that does not tell the samples of a batch apart by them"
+            )
+        if rows in RULES:
+            return RULES[rows](model, inputs)
+        if rows == ROW:
             return _of_rows(model, inputs)
         owner, area = _areas(model, inputs)[0]
-        return owner.repeat_interleave((area * self.share).round().long() + self.extra)
+        return owner.repeat_interleave((area * self.seen.share).round().long() + self.seen.extra)
 
 
 @dataclass
-class _Seen:
-    """A list of modules of one class, as they were called."""
+class _List:
+    """A list of modules, as an image passed through them.
 
-    path: str
+    Attributes:
+        modules: in the order of their calls.
+        shapes: of the inputs of each call of each module.
+    """
+
     modules: list[nn.Module]
     shapes: list[list[tuple[int, ...]]]
 
-    def attending(self) -> "_Seen":
+    def attending(self) -> "_List":
         """Return the part of the list that has attention."""
         kept = [n for n, module in enumerate(self.modules) if find_targets(module)]
-        return _Seen(self.path, [self.modules[n] for n in kept], [self.shapes[n] for n in kept])
+        return _List([self.modules[n] for n in kept], [self.shapes[n] for n in kept])
 
 
-def find_vision(model: "Discovered") -> Vision:
+def find_vision(model: "Discovered") -> Seen:
     """Find a model's vision encoder by a forward pass with images whose gradient is followed.
 
     It is the first list of modules with attention that sees the image; without any, the longest list. Some models have
@@ -116,39 +151,40 @@ def find_vision(model: "Discovered") -> Vision:
     inputs = model.probe()
     lists = _called(model, inputs)
     if not lists:
-        return Vision(path="", blocks=[], targets={}, rows=IMAGE)
+        return Seen()
     attending = [one.attending() for one in lists if one.attending().modules]
-    seen = next(iter(attending), max(lists, key=lambda one: len(one.modules)))
-    rows, share, extra = _rows(model, inputs, seen.shapes[0][0])
-    if len(set(seen.shapes[0])) > 1:  # the encoder runs several times, on rows of different kinds
-        rows = ""
-    targets = {block: find_targets(block) for block in seen.modules}
-    return Vision(seen.path, seen.modules, targets, rows=rows, share=share, extra=extra)
+    chosen = next(iter(attending), max(lists, key=lambda one: len(one.modules)))
+    paths = {module: path for path, module in model.network.named_modules()}
+    names = [paths[module] for module in chosen.modules]
+    if len(set(chosen.shapes[0])) > 1:  # the encoder runs several times, on rows of different kinds
+        return Seen(names=names, rows="")
+    rows, share, extra = _rows(model, inputs, chosen.shapes[0][0])
+    return Seen(names=names, rows=rows, share=share, extra=extra)
 
 
 class _ReachedError(Exception):
     """The language model was reached; it need not run."""
 
 
-def _called(model: "Discovered", inputs: Inputs) -> list[_Seen]:
+def _called(model: "Discovered", inputs: Inputs) -> list[_List]:
     """Return the lists of modules outside of the language model that an image passes through, in order."""
     network = model.network
     decoder = network.get_decoder() if hasattr(network, "get_decoder") else None
-    text: set[nn.Module] = set() if decoder is None or decoder is network else set(decoder.modules())
+    text = _text(network, decoder)
     elements = {
-        child: re.sub(r"\.\d+(?=\.)", ".*", path)
+        child: re.sub(r"\.\d+(?=\.|$)", ".*", path)
         for path, module in network.named_modules()
         if isinstance(module, nn.ModuleList | nn.Sequential)
         for child in module
         if child not in text
     }
-    found: dict[str, _Seen] = {}
+    found: dict[str, _List] = {}
 
     def note(module: nn.Module, arguments: Any, named: Any, output: Any) -> None:
         first = next((x for x in (*arguments, *named.values()) if isinstance(x, Tensor)), None)
         if first is None or not first.requires_grad:
             return
-        seen = found.setdefault(elements[module], _Seen(elements[module], [], []))
+        seen = found.setdefault(elements[module], _List([], []))
         if module not in seen.modules:
             seen.modules.append(module)
             seen.shapes.append([])
@@ -158,7 +194,7 @@ def _called(model: "Discovered", inputs: Inputs) -> list[_Seen]:
         raise _ReachedError
 
     handles = [module.register_forward_hook(note, with_kwargs=True) for module in elements]
-    handles += [decoder.register_forward_pre_hook(stop)] if decoder is not None and text else []
+    handles += [decoder.register_forward_pre_hook(stop)] if decoder in text else []
     try:
         leaf = model.pixels(inputs).pixels.clone().requires_grad_()
         model.answer_logits(model.with_pixels(inputs, leaf))
@@ -170,8 +206,16 @@ def _called(model: "Discovered", inputs: Inputs) -> list[_Seen]:
     return list(found.values())
 
 
+def _text(network: nn.Module, decoder: nn.Module | None) -> set[nn.Module]:
+    """Return the modules of a network's language model; its decoder alone, if that has no vision encoder inside."""
+    if decoder is None or decoder is network:
+        return set()
+    sees = {part for path, module in decoder.named_modules() if _SEES.search(path) for part in module.modules()}
+    return set(decoder.modules()) - sees - ({decoder} if sees else set())
+
+
 def _rows(model: "Discovered", inputs: Inputs, shape: tuple[int, ...]) -> tuple[str, float, int]:
-    """Return what a vision block's input of a shape has one row for, and `share` and `extra` (see `Vision`).
+    """Return what a vision block's input of a shape has one row for, and `share` and `extra` (see `Seen`).
 
     The name is empty if it is not known.
     """

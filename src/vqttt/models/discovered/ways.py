@@ -22,6 +22,9 @@ MIXED: Sizes = (((96, 64),), ())
 BARE: Sizes = ((), ())
 """Sizes of images that a model is tried with: several in a sample, one in each, with and without, and none."""
 
+LARGE: Sizes = (((840, 560), (560, 840)), ((700, 700),))
+"""Sizes of images that are cut into several tiles, and not all into as many, where a processor cuts images."""
+
 QUESTIONS = ("How many objects are there in the image that you see?", "What is this?")
 """Their prompts differ in length, so that a batch has padding."""
 
@@ -50,6 +53,11 @@ class Ways:
     def sizes(self) -> Sizes:
         """Sizes of images to try the model with."""
         return SEVERAL if self.several else SINGLE
+
+    @property
+    def large(self) -> Sizes:
+        """Sizes of large images to try the model with."""
+        return LARGE if self.several else tuple(own[:1] for own in LARGE)
 
 
 def find_ways(model: "Discovered") -> Ways:
