@@ -122,7 +122,9 @@ class Adapters:
             module
             for block in blocks
             for module in block.modules()
-            if "norm" in type(module).__name__.lower() and getattr(module, "weight", None) is not None
+            if "norm" in type(module).__name__.lower()
+            and getattr(module, "weight", None) is not None
+            and not isinstance(module, nn.modules.batchnorm._BatchNorm)  # an activation may follow within it
         ]
         zeros = [torch.zeros(self.sets, len(norm.weight)) for norm in norms]  # type: ignore[arg-type]
         return [NormChange(norm, self._own(zero), self._own(zero)) for norm, zero in zip(norms, zeros, strict=True)]

@@ -54,6 +54,11 @@ class NormChange:
 
     def change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
         """Return what the changes add to the norm's output; arguments as for `LoRA.change`."""
+        if x.ndim == 4 and "2d" in type(self.module).__name__:  # channels come before rows and columns
+            return self._change(x.movedim(1, -1), output.movedim(1, -1), rows).movedim(-1, 1)
+        return self._change(x, output, rows)
+
+    def _change(self, x: Tensor, output: Tensor, rows: Tensor | None) -> Tensor:
         shifts = (shift.to(x.device) for shift in (self.weight, self.bias))  # the model may be on several devices
         weight, bias = (shift[:1] if rows is None else shift[rows] for shift in shifts)
         broad = (len(weight), *[1] * (x.ndim - 2), -1)

@@ -17,10 +17,12 @@ class Planes:
     Attributes:
         owner: the sample that each belongs to, (...).
         mask: where it has content, (..., 1, H, W); None if everywhere.
+        size: of each, in pixels.
     """
 
     owner: Tensor
     mask: Tensor | None
+    size: int
 
     @property
     def row_owner(self) -> Tensor:
@@ -41,16 +43,17 @@ class Planes:
         """Return the part that some samples have, in that order."""
         index, owner = _index(self.row_owner, samples)
         mask = None if self.mask is None else self.mask[index]
-        return Planes(owner=_spread(owner, self.owner[index]), mask=mask)
+        return Planes(owner=_spread(owner, self.owner[index]), mask=mask, size=self.size)
 
     def to(self, device: torch.device) -> "Planes":
         """Return the same on a device."""
-        return Planes(owner=self.owner.to(device), mask=None if self.mask is None else self.mask.to(device))
+        mask = None if self.mask is None else self.mask.to(device)
+        return Planes(owner=self.owner.to(device), mask=mask, size=self.size)
 
     def areas(self) -> tuple[Tensor, Tensor]:
         """Return the owner of each image, and how much content it has, in pixels."""
         if self.mask is None:
-            return self.owner.flatten(), torch.ones_like(self.owner).flatten()
+            return self.owner.flatten(), torch.full_like(self.owner, self.size).flatten()
         return self.owner.flatten(), self.mask.flatten(-3).sum(-1).flatten()
 
 

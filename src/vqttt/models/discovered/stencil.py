@@ -80,7 +80,8 @@ def read_places(
     samples = torch.tensor([n for n, own in enumerate(sizes) for _ in own] or [0])
     owner = _owners(samples[image.clamp_min(0)], image >= 0, len(sizes))
     if not layout.packed:
-        return Planes(owner=owner, mask=None if content.all() else content.unsqueeze(-3))
+        size = content.shape[-2] * content.shape[-1]
+        return Planes(owner=owner, mask=None if content.all() else content.unsqueeze(-3), size=size)
     across, down = (_level(channel, content) for channel in (red, green))
     frame = _rows(image) if not layout.joined else image if lengths is None else _runs(image, lengths)
     row, column = _ranks(down, frame), _ranks(across, frame)

@@ -198,17 +198,30 @@ def _check_gradients(model: TunableModel, inputs: Inputs) -> str:
     return f"pixels and {len(shifts)} projections"
 
 
+def _check_selection(model: TunableModel, inputs: Inputs) -> str:
+    """Samples that are selected from a batch keep their answers."""
+    rows = [2, 0]
+    apart = float((_logits(model, model.select(inputs, rows)) - _logits(model, inputs)[rows]).abs().max())
+    if apart > _rounding(model, _logits(model, inputs)):
+        raise CheckError(f"the logits of selected samples differ by {apart:.2g}")
+    return f"{apart:.1g} apart"
+
+
 def _check_rows(model: TunableModel, inputs: Inputs) -> str:
-    """A change to a sample's rows in a vision block changes its answer and no other."""
+    """A change to a sample's rows in a vision block changes its answer and no other; in any batch."""
     if not model.together or not _targets(model):
-        return "not needed" if model.together else "not known: LoRA is tuned along streams, or one sample at a time"
-    plain = _logits(model, inputs)
-    limit = _rounding(model, plain)
-    for n in range(inputs.count):
-        with _shifted(model, model.row_owner(inputs) == n):
-            changes = (_logits(model, inputs) - plain).abs().amax(1)
-        if changes[n] == 0 or max(float(change) for m, change in enumerate(changes) if m != n) > limit:
-            raise CheckError("the rows of a vision block do not belong to the samples that they should")
+        return "not needed" if model.together else "not known: samples of a batch have no LoRA of their own"
+    equal = [image[:64, :64] for image in random_images()]
+    batches = (inputs, model.encode(equal, list(QUESTIONS)), model.encode(equal[:1], list(QUESTIONS[:1])))
+    for batch in batches:
+        plain = _logits(model, batch)
+        limit = _rounding(model, plain)
+        for n in range(batch.count):
+            with _shifted(model, model.row_owner(batch) == n):
+                changes = (_logits(model, batch) - plain).abs().amax(1)
+            others = max([float(change) for m, change in enumerate(changes) if m != n], default=0.0)
+            if changes[n] == 0 or others > limit:
+                raise CheckError("the rows of a vision block do not belong to the samples that they should")
     return f"{len(model.row_owner(inputs))} rows"
 
 
@@ -254,6 +267,7 @@ CHECKS: tuple[tuple[str, str, Checker], ...] = (
     (TUNING, "pixels", _check_pixels),
     (TUNING, "padding", _check_padding),
     (TUNING, "gradients", _check_gradients),
+    (TUNING, "selection", _check_selection),
     (TUNING, "rows", _check_rows),
 )
 """What each check is needed for, its name, and the check."""

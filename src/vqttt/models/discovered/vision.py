@@ -145,15 +145,14 @@ class _List:
 def find_vision(model: "Discovered") -> Seen:
     """Find a model's vision encoder by a forward pass with images whose gradient is followed.
 
-    It is the first list of modules with attention that sees the image; without any, the longest list. Some models have
-    none at all: their language model sees the patches.
+    It is the first list of modules with attention that sees the image. Some models have none: their encoder only has
+    convolutions, or their language model sees the patches.
     """
     inputs = model.probe()
-    lists = _called(model, inputs)
-    if not lists:
+    attending = [own for one in _called(model, inputs) if (own := one.attending()).modules]
+    if not attending:
         return Seen()
-    attending = [one.attending() for one in lists if one.attending().modules]
-    chosen = next(iter(attending), max(lists, key=lambda one: len(one.modules)))
+    chosen = attending[0]
     paths = {module: path for path, module in model.network.named_modules()}
     names = [paths[module] for module in chosen.modules]
     if len(set(chosen.shapes[0])) > 1:  # the encoder runs several times, on rows of different kinds
