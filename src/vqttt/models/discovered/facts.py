@@ -6,13 +6,11 @@ PROMPT = "{images}{question}"
 """The prompt of a type without a chat template that is not in `PROMPTS`."""
 
 PROMPTS = {
-    "blip": "{question}",
     "blip-2": "Question: {question} Answer:",
     "florence2": "{question}",
     "fuyu": "{question}\n",
     "git": "{question}",
     "instructblip": "{question}",
-    "kosmos-2": "Question: {question} Answer:",
 }
 """How a question is asked where there is no chat template; the processor adds the image itself."""
 
@@ -27,6 +25,7 @@ REFUSED = {
     "emu3": "an image's tokens depend on the other images of the batch",
     "evolla": "it takes proteins, not images",
     "instructblipvideo": "it takes videos, not still images",
+    "kosmos-2": "in a batch, transformers counts padding in the positions of an answer's later tokens",
     "kosmos-2.5": "it finds padding by the values of the pixels, and norms each image by its own mean",
     "mistral4": "it is a language model without images; mistral3 has Mistral 4 with images",
     "pi0": "it gives a robot's movements, not text",
@@ -36,7 +35,7 @@ REFUSED = {
     "udop": "it needs the words of the image and their places, read by another program",
     "vision-encoder-decoder": "each checkpoint has prompts of its own, which its files do not tell",
 }
-"""Types of transformers' image-text-to-text models that answer no question about a still image, and why."""
+"""Types of transformers' image-text-to-text models that cannot be asked about a still image here, and why."""
 
 
 def work_around() -> None:

@@ -206,7 +206,7 @@ class Discovered(HuggingFaceModel):
         chosen = super().select(inputs.with_tensors(**by_rows), rows)
         tensors = {key: layouts[key].unrows(one) if key in layouts else one for key, one in chosen.tensors.items()}
         places = {key: place.of_samples(rows) for key, place in self.places(inputs).items()}
-        for key, pixels in self.found.numbers.items():
+        for key, pixels in self.found.numbers.items() if any(chosen.sizes) else ():
             before = starts(self.places(inputs)[pixels], inputs.count)[list(rows)]
             moved = (starts(places[pixels], len(rows)) - before)[self._token_owner(chosen)]
             tensors[key] = torch.where(tensors[key] < 0, tensors[key], tensors[key] + moved[:, None])

@@ -263,7 +263,7 @@ CHECKS: tuple[tuple[str, str, Checker], ...] = (
     (ANSWERS, "prompt", _check_prompts),
     (ANSWERS, "images matter", _check_images),
     (ANSWERS, "batches", _check_batches),
-    (TUNING, "generation", _check_generation),
+    (ANSWERS, "generation", _check_generation),
     (TUNING, "pixels", _check_pixels),
     (TUNING, "padding", _check_padding),
     (TUNING, "gradients", _check_gradients),

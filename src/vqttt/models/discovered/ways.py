@@ -126,7 +126,7 @@ def _counts(model: "Discovered") -> bool:
         apart.append(float((_logits(model, inputs)[1] - alone).abs().max()))
     except Exception:  # most networks take positions, some do not
         return False
-    return apart[1] < apart[0] / 10 and apart[0] > 1e-3
+    return apart[1] < apart[0] / 10 and apart[0] > float(alone.std()) / 10  # more than rounding, in any format
 
 
 @torch.no_grad()
