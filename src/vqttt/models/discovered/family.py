@@ -9,7 +9,7 @@ import torch
 from PIL import Image as PILImage
 from torch import Tensor, nn
 
-from vqttt.models.base import ImageContent, Inputs, Part
+from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Part
 from vqttt.models.discovered import facts
 from vqttt.models.discovered.pixels import IMAGE, PART, SAMPLE, TOKEN, Pixels, find_pixels
 from vqttt.models.discovered.places import Places, joined, starts
@@ -128,6 +128,13 @@ class Discovered(HuggingFaceModel):
             given = torch.cat([given, answers[:, :-1]], dim=1)
         logits: Tensor = self.network(**self.given(inputs.tensors), decoder_input_ids=given, use_cache=False).logits
         return logits[:, -given.shape[1] :].float()
+
+    def generate_with_gradient(self, inputs: Inputs, max_new_tokens: int) -> LogitGeneration:
+        """Answer greedily with a gradient; in another pass where a language model's own `generate` cuts it off."""
+        answers = super().generate_with_gradient(inputs, max_new_tokens)
+        if answers.logits.requires_grad or not torch.is_grad_enabled():
+            return answers
+        return replace(answers, logits=torch.cat([self.answer_logits(inputs), answers.logits[:, 1:]], dim=1))
 
     def given(self, tensors: dict[str, Tensor]) -> dict[str, Any]:
         """Return what the processor made; what it gave as lists is a list again."""

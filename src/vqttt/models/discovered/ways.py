@@ -80,7 +80,7 @@ def find_ways(model: "Discovered") -> Ways:
         raise ModelError(f"its processor takes no image and question: {reasons[0]}")
     ways = model.ways
     model.ways = replace(ways, mixes=True, bare=True)
-    takes = {"mixes": _takes(model, MIXED), "bare": _takes(model, BARE)}
+    takes = {"mixes": _mixes(model), "bare": _takes(model, BARE)}
     return replace(ways, **takes, counts=_counts(model))
 
 
@@ -101,6 +101,20 @@ def _takes(model: "Discovered", sizes: Sizes) -> bool:
     except Exception:  # see `find_ways`
         return False
     return True
+
+
+def _mixes(model: "Discovered") -> bool:
+    """Tell whether samples with and without an image in a batch have the answers that they have alone."""
+    try:
+        together = _logits(model, _batch(model, MIXED))
+        shown, bare = noise(MIXED)
+        apart = [
+            _logits(model, model.encode([own], [question]))[0] - logits
+            for own, question, logits in zip((shown, bare), QUESTIONS, together, strict=True)
+        ]
+    except Exception:  # see `find_ways`
+        return False
+    return float(torch.stack(apart).abs().max()) < float(together.std()) / 10
 
 
 def _check_several(model: "Discovered", inputs: Inputs) -> None:
