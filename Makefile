@@ -6,7 +6,7 @@ HARNESS := .venv-lmms
 READY := $(VENV)/.ready
 WORKERS ?= 2
 
-.PHONY: help study test check fuzz lmms-eval format train-embedded train-twins paradox accuracy screenshot
+.PHONY: help study test check fuzz families lmms-eval format train-embedded train-twins paradox accuracy screenshot
 
 help:
 	@grep -E '^## ' Makefile | sed 's/^## //'
@@ -35,6 +35,10 @@ test: $(READY)
 FUZZ ?= 10000
 fuzz: $(READY)
 	FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m fuzz
+
+## make families        try every type of model that is loaded without a file of its own (7 minutes on 2 cores)
+families: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m families
 
 ## make check           check format, lint and types, and run the fast tests
 check: $(READY)

@@ -8,6 +8,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--regenerate-goldens", action="store_true", help="write tests/goldens anew instead of comparing")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out most types of models by discovery, unless `-m` asks for them: `make families` does."""
+    if "families" in config.getoption("markexpr"):
+        return
+    out = [item for item in items for mark in item.iter_markers("families") if not mark.kwargs.get("always")]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in set(out)]
+
+
 @pytest.fixture
 def regenerate_goldens(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--regenerate-goldens"))

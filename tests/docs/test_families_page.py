@@ -1,5 +1,6 @@
 """docs/families.md covers every family, is up to date, and its memory estimates hold for the real networks."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,25 +18,93 @@ from transformers import (
     MllamaForConditionalGeneration,
 )
 
-from experiments import families
-from tests.support.small_families import BUILDERS
+from experiments import all_types, families
+from tests.support.small_families import ANSWERING, BUILDERS, OTHERS
 from vqttt.models import FAMILIES
+from vqttt.models.discovered import facts, verify
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "families.md").read_text()
 GB = 1e9
+
+
+def between(name: str) -> str:
+    """The part of the page between the markers called `name`."""
+    return PAGE.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of a table's rows that begin with code, without its marks."""
+    return [line.replace("`", "").strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+
+
+TYPES = {row[0].partition(":")[0]: row for row in rows(between("types"))}
+DISCOVERABLE = {name.split("/")[0] for name in OTHERS} - set(FAMILIES)
+
+
+def test_every_type_of_transformers_is_in_one_class() -> None:
+    own = set(FAMILIES) & set(all_types.LISTED)
+    assert sorted([*own, *DISCOVERABLE, *facts.REFUSED]) == sorted(all_types.LISTED)
+
+
+def test_every_type_has_a_verdict() -> None:
+    assert list(TYPES) == sorted({*all_types.LISTED, *FAMILIES}, key=str.lower)
+    assert set(TYPES) == set(all_types.NAMES)
+    for name, (title, how, *_, notes) in TYPES.items():
+        assert title == f"{name}: {all_types.NAMES[name]}"
+        if name in facts.REFUSED:
+            assert (how, notes) == (all_types.NO, facts.REFUSED[name])
+        elif name in FAMILIES:
+            assert how == all_types.OWN, name
+        else:
+            assert how == (all_types.ANSWERS if name in ANSWERING else all_types.FOUND), name
+
+
+def test_the_summary_counts_the_rows() -> None:
+    count = Counter(TYPES[name][1] for name in all_types.LISTED)
+    words = " ".join(between("types").split())
+    assert f"Of the {len(all_types.LISTED)} types" in words
+    assert f"**{count[all_types.OWN]} work by a file of their own, {count[all_types.FOUND]} are discovered" in words
+    assert f"{count[all_types.ANSWERS]} answer only, and {count[all_types.NO]} do not work**" in words
+    assert f"{count[all_types.OWN] + count[all_types.FOUND]} can be tuned and pass every check" in words
+    tunable = {*BUILDERS, *OTHERS} - set(ANSWERING)
+    assert f"{len(tunable)} of {len(tunable)} small models that can be tuned" in words
+
+
+def test_every_small_model_has_a_vision_encoder_or_none() -> None:
+    named = re.findall("`([^`]+)`", between("encoders"))
+    assert sorted(named) == sorted([*BUILDERS, *OTHERS])
+
+
+def test_every_check_is_explained() -> None:
+    listed = [(name, needed) for name, needed, *_ in rows(PAGE.partition("| check |")[2].partition("\n\n")[0])]
+    assert listed == [(name, needed) for needed, name, _ in verify.CHECKS]
 
 
 def test_every_family_has_a_row() -> None:
     assert list(families.PUBLISHED) == list(FAMILIES)
     assert all(f"| `{name}` | `" in PAGE for name in FAMILIES)
     assert {name.split("/")[0] for name in BUILDERS} == set(FAMILIES)
-    assert all(f"\n| `{name}` | " in PAGE for name in BUILDERS)
+    passed = PAGE.partition("small models pass every check: ")[2].partition("\n\n")[0]
+    assert set(BUILDERS) <= set(re.findall("`([^`]+)`", passed))
 
 
 def test_the_page_is_up_to_date() -> None:
-    lines = set(families.page({name: Counter() for name in BUILDERS}, []).splitlines())
-    stale = [line for line in lines - set(PAGE.splitlines()) if "0 of 0" not in line]
+    lines = set(families.page({}, []).splitlines())
+    stale = [line for line in lines - set(PAGE.splitlines()) if line != "." and "0 of 0" not in line]
     assert not stale
+
+
+@pytest.mark.parametrize(
+    ("case", "model"),
+    [
+        ("llava-float32", "llava"),
+        ("llava/siglip-float32", "llava/siglip"),
+        ("blip-2", "blip-2"),
+        ("blip-2/t5", "blip-2/t5"),
+    ],
+)
+def test_cases_of_the_suite_belong_to_a_small_model(case: str, model: str) -> None:
+    assert families.model_name(case) == model
 
 
 @pytest.mark.parametrize(

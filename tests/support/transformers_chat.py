@@ -21,6 +21,9 @@ PROMPTS = {
 OPTIONS = {"Cosmos3EdgeProcessor": {"return_mm_token_type_ids": True}}
 """What a processor must be asked for, because the network needs it."""
 
+COUNTING = ("GitForCausalLM", "InstructBlipForConditionalGeneration")
+"""Networks that count positions from the first token, padding included, if none are given; `generate` gives them."""
+
 
 def transformers_inputs(
     processor: Any, shown: Sequence[Sequence[PILImage.Image]], questions: Sequence[str]
@@ -72,6 +75,6 @@ def transformers_logits(network: Any, batch: Mapping[str, Any]) -> torch.Tensor:
     if network.config.is_encoder_decoder or network.config.get_text_config().is_encoder_decoder:
         start = network.generation_config.decoder_start_token_id
         more = {"decoder_input_ids": torch.full((len(batch["input_ids"]), 1), start)}
-    if type(network).__name__ == "GitForCausalLM":  # counts positions from the first token, padding included
+    elif type(network).__name__ in COUNTING:
         more["position_ids"] = (batch["attention_mask"].cumsum(1) - 1).clamp_min(0)
     return network(**batch, use_cache=False, **more).logits[:, -1:].float()

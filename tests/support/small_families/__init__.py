@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ OTHERS: dict[str, Callable[[], tuple[Any, Any]]] = {
 }
 """Types whose layout is found by trying."""
 
-ANSWERING = ("chameleon", "kosmos-2", "apertus1p5")
+ANSWERING = ("chameleon", "apertus1p5")
 """Those of them that answer and cannot be tuned."""
 
 
@@ -63,6 +64,7 @@ def small(name: str, dtype: torch.dtype = torch.float32) -> HuggingFaceModel:
                     parameter.mul_(4)
                 elif "gate" in path or "alpha" in path:  # gates start at 0, which blocks out images
                     parameter.fill_(0.5)
+            _fill_padding(network)
         head = _head(network)
         head.mul_(4)
         # No special tokens in answers but the end: teacher forcing would take an image token for an image. A logit of
@@ -72,8 +74,24 @@ def small(name: str, dtype: torch.dtype = torch.float32) -> HuggingFaceModel:
     network.generation_config = generation_config(processor.tokenizer)
     family = family_class(network.config.model_type)
     if network.config.model_type not in FAMILIES or not family.fits(network.config):
-        return Discovered(name, network.to(dtype), processor).look()
+        return Discovered(name, _loaded(network, dtype), processor).look()
     return family(name, network.to(dtype), processor)
+
+
+def _fill_padding(network: Any) -> None:
+    """Give padding an embedding, as trained models have one: some norms have no gradient at zero."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.Embedding) and module.padding_idx is not None:
+            module.weight[module.padding_idx] = module.weight.std(0)
+
+
+def _loaded(network: Any, dtype: torch.dtype) -> Any:
+    """The network in a dtype, as transformers loads it: some types keep a few weights in float32."""
+    if dtype == torch.float32:
+        return network
+    with TemporaryDirectory() as folder:
+        network.save_pretrained(folder)
+        return type(network).from_pretrained(folder, dtype=dtype)
 
 
 def _head(network: Any) -> torch.Tensor:

@@ -147,19 +147,19 @@ def cohere2_vision() -> tuple[Any, Any]:
 
 
 def got_ocr2() -> tuple[Any, Any]:
-    """GOT-OCR 2, whose real processor has no chat template."""
+    """GOT-OCR 2, whose real processor has no chat template, and writes 256 tokens an image whatever the network."""
     tokenizer = build_tokenizer(image_token="<imgpad>", img_start_token="<img>", img_end_token="</img>")
     processor = GotOcr2Processor(
-        GotOcr2ImageProcessor(size={"height": 64, "width": 64}),
+        GotOcr2ImageProcessor(size={"height": 256, "width": 256}),
         tokenizer,
         chat_template=chat("<img><imgpad></img>"),
     )
-    processor.num_image_tokens = 4  # no argument of the constructor, and saved nowhere
     config = GotOcr2Config(
-        vision_config={**SAM, "global_attn_indexes": [2]},
+        # Of so many patches, attention to all would be slow; PP-Chart2Table has the same encoder with one such block.
+        vision_config={**SAM, "image_size": 256, "patch_size": 4, "global_attn_indexes": []},
         text_config={"model_type": "qwen2", **text_config(tokenizer)},
         image_token_index=processor.image_token_id,
-        image_seq_length=4,
+        image_seq_length=256,
     )
     return GotOcr2ForConditionalGeneration(config), processor
 
@@ -185,7 +185,12 @@ def deepseek_vl_hybrid() -> tuple[Any, Any]:
     """DeepSeek-VL with two encoders: SigLIP on a small image and SAM on a large one."""
     tokenizer = build_tokenizer(image_token="<image_placeholder>")
     processor = DeepseekVLHybridProcessor(
-        DeepseekVLHybridImageProcessor(size=SQUARE, high_res_size={"height": 64, "width": 64}),
+        DeepseekVLHybridImageProcessor(
+            size=SQUARE,
+            high_res_size={"height": 64, "width": 64},
+            image_mean=[0.5, 0.5, 0.5],  # SigLIP's; SAM takes images with CLIP's mean
+            image_std=[0.5, 0.5, 0.5],
+        ),
         tokenizer,
         chat_template=chat("<image_placeholder>"),
         num_image_tokens=16,
