@@ -1,5 +1,6 @@
 """Checkpoints of types without a file of their own: loaded, verified once, and refused with the reason."""
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -78,6 +79,33 @@ def test_a_model_that_answers_but_cannot_be_tuned(tmp_path: Path) -> None:
         tunable(model, "`vqttt analyse`")
 
 
+def test_what_the_machine_lacks_is_not_remembered(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = saved("kimi_k25", tmp_path / "model")
+    with monkeypatch.context() as patch:
+        patch.setattr(verify, "_check_batches", lambda *_: torch.empty(1 << 60))
+        checks = [(n, name, verify._check_batches if name == "batches" else c) for n, name, c in verify.CHECKS]
+        patch.setattr(verify, "CHECKS", tuple(checks))
+        with pytest.raises(ModelError, match="cannot be used: batches: RuntimeError"):
+            load_model(str(folder))
+    assert not cache.exists() or not list(cache.iterdir())
+    assert isinstance(load_model(str(folder)), Discovered)
+
+
+def test_code_of_a_checkpoint_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers would ask on the terminal, and run it if the answer is yes."""
+    folder = saved("kimi_k25", tmp_path / "model")
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    for name in ("processor_config.json", "config.json"):
+        file = folder / name
+        kept = json.loads(file.read_text())
+        kept["auto_map"] = {"AutoProcessor": "evil.Evil", "AutoModelForImageTextToText": "evil.Evil"}
+        file.write_text(json.dumps(kept | ({"processor_class": "Evil"} if name.startswith("proc") else {})))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with contextlib.suppress(ModelError):
+        load_model(str(folder))
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_model_that_does_not_answer_as_it_should_is_refused(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,3 +173,21 @@ def test_thinking_needs_a_switch(tmp_path: Path) -> None:
     folder = saved("kimi_k25", tmp_path / "model")
     with pytest.raises(InputError, match="no switch for thinking"):
         load_model(str(folder), LoadOptions(thinking=True))
+
+
+@pytest.mark.parametrize("name", ["gemma4", "granite_docling", "deepseek_ocr2"])
+def test_images_are_told_from_padding_in_batches_of_any_kind(name: str) -> None:
+    """As many images as samples, samples without images, and images that are not cut into tiles."""
+    model = small(name)
+    first, second, third = sample_images(3)
+    small_one = first[:24, :24].copy()
+    batches: list[list[list[Any]]] = [[[first, second[:40]], []], [[], [first, second[:40]], [third]], [[small_one]]]
+    for images in batches:
+        inputs = model.encode(images, QUESTIONS[: len(images)])
+        assert set(model.pixels(inputs).owner.tolist()) >= {n for n, own in enumerate(images) if own}
+        logits = model.answer_logits(inputs)
+        again = model.with_pixels(inputs, model.pixels(inputs).pixels)
+        assert torch.equal(model.answer_logits(again), logits)
+        for rows in ([0], [len(images) - 1, 0]):
+            selected = model.answer_logits(model.select(inputs, rows))
+            torch.testing.assert_close(selected, logits[rows], atol=1e-4, rtol=0)

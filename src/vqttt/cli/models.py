@@ -22,7 +22,7 @@ def check(
     from vqttt.models.discovered.answering import AnsweringModel
     from vqttt.models.discovered.family import Discovered
     from vqttt.models.discovered.verdict import UnfitError
-    from vqttt.models.discovered.verify import verified
+    from vqttt.models.discovered.verify import ANSWERS, verified
 
     try:
         model = options.load_model(source)
@@ -38,6 +38,8 @@ def check(
     checks = verified(inner, model.untunable)
     _show(checks)
     wrong = [one for one in checks if one.failed]
+    if any(one.needed == ANSWERS for one in wrong):
+        raise UnfitError(source, checks)
     typer.echo("It answers and can be tuned." if not wrong else f"It answers, but cannot be tuned: {wrong[-1].failed}.")
 
 

@@ -84,9 +84,10 @@ class MethodSpec:
             InputError: if it does not.
         """
         if lack := self.lacks(model):
+            reason = f" ({model.untunable})" if model.untunable else ""
             raise InputError(
-                f"the method {self.name} needs {lack}, which {model.name} does not give; choose another method, such "
-                f"as {LEAST[lack]}"
+                f"the method {self.name} needs {lack}, which {model.name} does not give{reason}; choose another "
+                f"method, such as {LEAST[lack]}"
             )
 
     def settings(self) -> dict[str, Any]:

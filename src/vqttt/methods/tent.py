@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqttt.errors import InputError
 from vqttt.methods.attempts import Attempt
 from vqttt.methods.stream import AdapterStream
 from vqttt.models.base import Inputs, LogitGeneration, TunableModel
@@ -48,17 +47,11 @@ class Tent(AdapterStream):
     def __init__(
         self, model: TunableModel, config: TentConfig | None = None, *, max_new_tokens: int = 16, seed: int = 0
     ) -> None:
-        """Collect weights and biases of the norms; nothing else is tuned.
-
-        Raises:
-            InputError: if the vision blocks have no norms.
-        """
+        """Collect weights and biases of the norms; nothing else is tuned."""
         super().__init__(model, config, max_new_tokens=max_new_tokens, seed=seed)
         nothing = AdapterConfig(kernel="none", lora_rank=0)
         blocks = self.adapted(list(model.vision_blocks))
         self._adapters = Adapters(model, nothing, sets=1, seed=seed, norms_of=blocks)
-        if not self._adapters.parameters:
-            raise InputError(f"{model.name} has no norms in vision blocks, which this method tunes; use another method")
         self.updates = self.config.steps
         self._start_optimiser()
 

@@ -268,7 +268,7 @@ def _supported_type(source: str, options: LoadOptions) -> str:
         config = {**config, "model_type": model_type}
     if model_type not in FAMILIES and model_type not in discoverable():
         raise unsupported(source, config, list(FAMILIES))
-    if reason := facts.REFUSED.get(model_type):
+    if model_type not in FAMILIES and (reason := facts.REFUSED.get(model_type)):
         raise ModelError(f"{source} is a {model_type!r} model, which cannot be used: {reason}")
     return model_type
 

@@ -55,6 +55,8 @@ class HuggingFaceModel(TunableModel):
         self.plain_text = PlainText.of(processor, network.config)
         self.context = int(getattr(network.config.get_text_config(), "max_position_embeddings", 0) or 0)
         network.generation_config = greedy_config(network, processor.tokenizer)
+        if thinking:
+            find_chat(processor, self.image_marker, thinking)  # raises if there is no switch for it
         self.freeze()
 
     @staticmethod
@@ -72,7 +74,10 @@ class HuggingFaceModel(TunableModel):
 
         check_weights(source)
         revision = {key: options[key] for key in ("revision",) if key in options}
-        processor: Any = AutoProcessor.from_pretrained(source, **revision)  # type: ignore[no-untyped-call]
+        options = {**options, "trust_remote_code": False}  # else transformers asks, and runs a checkpoint's code on "y"
+        processor: Any = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            source, trust_remote_code=False, **revision
+        )
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             source, use_safetensors=True, output_loading_info=True, **options
         )

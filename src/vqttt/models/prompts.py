@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from jinja2 import Environment, TemplateError, meta
 from PIL import Image as PILImage
 
 from vqttt.errors import InputError, ModelError, in_a_line
@@ -85,6 +86,14 @@ def special_tokens(tokenizer: Any, prompts: Sequence[str]) -> dict[str, bool]:
     return {"add_special_tokens": False} if bos and prompts and prompts[0].startswith(bos) else {}
 
 
+def _variables(template: str) -> set[str]:
+    """Return the names that a template takes from its caller; none if it cannot be read, which its use will show."""
+    try:
+        return meta.find_undeclared_variables(Environment().parse(template))
+    except TemplateError:
+        return set()
+
+
 def find_chat(processor: Any, marker: str, thinking: bool) -> Chat:
     """Return how a processor's chat template is asked.
 
@@ -103,7 +112,7 @@ def find_chat(processor: Any, marker: str, thinking: bool) -> Chat:
             "the checkpoint has no chat template; it belongs in chat_template.jinja or, as `chat_template`, in "
             "tokenizer_config.json"
         )
-    switches = {name: thinking for name in _SWITCHES if name in str(template)}
+    switches = {name: thinking for name in _SWITCHES if name in _variables(str(template))}
     if thinking and not switches:
         raise InputError("the chat template has no switch for thinking; leave the option out")
     reasons = []

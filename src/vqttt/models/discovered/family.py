@@ -17,9 +17,8 @@ from vqttt.models.discovered.stencil import Shown
 from vqttt.models.discovered.vision import Seen, Vision, find_vision
 from vqttt.models.discovered.ways import QUESTIONS, Ways, find_ways, noise
 from vqttt.models.huggingface import HuggingFaceModel
-from vqttt.models.prompts import find_chat
 
-KEPT = 64
+KEPT = 8
 """Batches whose places are remembered; images along a stream often have the same sizes."""
 
 
@@ -55,9 +54,6 @@ class Discovered(HuggingFaceModel):
                 processor.tokenizer.init_kwargs.pop("padding_side", None)  # the processor would pass it to both
         self.lists: set[str] = set()
         self._places: dict[Any, dict[str, Places]] = {}
-        if thinking:
-            find_chat(processor, self.image_marker, thinking)  # raises if it cannot
-        self.ways = ways or Ways(chats=True, nested=False, several=True, mixes=True, bare=True)
         self.ways = ways or find_ways(self)
 
     def look(self, found: Pixels | None = None, seen: Seen | None = None) -> "Discovered":
@@ -158,26 +154,25 @@ class Discovered(HuggingFaceModel):
         if inputs.sizes not in self._places:
             while len(self._places) >= KEPT:
                 self._places.pop(next(iter(self._places)))
-            found = self.found.places(self._processed, inputs.sizes)
-            self._places[inputs.sizes] = {name: one.to(self.device) for name, one in found.items()}
-        return self._places[inputs.sizes]
+            self._places[inputs.sizes] = self.found.places(self._processed, inputs.sizes)
+        return {name: one.to(self.device) for name, one in self._places[inputs.sizes].items()}
 
     def pixels(self, inputs: Inputs) -> ImageContent:
         """Return the images (see `TunableModel.pixels`); none for a batch without images."""
         if not any(inputs.sizes):
             return self.no_images()
-        places = self.places(inputs)
-        return joined([places[key].read(layout, inputs.tensors[key]) for key, layout in self.found.layouts.items()])
+        layouts = self.found.layouts
+        return joined([one.read(layouts[key], inputs.tensors[key]) for key, one in self.places(inputs).items()])
 
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
         """Replace the images (see `TunableModel.with_pixels`)."""
         if not any(inputs.sizes):
             return inputs
-        places, start, written = self.places(inputs), 0, {}
-        for key, layout in self.found.layouts.items():
-            count, _, height, width = places[key].read(layout, inputs.tensors[key]).pixels.shape
-            part = pixels[start : start + count, :, :height, :width]
-            written[key] = places[key].written(layout, inputs.tensors[key], part)
+        start, written = 0, {}
+        for key, place in self.places(inputs).items():
+            layout, tensor = self.found.layouts[key], inputs.tensors[key]
+            count, _, height, width = place.read(layout, tensor).pixels.shape
+            written[key] = place.written(layout, tensor, pixels[start : start + count, :, :height, :width])
             start += count
         return inputs.with_tensors(**written)
 
@@ -209,11 +204,15 @@ class Discovered(HuggingFaceModel):
         if not any(inputs.sizes):
             return super().select(inputs, rows)
         layouts = self.found.layouts
-        by_rows = {key: layout.rows(inputs.tensors[key]) for key, layout in layouts.items()}
+        by_rows = {key: layouts[key].rows(inputs.tensors[key]) for key in self.places(inputs)}
         chosen = super().select(inputs.with_tensors(**by_rows), rows)
+        if not any(chosen.sizes):  # nothing is left of the images, not even padding
+            of_images = [key for key, kind in self.found.rows.items() if key in layouts or kind in layouts]
+            padding = [key for key in chosen.tensors if key in of_images or key.startswith("pixel")]
+            return replace(chosen, tensors={k: v for k, v in chosen.tensors.items() if k not in padding})
         tensors = {key: layouts[key].unrows(one) if key in layouts else one for key, one in chosen.tensors.items()}
         places = {key: place.of_samples(rows) for key, place in self.places(inputs).items()}
-        for key, pixels in self.found.numbers.items() if any(chosen.sizes) else ():
+        for key, pixels in self.found.numbers.items():
             before = starts(self.places(inputs)[pixels], inputs.count)[list(rows)]
             moved = (starts(places[pixels], len(rows)) - before)[self._token_owner(chosen)]
             tensors[key] = torch.where(tensors[key] < 0, tensors[key], tensors[key] + moved[:, None])
@@ -237,7 +236,7 @@ class Discovered(HuggingFaceModel):
             "pixels": "; ".join(f"{key}: {layout.words}" for key, layout in self.found.layouts.items()),
             "vision blocks": where,
             "LoRA": f"in {projections} blocks" if projections else "none; the kernel is tuned alone",
-            "row of a block": self.vision.seen.rows or "not known; every sample of a batch has the same LoRA",
+            "row of a block": self.vision.seen.rows or "not known; LoRA is tuned along streams only",
             "a question takes": ", ".join(["an image", *(name for name, yes in taken.items() if yes)]),
         }
 
@@ -252,7 +251,7 @@ class Discovered(HuggingFaceModel):
         return self.vision.blocks
 
     def lora_targets(self, block: nn.Module) -> Mapping[str, nn.Linear | Part]:
-        """Return those projections of a block that were found; none for a block without attention."""
+        """Return the projections of a block that were found."""
         return self.vision.targets[block]
 
 

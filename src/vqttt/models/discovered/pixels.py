@@ -70,6 +70,7 @@ class Pixels:
                 _lengths(shown, self.grids.get(key)),
             )
             for key, layout in self.layouts.items()
+            if key in shown  # some tensors exist only where an image is cut into tiles
         }
 
 

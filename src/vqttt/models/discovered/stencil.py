@@ -68,12 +68,14 @@ def read_places(
         lengths: patches of each image or tile, (n,), if all are joined and the processor says it.
 
     Raises:
-        InputError: if an image is so large that its patches cannot be told apart.
+        InputError: if an image is so large, or so small, that its patches cannot be told apart.
     """
     red, green, blue = levels.of(layout.parts(shown)).unbind(-3)
     rise = blue - levels.of(layout.parts(black))[..., 2, :, :]  # 0 on padding, whatever its level
     level = rise.where(rise > 0.5, float("nan")).flatten(-2).nanmedian(-1).values.nan_to_num(0).round()
     image = (MOST_IMAGES - level.long()).where(level > 0, -1)
+    if int(image.max()) >= sum(map(len, sizes)):
+        raise InputError("an image is so small that it cannot be told from its padding; make it larger")
     content = (
         rise > level[..., None, None].clamp_min(1) / 2
     )  # where an image ends, a processor may blend it with padding
@@ -97,8 +99,10 @@ def _level(channel: Tensor, content: Tensor) -> Tensor:
 
 def _owners(owner: Tensor, real: Tensor, samples: int) -> Tensor:
     """Return owners in which padding belongs to the sample whose place it is in."""
-    if len(owner) == samples and owner.ndim > 1:  # one row a sample
-        return torch.arange(samples).view(-1, *[1] * (owner.ndim - 1)).expand_as(owner).contiguous()
+    if len(owner) == samples and owner.ndim > 1:
+        rows = torch.arange(samples).view(-1, *[1] * (owner.ndim - 1)).expand_as(owner)
+        if torch.equal(owner[real], rows[real]):  # one row a sample; not only as many rows as samples
+            return rows.contiguous()
     last = torch.where(real.flatten(), torch.arange(real.numel()), 0).cummax(0).values
     return owner.flatten()[last].view_as(owner)
 
@@ -132,11 +136,13 @@ def _check_full(frame: Tensor, row: Tensor, column: Tensor) -> None:
     """Check that the patches of every frame fill a rectangle.
 
     Raises:
-        InputError: if they do not; the levels of a very large image rise too slowly.
+        InputError: if they do not; levels rise too slowly in a very large image, and too fast in a tiny one.
     """
     for number in set(frame[frame >= 0].tolist()):
         own = frame == number
         height, width = int(row[own].max()) + 1, int(column[own].max()) + 1
         cells = row[own] * width + column[own]
         if len(cells) != height * width or len(set(cells.tolist())) != len(cells):
-            raise InputError("an image is too large to tell its packed patches apart; make it smaller")
+            raise InputError(
+                "an image is too large or too small to tell its packed patches apart; make it smaller or larger"
+            )

@@ -76,9 +76,9 @@ def judged(name: str, network: Any, processor: Any, *, thinking: bool = False) -
     known = _read(file)
     model = Discovered(name, network, processor, known.ways if known else None, thinking=thinking)
     verdict = known or _examined(model)
-    if known is None:
+    if known is None and all(check.sure for check in verdict.checks):
         _write(file, verdict)
-    elif known.pixels and known.seen:
+    elif known is not None and known.pixels and known.seen:
         model.look(known.pixels, known.seen)
     if verdict.failed(ANSWERS):
         raise UnfitError(name, verdict.checks)
@@ -101,15 +101,19 @@ def _file(network: Any, processor: Any) -> Path:
     """Return where the verdict on a checkpoint is kept: by its configuration, shapes of weights and processor."""
     shapes = {name: [*tensor.shape, str(tensor.dtype)] for name, tensor in network.state_dict().items()}
     versions = {part: version(part) for part in PARTS}
+    tokenizer = processor.tokenizer
     about = [
         network.config.to_dict(),
+        network.generation_config.to_dict(),
+        [network.config._attn_implementation, network.device.type],
         shapes,
         processor.to_dict(),
-        str(getattr(processor, "chat_template", "")),
+        [str(getattr(processor, "chat_template", "")), tokenizer.init_kwargs, tokenizer.special_tokens_map],
         versions,
     ]
     digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode())
-    for own in sorted(Path(__file__).parent.glob("*.py")):  # a verdict is as good as the code that gave it
+    here = Path(__file__).parent
+    for own in sorted([*here.glob("*.py"), *here.parent.glob("*.py")]):  # a verdict is as good as the code that gave it
         digest.update(own.read_bytes())
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "vqttt" / "models" / f"{digest.hexdigest()[:32]}.json"
@@ -120,13 +124,15 @@ def _read(file: Path) -> Verdict | None:
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         pixels, seen = kept["pixels"], kept["seen"]
+        if not kept["checks"]:
+            return None
         return Verdict(
             Ways(**kept["ways"]),
             [Check(**check) for check in kept["checks"]],
             Pixels.of(**pixels) if pixels else None,
             Seen(**seen) if seen else None,
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -33,12 +33,14 @@ class Check:
         needed: what it is needed for, `answers` or `tuning`.
         found: what was found.
         failed: what was wrong; empty if it holds.
+        sure: whether the outcome is the model's; not if the machine, such as a lack of memory, may be the cause.
     """
 
     name: str
     needed: str
     found: str
     failed: str = ""
+    sure: bool = True
 
 
 class CheckError(VQTTTError):
@@ -66,17 +68,17 @@ def verified(model: TunableModel, untunable: str = "") -> list[Check]:
     try:
         inputs = model.encode(random_images(), list(QUESTIONS))
     except Exception as error:  # a processor may raise anything over what does not fit
-        return [Check("prompt", ANSWERS, "", _reason(error))]
+        return [Check("prompt", ANSWERS, "", _reason(error), isinstance(error, VQTTTError))]
     wanted = [check for check in CHECKS if not untunable or check[0] == ANSWERS]
     checks = [_outcome(name, needed, check, model, inputs) for needed, name, check in wanted]
-    return [*checks, Check("layout", TUNING, "", untunable)] if untunable else checks
+    return [*checks, Check("layout", TUNING, "", untunable, sure=False)] if untunable else checks
 
 
 def _outcome(name: str, needed: str, check: "Checker", model: TunableModel, inputs: Inputs) -> Check:
     try:
         return Check(name, needed, check(model, inputs))
     except Exception as error:  # a network may raise anything over what does not fit
-        return Check(name, needed, "", _reason(error))
+        return Check(name, needed, "", _reason(error), isinstance(error, VQTTTError))
 
 
 def _reason(error: Exception) -> str:
@@ -100,7 +102,8 @@ def _check_prompts(model: TunableModel, inputs: Inputs) -> str:
     if ids is None:
         raise CheckError("the processor gives no tokens of the question")
     bos = model.processor.tokenizer.bos_token_id  # type: ignore[attr-defined]
-    if bos is not None and (ids == bos).sum(1).max() > 1:
+    first = [row[kept.bool()][:2].tolist() for row, kept in zip(ids, inputs.tensors["attention_mask"], strict=True)]
+    if [bos, bos] in first:
         raise CheckError("the prompt begins twice")
     texts = [model.processor.tokenizer.decode(row) for row in ids]  # type: ignore[attr-defined]
     return f"{len(texts[0].split())} words, {ids.shape[1]} tokens"
