@@ -78,7 +78,7 @@ def test_commands_and_options(page: Path) -> None:
     """Those of README.md and docs/usage.md also run (test_readme.py); others need a network, a GPU or hours."""
     for line in re.findall(r"^\$ (vqttt .+)$", page.read_text(), re.MULTILINE):
         words = shlex.split(line, comments=True)[1:]
-        command = "-".join(words[: 2 if words[0] == "restorers" else 1])
+        command = "-".join(words[: 2 if words[0] in ("models", "restorers") else 1])
         known = (ROOT / "tests" / "goldens" / f"help-{command}.txt").read_text()
         for option in (word for word in words if word.startswith("--")):
             assert f" {option} " in known, (line, option)

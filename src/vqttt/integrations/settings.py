@@ -103,7 +103,9 @@ class Settings:
 
 _LOAD = {each.name for each in fields(LoadOptions)}
 _KINDS = {
-    name: kind for name, kind in (get_type_hints(Settings) | get_type_hints(LoadOptions)).items() if kind in (int, str)
+    name: kind
+    for name, kind in (get_type_hints(Settings) | get_type_hints(LoadOptions)).items()
+    if kind in (int, str, bool)
 }
 
 
@@ -113,6 +115,10 @@ def _converted(name: str, value: Any) -> Any:
     if _KINDS[name] is str:
         if not isinstance(value, str):  # the harness turned 0123 into 123 and 12e4 into 120000.0: the text is lost
             raise InputError(f"{name} must be text, not the number or truth value {value!r}")
+        return value
+    if _KINDS[name] is bool:
+        if not isinstance(value, bool):
+            raise InputError(f"{name} must be true or false, not {value!r}")
         return value
     try:
         if isinstance(value, bool) or int(value) != float(value):

@@ -150,6 +150,7 @@ def _option(table: str, name: str, value: Any) -> Any:
 
 
 _WORDS = {int: "whole numbers", str: "text"}
+_SCALARS = {int: "a whole number", str: "text", bool: "true or false"}
 
 
 def _field(name: str, value: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,10 +180,10 @@ def _listed(name: str, kind: Any, value: Any) -> tuple[Any, ...]:
 
 
 def _scalar(name: str, kind: Any, value: Any) -> Any:
-    """Return the value if it is of the annotated kind: `str`, `int`, or `int | None`."""
+    """Return the value if it is of the annotated kind: `str`, `int`, `bool`, or `int | None`."""
     (wanted,) = (one for one in get_args(kind) or (kind,) if one is not NoneType)
-    if not isinstance(value, wanted) or isinstance(value, bool):
-        raise InputError(f"{name} must be {'a whole number' if wanted is int else 'text'}, not {value!r}")
+    if not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool):
+        raise InputError(f"{name} must be {_SCALARS[wanted]}, not {value!r}")
     return value
 
 

@@ -5,7 +5,6 @@ As peft documents it, the format has two files: `adapter_config.json` and `adapt
 """
 
 import json
-import re
 from pathlib import Path
 
 import torch
@@ -41,8 +40,9 @@ def export_peft(adapters: Adapters, folder: Path) -> None:
         "peft_type": "LORA",
         "task_type": None,
         "base_model_name_or_path": adapters.model.name,
-        # Full paths, because a pattern of layer numbers would match the language model's layers too.
-        "target_modules": "|".join(re.escape(paths[module]) for module in by_module),
+        # Full paths, because a pattern of layer numbers would match the language model's layers too. A list, because of
+        # a regular expression peft keeps only the last names, where a mixture of experts has been fused.
+        "target_modules": [paths[module] for module in by_module],
         "r": rank,
         "lora_alpha": rank,  # peft scales by alpha / r
         "lora_dropout": 0.0,

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import torch
+from torch import Tensor
+
 PROMPT = "{images}{question}"
 """The prompt of a type without a chat template that is not in `PROMPTS`."""
 
@@ -39,8 +42,40 @@ REFUSED = {
 
 
 def work_around() -> None:
-    """Add what transformers 5.24 forgets; without it every pass of Llama 4 fails."""
+    """Add what transformers 5.24 forgets.
+
+    Without it every pass of Llama 4 fails, and HunYuan-VL counts the images of the whole batch in its positions, not
+    those of a sample.
+    """
     from transformers.modeling_outputs import MoeCausalLMOutputWithPast
+    from transformers.models.hunyuan_vl.modeling_hunyuan_vl import HunYuanVLModel
 
     if not hasattr(MoeCausalLMOutputWithPast, "image_outputs"):
         MoeCausalLMOutputWithPast.image_outputs = None
+    if not hasattr(HunYuanVLModel.get_rope_index, "whole"):
+        HunYuanVLModel.get_rope_index = _one_by_one(HunYuanVLModel.get_rope_index)  # type: ignore[method-assign]
+
+
+def _one_by_one(whole: Any) -> Any:
+    """Return HunYuan-VL's function for the positions of a batch such that each sample has those that it has alone."""
+
+    def positions(
+        model: Any,
+        input_ids: Tensor,
+        mm_token_type_ids: Tensor,
+        image_grid_thw: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **more: Any,
+    ) -> tuple[Tensor, Tensor]:
+        kinds = mm_token_type_ids if attention_mask is None else mm_token_type_ids * attention_mask
+        images = ((kinds == 1) & (kinds.roll(1, 1) != 1)).sum(1).tolist()  # a prompt begins with text
+        grids = [None] * len(images) if image_grid_thw is None else image_grid_thw.split(images)  # type: ignore[no-untyped-call]
+        found = []
+        for n, grid in enumerate(grids):
+            own = {} if attention_mask is None else {"attention_mask": attention_mask[n : n + 1]}
+            own |= {} if grid is None or not len(grid) else {"image_grid_thw": grid}
+            found.append(whole(model, input_ids[n : n + 1], mm_token_type_ids[n : n + 1], **own, **more))
+        return torch.cat([one for one, _ in found], 1), torch.cat([one for _, one in found])
+
+    positions.whole = whole  # type: ignore[attr-defined]
+    return positions

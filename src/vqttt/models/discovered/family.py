@@ -9,6 +9,7 @@ import torch
 from PIL import Image as PILImage
 from torch import Tensor, nn
 
+from vqttt.errors import InputError, in_a_line
 from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Part
 from vqttt.models.discovered import facts
 from vqttt.models.discovered.pixels import IMAGE, PART, SAMPLE, TOKEN, Pixels, find_pixels
@@ -99,13 +100,19 @@ class Discovered(HuggingFaceModel):
 
     def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
         """Run transformers' own chat path, if the processor allows it (see `HuggingFaceModel.process`)."""
-        if not self.ways.chats:
-            batch = super().process(shown, questions)
-        else:
-            options = facts.OPTIONS.get(self.network.config.model_type, {})
-            batch = self.chat.batch(self.processor, shown, questions, **options)
+        try:
+            batch = self._batch(shown, questions)
+        except ValueError as error:
+            reason = f"its processor makes no batch of these images: {in_a_line(error)}"
+            raise InputError(f"{self.name}: {reason}; ask about them one at a time") from error
         self.lists |= {key for key, value in batch.items() if isinstance(value, list)}
         return {key: torch.as_tensor(value) for key, value in batch.items()}
+
+    def _batch(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Any]:
+        if not self.ways.chats:
+            return super().process(shown, questions)
+        options = facts.OPTIONS.get(self.network.config.model_type, {})
+        return self.chat.batch(self.processor, shown, questions, **options)
 
     def prompt(self, question: str, images: int = 1) -> str:
         """Return a question about some images in the chat template, or in the publisher's words if there is none."""
@@ -161,8 +168,16 @@ class Discovered(HuggingFaceModel):
         """Return the images (see `TunableModel.pixels`); none for a batch without images."""
         if not any(inputs.sizes):
             return self.no_images()
-        layouts = self.found.layouts
-        return joined([one.read(layouts[key], inputs.tensors[key]) for key, one in self.places(inputs).items()])
+        return joined([self._read(key, one, inputs.tensors[key])[0] for key, one in self.places(inputs).items()])
+
+    def _read(self, key: str, place: Places, tensor: Tensor) -> tuple[ImageContent, Tensor, Tensor | None]:
+        """Return a tensor's images by the levels of the first tensor; by its own; and the scale between, if any."""
+        own = place.read(self.found.layouts[key], tensor)
+        rescaling = self.found.rescaling(key, own.pixels)
+        if rescaling is None:
+            return own, own.pixels, None
+        scale, shift = rescaling
+        return own._replace(pixels=own.pixels * scale + shift), own.pixels, scale
 
     def with_pixels(self, inputs: Inputs, pixels: Tensor) -> Inputs:
         """Replace the images (see `TunableModel.with_pixels`)."""
@@ -170,9 +185,12 @@ class Discovered(HuggingFaceModel):
             return inputs
         start, written = 0, {}
         for key, place in self.places(inputs).items():
-            layout, tensor = self.found.layouts[key], inputs.tensors[key]
-            count, _, height, width = place.read(layout, tensor).pixels.shape
-            written[key] = place.written(layout, tensor, pixels[start : start + count, :, :height, :width])
+            shown, own, scale = self._read(key, place, inputs.tensors[key])
+            count, _, height, width = own.shape
+            part = pixels[start : start + count, :, :height, :width]
+            if scale is not None:  # so that values without a change keep every bit
+                part = own + (part - shown.pixels) / scale
+            written[key] = place.written(self.found.layouts[key], inputs.tensors[key], part)
             start += count
         return inputs.with_tensors(**written)
 

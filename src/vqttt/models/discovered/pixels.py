@@ -73,6 +73,19 @@ class Pixels:
             if key in shown  # some tensors exist only where an image is cut into tiles
         }
 
+    def rescaling(self, key: str, like: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Return scale and shift, (3, 1, 1), that bring a tensor's values to the levels of the first tensor.
+
+        None if it has these levels.
+        """
+        first, own = next(iter(self.levels.values())), self.levels[key]
+        if own == first:
+            return None
+        ends = (first.black, first.white, own.black, own.white)
+        to_black, to_white, black, white = (torch.tensor(one, dtype=torch.float64)[:, None, None] for one in ends)
+        scale = (to_white - to_black) / (white - black)
+        return scale.to(like), (to_black - black * scale).to(like)
+
 
 def find_pixels(process: Process, sizes: Sizes, patch: int, token: int) -> Pixels:
     """Find where a processor puts images.

@@ -190,6 +190,8 @@ def _check_gradients(model: TunableModel, inputs: Inputs) -> str:
         loss.backward()  # type: ignore[no-untyped-call]
     if leaf.grad is None or not leaf.grad.any():
         raise CheckError(_CUT)
+    if not leaf.grad.isfinite().all():
+        raise CheckError("the gradient of the pixels is not finite")
     reached = torch.zeros(inputs.count, dtype=torch.bool, device=leaf.device)
     reached[shown.owner[leaf.grad.flatten(1).any(1)]] = True
     if not reached.all():

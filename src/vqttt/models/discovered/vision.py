@@ -141,6 +141,12 @@ class _List:
         kept = [n for n, module in enumerate(self.modules) if find_targets(module)]
         return _List([self.modules[n] for n in kept], [self.shapes[n] for n in kept])
 
+    def even(self) -> "_List":
+        """Return the part of the list whose inputs have as many rows as the first; later ones may merge tokens."""
+        counts = [shapes[0][0] if shapes[0][0] > 1 else shapes[0][-2] for shapes in self.shapes]
+        kept = [n for n, count in enumerate(counts) if count == counts[0]]
+        return _List([self.modules[n] for n in kept], [self.shapes[n] for n in kept])
+
 
 def find_vision(model: "Discovered") -> Seen:
     """Find a model's vision encoder by a forward pass with images whose gradient is followed.
@@ -152,7 +158,7 @@ def find_vision(model: "Discovered") -> Seen:
     attending = [own for one in _called(model, inputs) if (own := one.attending()).modules]
     if not attending:
         return Seen()
-    chosen = attending[0]
+    chosen = attending[0].even()
     paths = {module: path for path, module in model.network.named_modules()}
     names = [paths[module] for module in chosen.modules]
     if len(set(chosen.shapes[0])) > 1:  # the encoder runs several times, on rows of different kinds
