@@ -196,9 +196,11 @@ ENCODERS = {
     "RadioLayer": "RADIO",
     "Florence2VisionBlock": "DaViT",
     "AttentionBlock": "FastViT, LoRA only in its attention blocks",
-    "Conv2d": "MobileNet, kernel alone",
 }
 """What the vision encoder is whose blocks have such a class. Others are of the type's own, or there is none."""
+
+NOWHERE = "no blocks with attention, kernel alone"
+"""What stands in place of an encoder that only has convolutions, or is missing."""
 
 UNSAVED = ("got_ocr2",)
 """Small models that do not survive saving."""
@@ -356,10 +358,10 @@ def types(rows: Mapping[str, Row], models: Mapping[str, Row]) -> str:
 
 def encoders(models: Mapping[str, Row]) -> str:
     """Return the table of vision encoders."""
-    found: dict[str, list[str]] = {one: [] for one in (*ENCODERS.values(), "of their own", "none found")}
+    found: dict[str, list[str]] = {one: [] for one in (*ENCODERS.values(), "of their own", NOWHERE)}
     for name, row in models.items():
         if row.how != NO:
-            found[ENCODERS.get(row.encoder, "of their own") if row.encoder else "none found"].append(f"`{name}`")
+            found[ENCODERS.get(row.encoder, "of their own") if row.encoder else NOWHERE].append(f"`{name}`")
     return table(("vision encoder", "small models"), [(one, ", ".join(names)) for one, names in found.items()], left=2)
 
 
