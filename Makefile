@@ -36,7 +36,7 @@ FUZZ ?= 10000
 fuzz: $(READY)
 	FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m fuzz
 
-## make families        try every type of model that is loaded without a file of its own (7 minutes on 2 cores)
+## make families        try every type of model that is loaded without a file of its own (11 minutes on 2 busy cores)
 families: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m families
 
