@@ -104,8 +104,6 @@ class Adapters:
         for block in blocks[count:] if count < 0 else blocks[:count]:
             linears = self.model.lora_targets(block)
             missing = set(self.config.lora_targets) - set(linears)
-            if not linears:
-                continue  # a block without attention; the kernel alone is tuned there
             if missing:
                 raise InputError(f"LoRA targets {sorted(missing)} are not in this model; it has {sorted(linears)}")
             for target in self.config.lora_targets:

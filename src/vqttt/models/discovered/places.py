@@ -27,7 +27,7 @@ class Planes:
     @property
     def row_owner(self) -> Tensor:
         """The sample that each row of the tensor's first dimension belongs to."""
-        return self.owner.flatten(1)[:, 0] if self.owner.ndim > 1 else self.owner
+        return _of_rows(self.owner)
 
     def read(self, layout: Layout, tensor: Tensor) -> ImageContent:
         """Return the images."""
@@ -77,7 +77,7 @@ class Patches:
     @property
     def row_owner(self) -> Tensor:
         """The sample that each row of the tensor's first dimension belongs to."""
-        return self.owner.flatten(1)[:, 0] if self.owner.ndim > 1 else self.owner
+        return _of_rows(self.owner)
 
     def read(self, layout: Layout, tensor: Tensor) -> ImageContent:
         """Return the images; smaller ones are padded with zeros on the right and at the bottom."""
@@ -134,6 +134,11 @@ class Patches:
         owner = torch.zeros(int(frame.max()) + 1, dtype=torch.long, device=frame.device)
         owner[frame] = self.owner.flatten()[real]
         return owner, frame.bincount()
+
+
+def _of_rows(owner: Tensor) -> Tensor:
+    """Return the owner of each row of the first dimension."""
+    return owner.flatten(1)[:, 0] if owner.ndim > 1 else owner
 
 
 def _index(owner: Tensor, samples: Sequence[int]) -> tuple[Tensor, Tensor]:

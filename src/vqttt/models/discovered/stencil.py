@@ -76,9 +76,8 @@ def read_places(
     image = (MOST_IMAGES - level.long()).where(level > 0, -1)
     if int(image.max()) >= sum(map(len, sizes)):
         raise InputError("an image is so small that it cannot be told from its padding; make it larger")
-    content = (
-        rise > level[..., None, None].clamp_min(1) / 2
-    )  # where an image ends, a processor may blend it with padding
+    # Half of the image's own level: where an image ends, a processor may blend it with padding.
+    content = rise > level[..., None, None].clamp_min(1) / 2
     samples = torch.tensor([n for n, own in enumerate(sizes) for _ in own] or [0])
     owner = _owners(samples[image.clamp_min(0)], image >= 0, len(sizes))
     if not layout.packed:

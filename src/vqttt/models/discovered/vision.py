@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,11 +12,11 @@ from torch import Tensor, nn
 from vqttt.errors import InputError
 from vqttt.models.base import Inputs, Part
 from vqttt.models.blocks import find_targets
+from vqttt.models.discovered.pixels import IMAGE
 
 if TYPE_CHECKING:
     from vqttt.models.discovered.family import Discovered
 
-IMAGE = "image"
 Rule = Callable[["Discovered", Inputs], Tensor]
 
 
@@ -138,14 +139,15 @@ class _List:
 
     def attending(self) -> "_List":
         """Return the part of the list that has attention."""
-        kept = [n for n, module in enumerate(self.modules) if find_targets(module)]
-        return _List([self.modules[n] for n in kept], [self.shapes[n] for n in kept])
+        return self._part([bool(find_targets(module)) for module in self.modules])
 
     def even(self) -> "_List":
         """Return the part of the list whose inputs have as many rows as the first; later ones may merge tokens."""
         counts = [shapes[0][0] if shapes[0][0] > 1 else shapes[0][-2] for shapes in self.shapes]
-        kept = [n for n, count in enumerate(counts) if count == counts[0]]
-        return _List([self.modules[n] for n in kept], [self.shapes[n] for n in kept])
+        return self._part([count == counts[0] for count in counts])
+
+    def _part(self, kept: Sequence[bool]) -> "_List":
+        return _List(list(compress(self.modules, kept)), list(compress(self.shapes, kept)))
 
 
 def find_vision(model: "Discovered") -> Seen:
