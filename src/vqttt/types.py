@@ -83,7 +83,7 @@ class Answer:
         confidence, base_confidence: probability of the answer's tokens (geometric mean), 0 to 1.
         entropy_before, entropy_after: mean entropy of the distributions of the answer's tokens, in nats, of the untuned
             model and of the method.
-        steps: the number of tuning steps that used this sample.
+        steps: the number of tuning steps that used this sample, or of corrections that were tried for it.
         rolled_back: whether the method's changes were discarded, so that the untuned answer was kept.
         seconds: wall-clock time for this sample, an equal share of its batch's.
         error: why there is no answer; empty if there is one.

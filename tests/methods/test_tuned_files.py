@@ -10,7 +10,9 @@ from safetensors.torch import save_file
 from tests.support.small_models import QUESTIONS, sample_images
 from vqttt.errors import InputError
 from vqttt.methods import METHODS, find_method
+from vqttt.methods.saved import Saved
 from vqttt.methods.stream import StreamMethod
+from vqttt.models import load_model
 from vqttt.models.fake import FakeTunableModel
 from vqttt.tuning import tuned_file
 
@@ -80,3 +82,10 @@ def test_what_was_learned_is_said_in_a_line(tmp_path: Path) -> None:
     said = tuned("vq-select", model, tmp_path / "a").summary()
     assert re.fullmatch("which correction suits which image, from [1-9][0-9]* tries", said)
     assert "the kernel's largest parameter moved by" in tuned("vq-ttt", model, tmp_path / "b").summary()
+
+
+def test_the_file_that_ships_is_given_by_a_word() -> None:
+    method = find_method("mine", {"mine": {"base": "vq-select", "tuned": "shipped"}}).build(load_model("embedded"))
+    assert isinstance(method, Saved) and not method.learns
+    with pytest.raises(InputError, match="no file ships for the method vq-ttt; one does for vq-select"):
+        METHODS["vq-ttt"].changed({"tuned": "shipped"})

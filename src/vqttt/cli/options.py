@@ -35,7 +35,11 @@ Scale = Annotated[
     str, typer.Option(help="Lengths such as blur radii: relative to the image size, or absolute in pixels.")
 ]
 Tuned = Annotated[
-    Path | None, typer.Option(help="File written by `vqttt tune` with the same method; applied without further tuning.")
+    Path | None,
+    typer.Option(
+        help="File written by `vqttt tune` with the same method, applied without further tuning; or shipped, for the "
+        "embedded model's."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,

@@ -61,7 +61,11 @@ Restorers = Annotated[
 ]
 Methods = Annotated[list[str] | None, typer.Option(help="Methods: registered, or defined in the --config file.")]
 TunedFile = Annotated[
-    Path | None, typer.Option(help="File written by `vqttt tune` with the one --method that it is for; applied frozen.")
+    Path | None,
+    typer.Option(
+        help="File written by `vqttt tune` with the one --method that it is for, applied frozen; or shipped, for the "
+        "embedded model's."
+    ),
 ]
 Limit = Annotated[
     int | None, typer.Option(help="Maximum number of questions per task. Default: the preset's, and all of a file.")

@@ -77,7 +77,7 @@ def tune(
     task: Annotated[
         str, typer.Option(help="Task, jsonl:PATH, tsv:PATH or BENCHMARK:PATH; nothing is learned from its answers.")
     ],
-    out: Annotated[Path, typer.Option(help="File to write, a few kB; for `--tuned` of answer and study.")],
+    out: Annotated[Path, typer.Option(help="File to write, for `--tuned` of answer and study.")],
     model: ModelName = "embedded",
     method: Annotated[str, typer.Option(help="Method that learns along the stream.")] = "vq-select",
     set_: Settings = None,

@@ -33,7 +33,7 @@ class Method(ABC):
         changes_images: whether it gives the network other images than it was given, which a report can show.
         gate: samples whose untuned entropy (nats) is below this keep their untuned answer and cost nothing more.
         guard_ratio: a new answer is kept if its entropy is at most this share of the untuned one's.
-        updates: tuning steps that a sample takes part in.
+        updates: tuning steps that a sample takes part in, or corrections tried for it.
         name: what the registry calls it; its class's name if it was built without the registry.
         objective_curve: the losses (N,) before each update of the last batch; empty if no sample was tuned on.
         default_config: the settings of a method that is built without any; None for a method that has none.

@@ -4,10 +4,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vqttt.errors import InputError
 from vqttt.methods.attempts import Attempt, Outcome
 from vqttt.methods.base import Method
 from vqttt.methods.stream import StreamMethod
+from vqttt.models import EMBEDDED
 from vqttt.models.base import Inputs, Model
+
+SHIPPED = "shipped"
+"""Given for a file: the one for the embedded model that ships with vqttt."""
+
+
+def saved_file(given: str, method: str) -> Path:
+    """Return the file that is meant by a path or by "shipped".
+
+    Raises:
+        InputError: if it is "shipped" and none ships for the method.
+    """
+    if given != SHIPPED:
+        return Path(given)
+    file = EMBEDDED / f"{method}.safetensors"
+    if not file.is_file():
+        having = ", ".join(sorted(found.stem for found in EMBEDDED.glob("vq-*.safetensors")))
+        raise InputError(f"no file ships for the method {method}; one does for {having}")
+    return file
 
 
 @dataclass(frozen=True, kw_only=True)

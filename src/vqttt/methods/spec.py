@@ -9,7 +9,7 @@ from typing import Any
 
 from vqttt.errors import InputError
 from vqttt.methods.base import Method
-from vqttt.methods.saved import Saved, SavedConfig
+from vqttt.methods.saved import Saved, SavedConfig, saved_file
 from vqttt.methods.stream import StreamMethod
 from vqttt.models.base import Model
 
@@ -108,8 +108,9 @@ class MethodSpec:
     def changed(self, settings: Mapping[str, Any]) -> "MethodSpec":
         """Return the method with some settings replaced; a nested one, such as `adapters`, is a mapping.
 
-        `tuned`, the name of a file that `vqttt tune` writes, gives the method that applies it and learns nothing. The
-        file need not exist yet, so that a study can be planned before it is written.
+        `tuned`, the name of a file that `vqttt tune` writes, or "shipped" for the one that ships for the embedded
+        model, gives the method that applies it and learns nothing. The file need not exist yet, so that a study can
+        be planned before it is written.
 
         Raises:
             InputError: if a setting is not known, or its value cannot be used.
@@ -125,7 +126,7 @@ class MethodSpec:
             InputError: if this method learns nothing that could be saved, or there is no such file.
         """
         spec = self._frozen(str(file))
-        _check_saved(file)
+        _check_saved(Path(spec.config.file))
         return spec
 
     def learning(self) -> "MethodSpec":
@@ -138,7 +139,8 @@ class MethodSpec:
     def _frozen(self, file: str) -> "MethodSpec":
         if not issubclass(self.kind, StreamMethod):
             raise InputError(f"the method {self.name} learns nothing that could be saved and applied")
-        saved = SavedConfig(kind=self.kind, name=self.name, config=self.config, file=file)
+        found = str(saved_file(file, self.name))
+        saved = SavedConfig(kind=self.kind, name=self.name, config=self.config, file=found)
         return MethodSpec(Saved, saved, self.name)
 
 

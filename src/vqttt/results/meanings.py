@@ -26,7 +26,7 @@ SUMMARY = {name: _RECORD[name] for name in ("model", "task", "degradation", "sev
     "accuracy_low": _LOW.format("accuracy"),
     "accuracy_high": _HIGH.format("accuracy"),
     "rolled_back": "share of samples whose changes the guard discarded",
-    "tuned": "share of samples that took a tuning step",
+    "tuned": "share of samples tuned on, or for which corrections were tried",
     "failed": "number of samples that failed",
     "scale": _RECORD["scale"],
     "seed": _RECORD["seed"],

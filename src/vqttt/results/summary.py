@@ -241,7 +241,7 @@ def costs(records: pl.DataFrame, overview: pl.DataFrame) -> pl.DataFrame:
     """Add to each row of an `overview` the time its method took, over all samples that did not fail.
 
     New columns: mean `seconds` per sample, the median `p50`, the 95th percentile `p95`, and `tuned`, the share of
-    samples that took a tuning step. Rows without recorded times are left out.
+    samples tuned on or for which corrections were tried. Rows without recorded times are left out.
     """
     answered = records.filter(pl.col("error") == "", pl.col("seconds").is_not_nan())
     numbers = [pl.col("seconds").mean(), (pl.col("steps") > 0).mean().alias("tuned")]

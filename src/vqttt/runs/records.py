@@ -66,7 +66,7 @@ class Record:
     confidence: float = _column("probability of the tokens of `answer` (geometric mean), 0 to 1")
     entropy_before: float = _column("mean entropy of the token distributions of `base_answer`, in nats")
     entropy_after: float = _column("mean entropy of the token distributions of `answer`, in nats")
-    steps: int = _column("tuning steps that this sample took part in")
+    steps: int = _column("tuning steps that this sample took part in, or corrections tried for it")
     rolled_back: bool = _column("whether the guard discarded the method's changes and kept the untuned answer")
     seconds: float = _column("wall-clock time for this sample: its share of the time of its batch")
     psnr: float = _column("peak signal-to-noise ratio to the undegraded image, in dB, at most 100")

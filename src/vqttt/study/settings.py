@@ -44,8 +44,10 @@ def with_tuned(config: StudyConfig, file: Path, option: str = "--tuned") -> Stud
     if len(can) != 1:
         found = f"{' and '.join(can)} can all" if can else f"of {', '.join(config.methods)} none can"
         raise InputError(f"{option} is for one method that `vqttt tune` can tune; {found}; choose one by --method")
-    if not file.is_file():
-        raise InputError(f"{option}: there is no file {file}; `vqttt tune` writes one")
+    try:
+        config.method_specs[can[0]].saved(file)
+    except InputError as error:
+        raise InputError(f"{option}: {error}") from error
     return _merged(config, can[0], {"tuned": str(file)})
 
 

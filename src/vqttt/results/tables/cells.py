@@ -77,7 +77,8 @@ def cells_table(cells: pl.DataFrame) -> Table:
         "Accuracy in percent; gains in points with 95% intervals. "
         "p: McNemar's exact test of corrected against broken answers, over images if they have several questions, not "
         "corrected for the number of cells. Calibration error: mean distance between confidence and accuracy, 0 is "
-        "best. Tuned: share of samples that took a tuning step; discarded: share whose tuning a safeguard undid."
+        "best. Tuned: share of samples tuned on, or for which corrections were tried; discarded: share whose new "
+        "answer a safeguard undid."
     )
     return tabulate("All cells", cells, keys, _CELL_NUMBERS, note)
 

@@ -89,8 +89,8 @@ def cost_table(costs: pl.DataFrame) -> Table:
     """Tabulate `summary.costs`."""
     note = (
         "Mean seconds per sample on the machine of the run, where a sample takes its share of a batch's time, with "
-        "their median and 95th percentile. Time is relative to no tuning. Tuned: percentage of samples that took a "
-        "tuning step. Gain: in points, on degraded images."
+        "their median and 95th percentile. Time is relative to no tuning. Tuned: percentage of samples tuned on, "
+        "or for which corrections were tried. Gain: in points, on degraded images."
     )
     names = ("n", "seconds", "p50", "p95", "cost", "tuned", "delta")
     return tabulate("Cost", costs, ("model", "task", "method"), names, note)
