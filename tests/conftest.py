@@ -1,5 +1,8 @@
 """Options and fixtures that all tests share."""
 
+import gc
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -15,6 +18,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     out = [item for item in items for mark in item.iter_markers("families") if not mark.kwargs.get("always")]
     config.hook.pytest_deselected(items=out)
     items[:] = [item for item in items if item not in set(out)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> Iterator[None]:
+    """Let collections of garbage pass over what earlier modules have made; hundreds of tests collect."""
+    gc.collect()
+    gc.freeze()
+    yield
 
 
 @pytest.fixture

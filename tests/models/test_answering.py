@@ -1,6 +1,5 @@
 """Answering a batch: a sample that the model cannot answer is named, and costs the others neither answer nor memory."""
 
-import gc
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from vqttt.models.answering import Asked, answer_untuned
 from vqttt.models.base import Generation, Inputs, LogitGeneration
 from vqttt.models.fake import FakeModel, FakeTunableModel
 from vqttt.models.generation import NOT_FINITE, ListedGeneration
+from vqttt.models.memory import release_pass
 from vqttt.study.batch import Batch, ImageCache
 from vqttt.types import Condition, Sample
 
@@ -207,12 +207,11 @@ def test_nothing_of_a_failed_method_stays_alive(monkeypatch: pytest.MonkeyPatch)
             held = torch.OutOfMemoryError("CUDA out of memory")
             raise held
 
-    def look() -> None:
-        """Look when the memory of the failed pass is to be released: before anything is tried again."""
-        gc.collect()
+    def look(error: BaseException) -> None:
+        release_pass(error)
         alive.append(live[-1]() is not None)
 
-    monkeypatch.setattr("vqttt.study.batch.release_memory", look)
+    monkeypatch.setattr("vqttt.study.batch.release_pass", look)
     image = sample_images(1)[0]
     samples: Sequence[Sample] = [Sample(id="a", load=lambda: image, question="what color?", answers=("red",))]
     model = FakeTunableModel()
@@ -220,3 +219,24 @@ def test_nothing_of_a_failed_method_stays_alive(monkeypatch: pytest.MonkeyPatch)
     record = batch.answered_by(Failing(model))[0]
     assert record.error == "the method failed: OutOfMemoryError: CUDA out of memory" and record.base_answer
     assert alive == [False]
+
+
+def test_an_exception_may_be_its_own_cause() -> None:
+    live: list[weakref.ref[Tensor]] = []
+
+    def fail() -> None:
+        activations = torch.zeros(100, 100)
+        live.append(weakref.ref(activations))
+        try:
+            raise ValueError("first")
+        except ValueError as first:
+            second = RuntimeError("second")
+            second.__cause__ = second
+            raise second from first
+
+    try:
+        fail()
+    except RuntimeError as error:
+        error.__cause__ = error
+        release_pass(error)
+        assert live[0]() is None

@@ -7,7 +7,7 @@ from vqttt.errors import ServerError, VQTTTError, in_a_line
 from vqttt.models.base import Model
 from vqttt.models.batch import Inputs, Shown
 from vqttt.models.generation import Generation
-from vqttt.models.memory import release_memory
+from vqttt.models.memory import release_pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +87,7 @@ def _answer_together(
 ) -> tuple[Inputs, Generation] | str | None:
     """Answer a batch untuned; None for an empty batch, and what was raised, in a line, if the model raised anything.
 
-    An error that no other sample would be spared is raised. Another one is not kept, because its traceback holds the
-    activations of the pass.
+    An error that no other sample would be spared is raised. Of another one, only what it says is kept.
     """
     if not asked:
         return None
@@ -99,6 +98,5 @@ def _answer_together(
     except ServerError:
         raise
     except Exception as error:  # a processor or a network may raise anything over an unusual sample
-        reason = in_a_line(error)
-    release_memory()
-    return reason
+        release_pass(error)
+        return in_a_line(error)

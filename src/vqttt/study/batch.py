@@ -16,7 +16,7 @@ from vqttt.methods import Method
 from vqttt.methods.attempts import Outcome
 from vqttt.models.answering import Asked, answer_untuned
 from vqttt.models.base import Generation, Inputs, Model
-from vqttt.models.memory import peak_memory, release_memory, start_peak
+from vqttt.models.memory import peak_memory, release_pass, start_peak
 from vqttt.runs.records import Record
 from vqttt.scoring import format_score, score
 from vqttt.tasks import chance, question_text
@@ -191,10 +191,8 @@ class Batch:
         except ServerError:
             raise
         except Exception as error:  # a method may be another package's, and its network may raise anything
-            failure = f"the method failed: {in_a_line(error)}"
-        # The exception itself is not kept: its traceback holds the activations of the pass.
-        release_memory()
-        return self._unanswered(failure)
+            release_pass(error)
+            return self._unanswered(f"the method failed: {in_a_line(error)}")
 
     def _unanswered(self, error: str) -> dict[str, Answer]:
         """Return the untuned answers as those of a method that failed, by sample id."""
