@@ -41,6 +41,9 @@ SELECTION = ("vq-select", "vq-ttt", "vq-ttt-episodic", "tent")
 GATES = {"uncertain": 0.0, "certain": 1e6}
 """The gate that makes every image so, in nats; no answer is as uncertain as the second."""
 
+SIDE = 672
+"""Pixels. Both models then have 576 image tokens: LLaVA-1.5 shrinks to 336 pixels, Qwen2.5-VL takes 28 a token."""
+
 RUN = ("model", "layers", "dtype", "device", "tokens", "image")
 """What rows of one run have in common; a later run replaces them."""
 
@@ -83,7 +86,7 @@ def measured(model: TunableModel, chosen: Sequence[Setting], tokens: int, side: 
         model: the model.
         chosen: the settings, with plain inference first.
         tokens: of an answer.
-        side: of the square that the image is resized to, in pixels; 0 for the image as it is.
+        side: of the square that the image is resized to, in pixels.
         repeats: rounds that count; of their times the median is taken, of their peaks the largest.
     """
     image, question = asked(side)
@@ -112,10 +115,8 @@ def measured(model: TunableModel, chosen: Sequence[Setting], tokens: int, side: 
 def asked(side: int) -> tuple[Image, str]:
     """Return an image and a question of the study."""
     sample = vq_mini.samples("dev", 1)[0]
-    image = sample.load()
-    if side:
-        image = np.asarray(PILImage.fromarray(image).resize((side, side), PILImage.Resampling.BICUBIC))
-    return image, question_text(sample)
+    resized = PILImage.fromarray(sample.load()).resize((side, side), PILImage.Resampling.BICUBIC)
+    return np.asarray(resized), question_text(sample)
 
 
 def once(model: TunableModel, method: Method, image: Image, question: str) -> Row:
@@ -238,7 +239,7 @@ def parser() -> argparse.ArgumentParser:
     built.add_argument("--device", default="cpu", help="such as cpu or cuda")
     built.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float16", "float32"])
     built.add_argument("--tokens", type=int, default=16, help="tokens of an answer")
-    built.add_argument("--side", type=int, default=0, help="side of the image in pixels; by default the study's")
+    built.add_argument("--side", type=int, default=SIDE, help=f"side of the image in pixels [{SIDE}]")
     built.add_argument("--repeats", type=int, default=2, help="rounds that count")
     built.add_argument("--layers", type=int, default=0, help="of each part, for a quick look; by default all")
     built.add_argument("--folder", type=Path, help="keeps the models for another run; by default they are removed")

@@ -58,7 +58,7 @@ def test_a_checkpoint_loads_answers_and_is_used_again(tiny: str, tmp_path: Path)
     wide = [weight.float().flatten() for weight in weights if weight.ndim == 2 and weight.numel() > 2000]
     assert all(abs(float(weight.std()) - random_checkpoints.SPREAD) < 0.005 for weight in wide)
     assert not any(torch.equal(one[:500], other[:500]) for one in wide for other in wide if one is not other)
-    image, question = full_size.asked(0)
+    image, question = full_size.asked(112)
     logits = model.ask([image], [question], 2)[1].logits
     assert torch.isfinite(logits).all() and logits.std() > 1e-3
     written = (folder / INDEX).stat().st_mtime_ns
@@ -73,7 +73,7 @@ def test_small_files_together_hold_all_weights(tiny: str, tmp_path: Path, monkey
     monkeypatch.setattr(random_checkpoints, "SHARD", 10_000)
     folder = make(tiny, tmp_path)
     assert len(list(folder.glob("*.safetensors"))) > 3
-    image, question = full_size.asked(0)
+    image, question = full_size.asked(112)
     assert load_model(str(folder)).ask([image], [question], 1)[1].texts
 
 
