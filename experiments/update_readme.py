@@ -11,7 +11,6 @@ from experiments.markers import put, table
 from experiments.method import page, rows
 from experiments.paradox import tables as paradox
 from experiments.paradox.frames import NotMeasuredError, load
-from experiments.paradox.targets import gains
 from training import accuracy
 from vqttt.results.report.frames import Frames
 from vqttt.results.report.remedies import Gain, remedies
@@ -51,9 +50,9 @@ def main() -> None:
     arguments = parser.parse_args()
     runs = load(arguments.paradox)
     put(README, "paradox", paradox.axis(runs))
-    put(README, "remedies", paradox.gains([one for one in gains(runs) if one.model == "all"]))
     put(README, "study", quick_table(Frames(load_records(arguments.run))))
     with suppress(NotMeasuredError):
+        put(README, "remedies", page.other_models({"models": rows.load("models")}))
         put(README, "method", page.first_table({"main": rows.load("main")}))
     if arguments.accuracy:
         put(EMBEDDED, "accuracy", accuracy.table(accuracy.FOLDER, list(accuracy.TASKS)))

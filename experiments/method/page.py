@@ -24,6 +24,11 @@ def first_table(rows: Rows) -> str:
     return tables.comparison(_of(rows, "main", FIRST), "main")
 
 
+def other_models(rows: Rows) -> str:
+    """Compare methods and restoring on the models whose training images were not clean."""
+    return tables.comparison(rows["models"], "models", split="model")
+
+
 def _changes(rows: Rows, names: Container[str]) -> str:
     return tables.comparison(_of(rows, "ablations", names), "ablations")
 
@@ -51,7 +56,7 @@ def parts(page: Path) -> dict[str, Part]:
         "kinds": lambda rows: tables.by_kind(rows["main"], "main"),
         "gains": partial(_figure, page=page),
         "single": lambda rows: tables.by_degradation(rows["main"], "main"),
-        "models": lambda rows: tables.comparison(rows["models"], "models", split="model"),
+        "models": other_models,
         "baselines": lambda rows: tables.comparison(
             select(rows["baselines"], lambda row: row["method"] != ORACLE), "baselines"
         ),

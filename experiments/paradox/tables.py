@@ -194,10 +194,9 @@ def gains(found: Sequence[targets.Gains]) -> str:
     for one in found:
         worst = "–" if one.worst is None else f"{one.worst.about.replace('_', ' ')} {change(one.worst)}"
         time = "–" if one.time is None else f"{one.time:.1f}×"
-        numbers = (change(part) for part in (one.degraded, one.common, one.clean))
+        numbers = (change(part) for part in (one.degraded, one.clean))
         body.append((one.method, model_name(one.model), *numbers, worst, str(one.harmed), time))
-    head = ("method", "model", "degraded", "of these, severities 1, 3, 5", "clean", "worst degradation",
-            "clearly worse", "time")  # fmt: skip
+    head = ("method", "model", "degraded", "clean", "worst degradation", "clearly worse", "time")
     return table(head, body, left=2)
 
 

@@ -218,7 +218,7 @@ def test_gains_of_the_recipe() -> None:
     assert recipe.degraded is not None and recipe.degraded.value.value == pytest.approx(0.1)
     assert recipe.clean is not None and recipe.clean.value.value == pytest.approx(0.1)
     assert (recipe.time, recipe.harmed) == (2.0, 0)
-    assert auto.common is not None and auto.common.value.value == pytest.approx(-0.15)
+    assert auto.degraded is not None and auto.degraded.value.value == pytest.approx(-0.15)
     assert auto.harmed == len(KINDS) and auto.clean is None
     assert {one.model for one in found if one.method == "vq-ttt"} == {*SOFT, "all"}
     with pytest.raises(NotMeasuredError):
