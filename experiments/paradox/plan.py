@@ -77,7 +77,7 @@ def studies() -> list[Study]:
         _study("sharpened", every, (SCENES,), (CLEAN,), restorers=("unsharp-mask",)),
         _study("recipe-clean", ("embedded", *SOFT, WEB[0]), (SCENES,), (CLEAN,), METHODS, limit=1000),
         _study("recipe", SOFT, (SCENES,), DEGRADATIONS, METHODS[:2], severities=(1, 3, 5), limit=100),
-        _study("recipe-episodic", SOFT, (SCENES,), DEGRADATIONS, alone, severities=(1, 3, 5), limit=60),
+        _study("recipe-episodic", SOFT, (SCENES,), DEGRADATIONS, alone, severities=(3,), limit=60),
         _study("auto", SOFT[:1], (SCENES,), DEGRADATIONS, severities=(1, 3, 5), restorers=("auto",), limit=40),
         _study("restoring", restored, (SCENES,), (CLEAN, AXIS), (NONE,), (4,), 200, restorers=(NONE, *RESTORERS)),
         _study("redraws", SOFT[:1], (SCENES,), (CLEAN, "glass_blur"), severities=(3, 5), seeds=(0, 1, 2)),
