@@ -1,8 +1,9 @@
 """Measure what methods cost on models of full size: `python -m perf.full_size`; `--page` writes docs/cost.md.
 
 The models have random weights in the published shapes (`perf/random_checkpoints.py`) and are loaded as any folder is.
-All is measured in one run for each model: in rounds, of which each has one plain answer and one of every method, to the
-same image and question. What comes first is not counted: on a GPU a whole round, on a CPU a plain answer.
+All is measured in one run for each model, on the same image and question. A round has one answer of every method, with
+a plain answer before each and at the end; a method's ratio is to the two around it, because machines get faster and
+slower. What comes first is not counted: on a GPU an answer of each method, on a CPU two plain ones.
 
 What random weights answer is never certain, so the gate is set: each method that has one answers once with every image
 uncertain and once with every image certain. Where a share p of the images is uncertain, one at a time, an image takes p
@@ -44,6 +45,8 @@ GATES = {"uncertain": 0.0, "certain": 1e6}
 SIDE = 672
 """Pixels. Both models then have 576 image tokens: LLaVA-1.5 shrinks to 336 pixels, Qwen2.5-VL takes 28 a token."""
 
+MEDIANS = ("seconds", "ratio")
+
 RUN = ("model", "layers", "dtype", "device", "tokens", "image")
 """What rows of one run have in common; a later run replaces them."""
 
@@ -74,6 +77,8 @@ def settings(methods: Sequence[str], checkpoint: bool) -> list[Setting]:
         for again in [False, True] if checkpoint and "checkpoint" in known else [False]:
             own = spec.changed({"checkpoint": True}) if again else spec
             for images, gate in GATES.items() if "gate" in known else [("uncertain", 0.0)]:
+                if again and images == "certain":
+                    continue  # nothing is computed that could be recomputed
                 gated = own.changed({"gate": gate}) if "gate" in known else own
                 found.append(Setting(method=name, checkpoint=again, images=images, spec=gated))
     return [setting for n, setting in enumerate(found) if n == 0 or setting.method != "none"]
@@ -90,22 +95,26 @@ def measured(model: TunableModel, chosen: Sequence[Setting], tokens: int, side: 
         repeats: rounds that count; of their times the median is taken, of their peaks the largest.
     """
     image, question = asked(side)
-    methods = [setting.spec.build(model, max_new_tokens=tokens) for setting in chosen]
-    for method in methods if model.device_type == "cuda" else methods[:1]:  # a GPU loads code at the first use
+    plain, *methods = (setting.spec.build(model, max_new_tokens=tokens) for setting in chosen)
+    for method in (plain, *methods) if model.device_type == "cuda" else (plain, plain):  # a GPU loads code at first use
         once(model, method, image, question)
-    rounds = [[once(model, method, image, question) for method in methods] for _ in range(repeats)]
-    plain = statistics.median(row[0]["seconds"] for row in rounds)
-    for setting, results in zip(chosen, zip(*rounds, strict=True), strict=True):
-        seconds = statistics.median(result["seconds"] for result in results)
-        peaks = [result["peak_gb"] for result in results if result["peak_gb"] is not None]
+    answers: list[list[Row]] = [[] for _ in methods]
+    plains = []
+    for _ in range(repeats):
+        plains.append(once(model, plain, image, question))
+        for method, found in zip(methods, answers, strict=True):
+            found.append(once(model, method, image, question))
+            plains.append(once(model, plain, image, question))
+            around = (plains[-2]["seconds"] + plains[-1]["seconds"]) / 2
+            found[-1]["ratio"] = found[-1]["seconds"] / around
+    for setting, results in zip(chosen, (plains, *answers), strict=True):
         yield {
             "method": setting.method,
             "checkpoint": setting.checkpoint,
             "images": setting.images,
-            "seconds": round(seconds, 3),
-            "ratio": round(seconds / plain, 3),
+            **{key: round(statistics.median(result.get(key, 1.0) for result in results), 3) for key in MEDIANS},
             **{key: results[-1][key] for key in ("looks", "backward", "prompt", "changeable")},
-            "peak_gb": round(max(peaks), 3) if peaks else None,
+            "peak_gb": max((round(r["peak_gb"], 3) for r in results if r["peak_gb"] is not None), default=None),
             "tokens": tokens,
             "image": "{1}x{0}".format(*image.shape),
             "repeats": repeats,
@@ -198,7 +207,8 @@ def _table(run: Sequence[Row]) -> str:
         by_state[key] = {**by_state.get(key, {}), row["images"]: row}
     body = []
     for (method, checkpoint), states in by_state.items():
-        uncertain, certain = states["uncertain"], states.get("certain", states["uncertain"])
+        uncertain = states["uncertain"]
+        certain = states.get("certain") or by_state[method, False].get("certain", uncertain)
         half = (uncertain["ratio"] + certain["ratio"]) / 2
         peak = max((row["peak_gb"] for row in states.values() if row["peak_gb"] is not None), default=None)
         body.append(
