@@ -54,6 +54,7 @@ def parts(page: Path) -> dict[str, Part]:
         "main": first_table,
         "targets": reached,
         "kinds": lambda rows: tables.by_kind(rows["main"], "main"),
+        "spread": lambda rows: tables.spread(_of(rows, "main", FIRST), "main"),
         "gains": partial(_figure, page=page),
         "single": lambda rows: tables.by_degradation(rows["main"], "main"),
         "models": other_models,

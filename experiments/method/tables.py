@@ -144,6 +144,23 @@ def by_degradation(rows: Sequence[Row], phase: str) -> str:
     return _by(rows, phase, {kind: (kind,) for kind in DEGRADATIONS})
 
 
+def spread(rows: Sequence[Row], phase: str) -> str:
+    """Tabulate how a gain is spread over degradations, for all methods on the questions that all of them answered."""
+    common = min(row["count"] for row in rows if degraded(row))
+    same = [row | {"count": common} for row in select(rows, degraded)]
+    body = []
+    for method in methods_of(same):
+        gains = [Gain(select(same, method=method, degradation=kind)) for kind in DEGRADATIONS]
+        values = sorted(gain.value for gain in gains)
+        numbers = (points(value) for value in (np.mean(values), np.mean(values[:-3]), np.median(values)))
+        counts = sum(gain.low > 0 for gain in gains), sum(gain.high < 0 for gain in gains)
+        body.append((np.mean(values), [f"{method} {MARKS.get(method, '')}".strip(), *numbers, *map(str, counts)]))
+    body.sort(key=lambda line: -line[0])
+    head = ["", "gain", "without its best three", "median", "degradations clearly better", "clearly worse"]
+    lines = [cells for _, cells in body]
+    return "\n\n".join([table(head, lines), *_notes(lines), measured_on(same, phase)])
+
+
 def _by(rows: Sequence[Row], phase: str, groups: Mapping[str, Sequence[str]]) -> str:
     body = []
     for name, kinds in groups.items():
