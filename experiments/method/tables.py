@@ -129,8 +129,8 @@ def headline(rows: Sequence[Row]) -> str:
     base = Gain(select(rows, degraded, method=SELECT)).base
     return (
         f"The untuned model answers {base:.1f}% of the questions about degraded images right. `{SELECT}`, ours, "
-        f"{said(SELECT)} of plain inference; `{TTT}`, the published recipe, {said(TTT)}; restoring every image blindly "
-        f"{said(AUTO)}."
+        f"{said(SELECT)} of plain inference; `{TTT}`, the published recipe as we built it, {said(TTT)}; restoring "
+        f"every image blindly {said(AUTO)}."
     )
 
 

@@ -133,7 +133,7 @@ def _ahead(rows: Rows) -> Measured:
     """Compare `vq-select` with restorers on embedded-soft."""
     soft = _soft(rows)
     ours, *restored = (Gain(select(soft, degraded, method=method)) for method in (SELECT, AUTO, MATCHED))
-    return f"{points(ours.value)} for {' and '.join(points(gain.value) for gain in restored)}", all(
+    return f"{points(ours.value)} against {' and '.join(points(gain.value) for gain in restored)}", all(
         ours.value > gain.value for gain in restored
     )
 
@@ -151,7 +151,7 @@ def every() -> Iterator[tuple[str, str, Callable[[Rows], Measured]]]:
         for target, look in claim.targets():
             yield claim.what, target, look
     yield f"`{SELECT}` on embedded-soft", "ahead of `auto` and `matched`", _ahead
-    yield f"`{SELECT}` from nothing", "beyond: 40% of the loss won back", _won_back
+    yield f"`{SELECT}` from nothing", "40% of the loss won back, if possible", _won_back
 
 
 def reached(rows: Rows) -> str:
