@@ -82,7 +82,7 @@ def studies() -> list[Study]:
         _study("restoring", restored, (SCENES,), (CLEAN, AXIS), (NONE,), (4,), 200, restorers=(NONE, *RESTORERS)),
         _study("redraws", SOFT[:1], (SCENES,), (CLEAN, "glass_blur"), severities=(3, 5), seeds=(0, 1, 2)),
         _study("sides", MAIN, (SCENES,), SIDES, severities=(3, 5)),
-        _study("recipe-others", ("embedded", WEB[0], OTHERS[0]), (SCENES,), DEGRADATIONS, METHODS, (3,), limit=60),
+        _study("recipe-others", ("embedded", WEB[0], OTHERS[0]), (SCENES,), DEGRADATIONS, METHODS[:2], (3,), limit=60),
         _study("tasks", MAIN, TASKS[1:], (CLEAN, AXIS, "gaussian_noise", "low_light"), severities=(4,)),
     ]
 
