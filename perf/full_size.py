@@ -48,7 +48,10 @@ SIDE = 672
 MEDIANS = ("seconds", "ratio")
 
 RUN = ("model", "layers", "dtype", "device", "tokens", "image")
-"""What rows of one run have in common; a later run replaces them."""
+"""What rows of one run have in common."""
+
+IDENTITY = (*RUN, "method", "checkpoint", "images")
+"""What tells one row from another; a later row replaces the same one."""
 
 Row = dict[str, Any]
 
@@ -172,12 +175,11 @@ def processor() -> str:
 
 
 def write(rows: Sequence[Row], file: Path) -> None:
-    """Write rows, in place of those of the same run that are there."""
+    """Write rows, each in the place of the same one that is there."""
     before = json.loads(file.read_text()) if file.is_file() else []
-    runs = {tuple(row[key] for key in RUN) for row in rows}
-    kept = [row for row in before if tuple(row[key] for key in RUN) not in runs]
+    merged = {tuple(row[key] for key in IDENTITY): row for row in (*before, *rows)}
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("[\n" + ",\n".join(map(json.dumps, [*kept, *rows])) + "\n]\n")
+    file.write_text("[\n" + ",\n".join(map(json.dumps, merged.values())) + "\n]\n")
 
 
 def page(rows: Sequence[Row]) -> str:
@@ -209,7 +211,7 @@ def _table(run: Sequence[Row]) -> str:
     for (method, checkpoint), states in by_state.items():
         uncertain = states["uncertain"]
         certain = states.get("certain") or by_state[method, False].get("certain", uncertain)
-        half = (uncertain["ratio"] + certain["ratio"]) / 2
+        half = (uncertain["ratio"] + max(1.0, certain["ratio"])) / 2  # below 1 is chance
         peak = max((row["peak_gb"] for row in states.values() if row["peak_gb"] is not None), default=None)
         body.append(
             [

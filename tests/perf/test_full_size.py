@@ -135,10 +135,10 @@ def test_the_page_has_a_table_for_each_run() -> None:
     assert page([]) == "Not measured yet."
 
 
-def test_a_later_run_replaces_the_same_one(tmp_path: Path) -> None:
+def test_a_later_row_replaces_the_same_one(tmp_path: Path) -> None:
     file = tmp_path / "results" / "rows.json"
     write([row(), row(method="tent")], file)
     write([row(tokens=2)], file)
     write([row(seconds=9.0)], file)
     kept = [(one["method"], one["tokens"], one["seconds"]) for one in json.loads(file.read_text())]
-    assert kept == [("none", 2, 10.0), ("none", 16, 9.0)]
+    assert kept == [("none", 16, 9.0), ("tent", 16, 10.0), ("none", 2, 10.0)]
