@@ -46,6 +46,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "kernel-alone": {"base": "kernel-only"},
     "lora-alone": {"base": "lora-only"},
     "separable-0.003": {"base": "vq-ttt", "kernel_rate": 3e-3, "adapters": {"kernel": "separable"}},
+    "separable-0.01": {"base": "vq-ttt", "kernel_rate": 1e-2, "adapters": {"kernel": "separable"}},
+    "separable-0.03": {"base": "vq-ttt", "kernel_rate": 3e-2, "adapters": {"kernel": "separable"}},
     "every-update-full": {"base": "vq-ttt", "full_step": 1},
     "nothing-forgotten": {"base": "vq-ttt", "forget": 0.0},
     "guard-1": {"base": "vq-ttt", "guard_ratio": 1.0},
