@@ -37,6 +37,7 @@ TUNED = f"{SELECT} --tuned"
 HALF = f"{SELECT} --tuned, half"
 HALF_START = f"{SELECT}, started from half"
 UNTAUGHT = "without learning"
+TWO_STEPS = f"{TTT}, 2 steps"
 
 Methods = Mapping[str, Mapping[str, Any]]
 """Methods by their name in the rows, each with its settings; see `StudyConfig.method_settings`."""
@@ -94,6 +95,7 @@ def _models(files: Path) -> Iterator[Study]:
     """Yield the studies of models whose training images were of another quality."""
     config = _config((scenes_name(200),), (CLEAN, *DEGRADATIONS), (3, 5), models=MODELS)
     yield from _with_restored("models", config, {SELECT: {}, TTT: {}}, RESTORERS)
+    yield _study("models-steps", replace(config, models=MODELS[:1]), {TWO_STEPS: {"base": TTT, "steps": 2}})
 
 
 def _streams(files: Path) -> Iterator[Study]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.markers import table
-from experiments.method.plan import HALF, OTHERS, SELECT, TTT, TUNED
+from experiments.method.plan import HALF, OTHERS, SELECT, TTT, TUNED, TWO_STEPS
 from experiments.method.rows import Gain, Row, degraded, points, select
 from experiments.method.tables import AUTO, MATCHED
 from experiments.paradox.frames import NotMeasuredError
@@ -126,6 +126,7 @@ CLAIMS = (
     ),
     Claim(what=f"`{TTT}`", method=TTT, rows=_main, gain=3, proven=True, harmless=True),
     Claim(what=f"`{TTT}` on embedded-soft", method=TTT, rows=_soft, gain=6, proven=True, harmless=True),
+    Claim(what=f"`{TWO_STEPS}` on embedded-soft", method=TWO_STEPS, rows=_soft, gain=6, proven=True, harmless=True),
 )  # fmt: skip
 
 
