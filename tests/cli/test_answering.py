@@ -116,7 +116,7 @@ def test_a_model_says_once_what_it_is_limited_to(
 @pytest.mark.parametrize(
     ("steps", "rolled_back", "frozen", "said"),
     [
-        (3, True, False, "tuning rolled back, untuned answer kept"),
+        (3, True, False, "new answer discarded, untuned answer kept"),
         (0, True, True, "the saved tuning's answer was less certain, untuned answer kept"),
         (0, True, False, "the method's answer was less certain, untuned answer kept"),
         (0, False, True, "same answer as untuned"),

@@ -119,3 +119,11 @@ def test_a_method_with_settings_of_ones_own_is_tuned_and_applied(
     assert "was tuned with other settings of vq-ttt: steps is 3, not 1" in capsys.readouterr().err
     assert vqttt(monkeypatch, *TUNE, "--method", "vq-ttt", "--set", "vq-ttt.stepz=3", "--out", out) == 2
     assert capsys.readouterr().err.startswith("vqttt: --set vq-ttt.stepz=3: ")
+
+
+def test_a_file_that_cannot_be_written_is_said_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (("tune", "--task", "digits", "--model", "fake"), ("bench", "--model", "fake")):
+        assert vqttt(monkeypatch, *command, "--out", "/proc/nothing/here") == 2
+        assert "/proc/nothing/here cannot be written" in capsys.readouterr().err

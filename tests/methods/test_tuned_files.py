@@ -84,8 +84,12 @@ def test_what_was_learned_is_said_in_a_line(tmp_path: Path) -> None:
     assert "the kernel's largest parameter moved by" in tuned("vq-ttt", model, tmp_path / "b").summary()
 
 
-def test_the_file_that_ships_is_given_by_a_word() -> None:
+def test_the_file_that_ships_is_given_by_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     method = find_method("mine", {"mine": {"base": "vq-select", "tuned": "shipped"}}).build(load_model("embedded"))
     assert isinstance(method, Saved) and not method.learns
     with pytest.raises(InputError, match="no file ships for the method vq-ttt; one does for vq-select"):
         METHODS["vq-ttt"].changed({"tuned": "shipped"})
+    monkeypatch.chdir(tmp_path)
+    tuned("vq-ttt", FakeTunableModel(), Path("shipped"))
+    own = METHODS["vq-ttt"].changed({"tuned": "shipped"}).config
+    assert own.file == "shipped", "a file of one's own comes first"

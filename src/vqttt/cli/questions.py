@@ -101,7 +101,7 @@ def _measured(result: "Answer") -> str:
 def _what_happened(result: "Answer", *, frozen: bool) -> str:
     """Say in words how the answer came about; `frozen` if what was tuned before was only applied."""
     if result.rolled_back and result.steps:
-        return "tuning rolled back, untuned answer kept"
+        return "new answer discarded, untuned answer kept"
     if result.rolled_back:
         return f"the {'saved tuning' if frozen else 'method'}'s answer was less certain, untuned answer kept"
     if result.answer != result.base_answer:

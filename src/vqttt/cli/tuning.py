@@ -60,16 +60,18 @@ def _check_writable(out: Path) -> None:
     """Check that a file can be written, before any work is done.
 
     Raises:
-        InputError: if it is a folder.
-        OSError: if it cannot be written.
+        InputError: if it is a folder, or cannot be written.
     """
     if out.is_dir():
         raise InputError(f"{out} is a folder; give the name of a file to write, such as {out / 'tuned.safetensors'}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    existed = out.exists()
-    out.open("ab").close()
-    if not existed:
-        out.unlink()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        existed = out.exists()
+        out.open("ab").close()
+        if not existed:
+            out.unlink()
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror}") from error
 
 
 @with_model_options()

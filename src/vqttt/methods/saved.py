@@ -16,12 +16,12 @@ SHIPPED = "shipped"
 
 
 def saved_file(given: str, method: str) -> Path:
-    """Return the file that is meant by a path or by "shipped".
+    """Return the file that is meant by a path, or by "shipped" where there is no file of that name.
 
     Raises:
         InputError: if it is "shipped" and none ships for the method.
     """
-    if given != SHIPPED:
+    if given != SHIPPED or Path(given).is_file():
         return Path(given)
     file = EMBEDDED / f"{method}.safetensors"
     if not file.is_file():
