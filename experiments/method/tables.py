@@ -145,8 +145,12 @@ def by_degradation(rows: Sequence[Row], phase: str) -> str:
 
 
 def spread(rows: Sequence[Row], phase: str) -> str:
-    """Tabulate how a gain is spread over degradations, for all methods on the questions that all of them answered."""
-    common = min(row["count"] for row in rows if degraded(row))
+    """Tabulate how a gain is spread over degradations, for all methods on the questions that all of them answered.
+
+    Raises:
+        NotMeasuredError: if there are no rows of some degradation.
+    """
+    common = min((row["count"] for row in rows if degraded(row)), default=0)
     same = [row | {"count": common} for row in select(rows, degraded)]
     body = []
     for method in methods_of(same):
@@ -155,6 +159,8 @@ def spread(rows: Sequence[Row], phase: str) -> str:
         numbers = (points(value) for value in (np.mean(values), np.mean(values[:-3]), np.median(values)))
         counts = sum(gain.low > 0 for gain in gains), sum(gain.high < 0 for gain in gains)
         body.append((np.mean(values), [f"{method} {MARKS.get(method, '')}".strip(), *numbers, *map(str, counts)]))
+    if not body:
+        raise NotMeasuredError(phase)
     body.sort(key=lambda line: -line[0])
     head = ["", "gain", "without its best three", "median", "degradations clearly better", "clearly worse"]
     lines = [cells for _, cells in body]

@@ -147,6 +147,19 @@ class TestThePage:
         assert lines[6].startswith("† not source-free") and "∇ some looks" in lines[6]
         assert lines[8].startswith("n = 10 questions in the degraded condition, 10 about clean images, seed 0,")
 
+    def test_a_gain_is_spread_over_the_questions_that_all_answered(self) -> None:
+        rows = []
+        for n, kind in enumerate(DEGRADATIONS):
+            better = [1] * 10 + [0] * 10 if n < 4 else [0] * 20
+            rows += [invented("a", [0] * 20, better, degradation=kind)]  # 4 of all, half of their questions
+            rows += [invented("b", [0] * 10, [n == 0] * 10, degradation=kind)]
+        lines = tables.spread(rows, "main").splitlines()
+        assert (
+            lines[2]
+            == f"| a | {points(400 / len(DEGRADATIONS))} | {points(100 / (len(DEGRADATIONS) - 3))} | 0.0 | 4 | 0 |"
+        )
+        assert lines[3].startswith(f"| b | {points(100 / len(DEGRADATIONS))} | 0.0 | 0.0 | 1 | 0 |")
+
     def test_nothing_is_won_back_where_degradation_cost_nothing(self) -> None:
         clean, better = invented("m", [0, 1], [0, 1]), Gain([invented("m", [1, 1, 0, 1], [1, 1, 1, 1])])
         assert tables.won_back(better, Gain([clean])) == "–"
