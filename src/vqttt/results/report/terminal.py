@@ -92,6 +92,6 @@ def _failures(records: pl.DataFrame) -> Iterator[str]:
     yield f"Failed: {len(failed):,} of {len(records):,} answers; they count as wrong."
     for error, samples, answers in counts.head(_REASONS).rows():
         reason = textwrap.shorten(error, _LENGTH, placeholder=" …")
-        yield f"  {samples:,} {'sample' if samples == 1 else 'samples'}, {answers:,} {'answer' if answers == 1 else 'answers'}: {reason}"
+        yield f"  {samples:,} sample{'s' * (samples != 1)}, {answers:,} answer{'s' * (answers != 1)}: {reason}"
     if len(counts) > _REASONS:
         yield f"  and {len(counts) - _REASONS} other reasons; the report lists all."
