@@ -45,8 +45,6 @@ GATES = {"uncertain": 0.0, "certain": 1e6}
 SIDE = 672
 """Pixels. Both models then have 576 image tokens: LLaVA-1.5 shrinks to 336 pixels, Qwen2.5-VL takes 28 a token."""
 
-MEDIANS = ("seconds", "ratio")
-
 RUN = ("model", "layers", "dtype", "device", "tokens", "image")
 """What rows of one run have in common."""
 
@@ -104,10 +102,10 @@ def measured(model: TunableModel, chosen: Sequence[Setting], tokens: int, side: 
     answers: list[list[Row]] = [[] for _ in methods]
     plains = []
     for _ in range(repeats):
-        plains.append(once(model, plain, image, question))
+        plains.append(once(model, plain, image, question) | {"ratio": 1.0})
         for method, found in zip(methods, answers, strict=True):
             found.append(once(model, method, image, question))
-            plains.append(once(model, plain, image, question))
+            plains.append(once(model, plain, image, question) | {"ratio": 1.0})
             around = (plains[-2]["seconds"] + plains[-1]["seconds"]) / 2
             found[-1]["ratio"] = found[-1]["seconds"] / around
     for setting, results in zip(chosen, (plains, *answers), strict=True):
@@ -115,7 +113,7 @@ def measured(model: TunableModel, chosen: Sequence[Setting], tokens: int, side: 
             "method": setting.method,
             "checkpoint": setting.checkpoint,
             "images": setting.images,
-            **{key: round(statistics.median(result.get(key, 1.0) for result in results), 3) for key in MEDIANS},
+            **{key: round(statistics.median(result[key] for result in results), 3) for key in ("seconds", "ratio")},
             **{key: results[-1][key] for key in ("looks", "backward", "prompt", "changeable")},
             "peak_gb": max((round(r["peak_gb"], 3) for r in results if r["peak_gb"] is not None), default=None),
             "tokens": tokens,

@@ -1,7 +1,6 @@
 """Options and fixtures that all tests share."""
 
 import gc
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -21,11 +20,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick_collections() -> Iterator[None]:
+def quick_collections() -> None:
     """Let collections of garbage pass over what earlier modules have made; hundreds of tests collect."""
     gc.collect()
     gc.freeze()
-    yield
 
 
 @pytest.fixture

@@ -70,9 +70,13 @@ def _line(rows: Sequence[Row], method: str) -> tuple[float, list[str]]:
     error = "–" if gain.calibration is None else f"{gain.calibration[1]:.3f}"
     share, unhurt = ("–", "–") if clean is None else (won_back(gain, clean), clean.text())
     looks = f"{gain.looks:.1f}{' ∇' * any(row['gradient'] for row in mine)}"
-    name = f"{method} {MARKS.get(method, '')}".strip()
     flips = str(gain.corrected), str(gain.broken)
-    return gain.value, [name, gain.text(), share, unhurt, *flips, error, looks, f"{gain.time:.1f}×"]
+    return gain.value, [_marked(method), gain.text(), share, unhurt, *flips, error, looks, f"{gain.time:.1f}×"]
+
+
+def _marked(method: str) -> str:
+    """Return a method's name with its mark, if it has one."""
+    return f"{method} {MARKS.get(method, '')}".strip()
 
 
 def won_back(gain: Gain, clean: Gain) -> str:
@@ -158,7 +162,7 @@ def spread(rows: Sequence[Row], phase: str) -> str:
         values = sorted(gain.value for gain in gains)
         numbers = (points(value) for value in (np.mean(values), np.mean(values[:-3]), np.median(values)))
         counts = sum(gain.low > 0 for gain in gains), sum(gain.high < 0 for gain in gains)
-        body.append((np.mean(values), [f"{method} {MARKS.get(method, '')}".strip(), *numbers, *map(str, counts)]))
+        body.append((np.mean(values), [_marked(method), *numbers, *map(str, counts)]))
     if not body:
         raise NotMeasuredError(phase)
     body.sort(key=lambda line: -line[0])
@@ -187,7 +191,7 @@ def halves(rows: Sequence[Row], phase: str) -> str:
         clean = Gain(select(mine, degradation=CLEAN))
         looks = np.mean([gain.looks for gain in gains])
         cells = [gain.text() for gain in (*gains, clean)]
-        body.append([f"{method} {MARKS.get(method, '')}".strip(), *cells, f"{looks:.1f}"])
+        body.append([_marked(method), *cells, f"{looks:.1f}"])
     head = ["", "seen in tuning on the half", "never seen in it", "clean", "looks"]
     return "\n\n".join([table(head, body), *_notes(body), measured_on(rows, phase)])
 

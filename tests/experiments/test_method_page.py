@@ -154,10 +154,8 @@ class TestThePage:
             rows += [invented("a", [0] * 20, better, degradation=kind)]  # 4 of all, half of their questions
             rows += [invented("b", [0] * 10, [n == 0] * 10, degradation=kind)]
         lines = tables.spread(rows, "main").splitlines()
-        assert (
-            lines[2]
-            == f"| a | {points(400 / len(DEGRADATIONS))} | {points(100 / (len(DEGRADATIONS) - 3))} | 0.0 | 4 | 0 |"
-        )
+        means = points(400 / len(DEGRADATIONS)), points(100 / (len(DEGRADATIONS) - 3))
+        assert lines[2] == f"| a | {means[0]} | {means[1]} | 0.0 | 4 | 0 |"
         assert lines[3].startswith(f"| b | {points(100 / len(DEGRADATIONS))} | 0.0 | 0.0 | 1 | 0 |")
 
     def test_nothing_is_won_back_where_degradation_cost_nothing(self) -> None:

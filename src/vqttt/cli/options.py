@@ -41,6 +41,13 @@ Tuned = Annotated[
         "embedded model's."
     ),
 ]
+TunedFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File written by `vqttt tune` with the one --method that it is for, applied frozen; or shipped, for the "
+        "embedded model's."
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(

@@ -13,7 +13,7 @@ import typer
 
 from vqttt.cli.dry_run import print_estimate
 from vqttt.cli.model_options import ModelOptions, with_model_options
-from vqttt.cli.options import FailedError, Settings, model_names, names, numbers
+from vqttt.cli.options import FailedError, Settings, TunedFile, model_names, names, numbers
 from vqttt.cli.output import show
 from vqttt.errors import InputError
 
@@ -60,13 +60,6 @@ Restorers = Annotated[
     list[str] | None, typer.Option(help="Restorers: registered names, matched, spandrel:PATH or none.")
 ]
 Methods = Annotated[list[str] | None, typer.Option(help="Methods: registered, or defined in the --config file.")]
-TunedFile = Annotated[
-    Path | None,
-    typer.Option(
-        help="File written by `vqttt tune` with the one --method that it is for, applied frozen; or shipped, for the "
-        "embedded model's."
-    ),
-]
 Limit = Annotated[
     int | None, typer.Option(help="Maximum number of questions per task. Default: the preset's, and all of a file.")
 ]

@@ -36,8 +36,7 @@ def peak_memory(device: str) -> float | None:
 def release_memory() -> None:
     """Free what nothing refers to any more, such as a model."""
     gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    _give_back()
 
 
 def release_pass(error: BaseException) -> None:
@@ -52,6 +51,11 @@ def release_pass(error: BaseException) -> None:
         seen.add(id(one))
         traceback.clear_frames(one.__traceback__)
         left += [more for more in (one.__cause__, one.__context__) if more is not None and id(more) not in seen]
+    _give_back()
+
+
+def _give_back() -> None:
+    """Give memory that is free back to the device."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

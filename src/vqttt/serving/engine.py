@@ -16,6 +16,7 @@ from vqttt.methods.spec import INTERNALS
 from vqttt.methods.stream import StreamMethod
 from vqttt.models.base import Generation, Model
 from vqttt.models.batch import Shown
+from vqttt.models.memory import release_pass
 from vqttt.runs.records import NONE
 from vqttt.serving.asked import Asked
 from vqttt.serving.choosing import chosen
@@ -151,6 +152,7 @@ class Engine:
         except Exception as error:  # a method may be another package's, and its network may raise anything
             if spec.name == NONE:
                 raise
+            release_pass(error)
             untuned = self._built_for(find_method(NONE), asked.tokens).ask([shown], [asked.question])[0]
             return replace(untuned, rolled_back=True, how=f"{_FAILED}{in_a_line(error)[:300]}")
 
