@@ -249,7 +249,7 @@ def test_a_full_queue_is_said_with_a_time_to_wait() -> None:
         model.gate.set()
         assert [one.result().choices[0].message.content for one in waiting] == ["red", "green", "blue"]
         assert ask(client(url), RED).choices[0].message.content == "red"
-        patient = openai.OpenAI(base_url=url, api_key="none", max_retries=5)
+        patient = client(url, retries=5)
         model.gate.clear()
         waiting = [pool.submit(ask, client(url), image) for image in (RED, GREEN, BLUE)]
         while server.waiting < 3:
