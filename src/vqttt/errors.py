@@ -33,20 +33,21 @@ class ImageError(InputError):
 class UnknownNameError(InputError):
     """A name that a registry does not hold."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], more: str = "") -> None:
         """Compose the message.
 
         Args:
             kind: what `name` should name, such as "degradation".
             name: the unknown name.
             known: the names to choose from; the message lists the nearest first.
+            more: what else can be given, in words.
         """
         self.kind, self.name = kind, name
         names = list(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         rest = [known_name for known_name in names if known_name not in near]
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        super().__init__(f"unknown {kind} {name!r}; {hint}known: {', '.join(near + rest)}")
+        super().__init__(f"unknown {kind} {name!r}; {hint}known: {', '.join(near + rest)}{more and f'; {more}'}")
 
 
 class UnsupportedError(InputError):

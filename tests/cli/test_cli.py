@@ -194,7 +194,9 @@ def test_clean_features_come_from_a_folder_of_images(
     assert vqttt(monkeypatch, "clean-features", image, "--out", out) == 2
 
 
-def test_bench_writes_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_writes_ratios(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "bench.json"
     arguments = ("bench", "--model", "fake", "--method", "none,vq-select", "--batch", 2, "--repeats", 9)
     assert vqttt(monkeypatch, *arguments, "--out", out) == 0
@@ -202,6 +204,8 @@ def test_bench_writes_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (none["method"], ours["method"]) == ("none", "vq-select")
     assert none["ratio"] == pytest.approx(none["seconds"] / none["plain_seconds"])
     assert 0.3 < none["ratio"] < 3 < ours["ratio"]
+    shown = capsys.readouterr().out
+    assert "vq-select" in shown and max(map(len, shown.splitlines())) <= 80, "names are whole on a narrow terminal"
     assert vqttt(monkeypatch, "bench", "--model", "fake", "--method", "none", "--batch", "1,2", "--out", out) == 0
     assert [row["batch"] for row in json.loads(out.read_text())] == [1, 2]
     assert vqttt(monkeypatch, "bench", "--model", "fake", "--batch", 0, "--out", out) == 2

@@ -28,6 +28,9 @@ def test_it_says_what_was_learned_and_how_to_apply_it(
     assert f"--model fake --method vq-ttt --tuned {out}" in said
     assert said.splitlines()[-1] == str(out)
     assert tuned_file.read(out)[1]["method"] == "vq-ttt"
+    other = tmp_path / "other"
+    other.touch()
+    assert out.stat().st_mode == other.stat().st_mode, "a file like any other: colleagues may read it"
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def test_reads_and_sorts_records(finished: Path) -> None:
     [
         (lambda run: run / "nowhere", "there is no run folder"),
         (lambda run: [file.unlink() for file in run.glob("cells/*")] and run, "no finished cells"),
+        (lambda run: run / "cells", "cells is not a run folder"),
         (lambda run: (run / "cells" / "a.parquet").write_bytes(b"torn") and run, "cannot read .*a.parquet"),
         (lambda run: pl.DataFrame({"a": [1]}).write_parquet(run / "cells" / "a.parquet") or run, "cannot read"),
         (lambda run: (run / "run.json").write_text("{") and run, "cannot read .*run.json"),

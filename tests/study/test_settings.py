@@ -97,8 +97,13 @@ def test_a_tuned_file_is_for_the_one_method_that_can(tmp_path: Path) -> None:
         with_tuned(CONFIG, file)
     METHODS["vq-ttt"].build(FakeTunableModel()).save(file)
     config = with_tuned(CONFIG, file)
-    assert config.method_settings == {"vq-ttt": {"tuned": str(file)}}
-    assert not config.method_specs["vq-ttt"].learns
+    assert config.methods == tuple(name.replace("vq-ttt", "vq-ttt-tuned") for name in CONFIG.methods)
+    assert config.method_settings == {"vq-ttt-tuned": {"base": "vq-ttt", "tuned": str(file)}}
+    assert not config.method_specs["vq-ttt-tuned"].learns
+    own = with_tuned(with_settings(CONFIG, ["vq-ttt.steps=3"]), file)
+    assert own.method_settings == {"vq-ttt-tuned": {"base": "vq-ttt", "steps": 3, "tuned": str(file)}}
+    with pytest.raises(InputError, match="has a method called vq-ttt-tuned already"):
+        with_tuned(replace(config, methods=("vq-ttt", "vq-ttt-tuned")), file)
     with pytest.raises(InputError, match="of none, tta none can; choose one by --method"):
         with_tuned(replace(CONFIG, methods=("none", "tta")), file)
     with pytest.raises(InputError, match="vq-ttt and vq-select can all"):
@@ -126,7 +131,8 @@ def test_options_of_the_command_reach_the_run(
     assert "leave out set" in capsys.readouterr().err
     frozen = (*base, "--limit", 8, "--method", "vq-ttt", "--tuned", tuned, "--out", tmp_path / "tuned")
     assert vqttt(monkeypatch, *frozen) == 0
-    assert load_records(tmp_path / "tuned")["steps"].max() == 0
+    records = load_records(tmp_path / "tuned")
+    assert records["steps"].max() == 0 and set(records["method"]) == {"vq-ttt-tuned"}
 
 
 def test_a_preset_does_not_cut_files_of_ones_own(tmp_path: Path) -> None:

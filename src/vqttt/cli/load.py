@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vqttt.cli.output import show
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,32 +34,29 @@ def bench_server(
         seconds: of each measurement.
         out: file to write.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from vqttt.models.served.options import without_credentials
+    from vqttt.results.tables import Table
     from vqttt.serving.load import Generator, own_work
 
     if min(clients, seconds, *(rates or (1,))) < 1:
         raise InputError("--rate, --clients and --seconds must be at least 1")
     out.parent.mkdir(parents=True, exist_ok=True)
     title = f"{without_credentials(url)}, {clients} requests at a time at most"
-    drawn = Table("method", "arriving/s", *_FIGURES, title=title)
-    rows, plain = list[dict[str, object]](), dict[float | None, float]()
+    shown, rows, plain = list[tuple[str, ...]](), list[dict[str, object]](), dict[float | None, float]()
     for load in Generator(url, model, _asked(), clients).measure(methods, (*(rates or ()), None), seconds):
         base = plain.setdefault(load.rate, load.throughput)
         share = load.throughput / base if base else nan
         arriving = "all at once" if load.rate is None else f"{load.rate:g}"
         typer.echo(f"{load.method}, {arriving}: {load.throughput:.1f} answers a second", err=True)
         times = [f"{value:.0f}" for value in (load.p50, load.p95, load.p99)]
-        drawn.add_row(
+        shown.append((
             load.method, arriving, f"{load.throughput:.1f}", f"{share:.2f}x", *times, str(load.failed),
             f"{load.looks:.2f}", f"{load.certain:.0%}",
-        )  # fmt: skip
+        ))  # fmt: skip
         figures_of = {**asdict(load), "throughput": load.throughput, "of_plain": share}
         rows.append({name: None if value != value else value for name, value in figures_of.items()})  # NaN is no JSON
         out.write_text(json.dumps(rows, indent=1) + "\n")
-    Console().print(drawn)
+    show(Table(title=title, header=("method", "arriving/s", *_FIGURES), rows=shown, keys=1).rich())
     if within := own_work(url):
         typer.echo(f"the server's own work, since it started, took {within}")
     typer.echo(out)

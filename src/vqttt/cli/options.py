@@ -45,7 +45,7 @@ TunedFile = Annotated[
     Path | None,
     typer.Option(
         help="File written by `vqttt tune` with the one --method that it is for, applied frozen; or shipped, for the "
-        "embedded model's."
+        "embedded model's. In the results the method's name ends in -tuned."
     ),
 ]
 Settings = Annotated[

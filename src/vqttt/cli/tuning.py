@@ -15,6 +15,7 @@ from vqttt.cli.options import (
     names,
     numbers,
 )
+from vqttt.cli.output import show
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
@@ -173,10 +174,9 @@ def bench(
             server, model, names(method) or ("none", "vq-select"), numbers("--rate", rate), clients, seconds, out
         )
         return
-    from rich.console import Console
-    from rich.table import Table
 
     from vqttt.methods import cost, find_method
+    from vqttt.results.tables import Table
 
     chosen = names(method) or ("none", "vq-select", "vq-ttt", "vq-ttt-episodic", "tent")
     methods, sizes = {name: find_method(name) for name in chosen}, numbers("--batch", batch)
@@ -190,17 +190,15 @@ def bench(
         typer.echo(cost.profile(loaded, chosen[0], (sizes or (16,))[0]))
         return
     columns = "method", "batch", "ms a sample", "ms plain", "ratio", "peak MiB", "plain peak MiB", "tuned"
-    drawn = Table(*columns, title="plain: the same model without the method")
-    costs = []
-    console = Console()
+    costs, rows = [], []
     for one in cost.measure(loaded, methods, sizes or (1, 4, 16, 64), repeats):
         costs.append(one)
         typer.echo(f"{one.method}, batch {one.batch}: {one.ratio:.2f}x", err=True)
         peaks = ["–" if peak is None else f"{peak:.0f}" for peak in (one.peak_mib, one.plain_peak_mib)]
         milliseconds = [f"{1000 * seconds:.1f}" for seconds in (one.seconds, one.plain_seconds)]
-        drawn.add_row(one.method, str(one.batch), *milliseconds, f"{one.ratio:.2f}x", *peaks, f"{one.tuned:.0%}")
+        rows.append((one.method, str(one.batch), *milliseconds, f"{one.ratio:.2f}x", *peaks, f"{one.tuned:.0%}"))
         cost.write(costs, out)
-    console.print(drawn)
+    show(Table(title="plain: the same model without the method", header=columns, rows=rows, keys=1).rich())
     typer.echo(out)
 
 

@@ -14,7 +14,7 @@ def load_records(run: Path) -> pl.DataFrame:
     """Read the records of all finished cells, in order, with the columns of `schema`.
 
     Raises:
-        RunFolderError: if the folder does not exist, has no finished cell, or has a cell that cannot be read.
+        RunFolderError: if the folder does not exist, is not a run's, has no finished cell, or one that cannot be read.
     """
     if not run.is_dir():
         raise RunFolderError(f"there is no run folder {run}")
@@ -26,6 +26,8 @@ def load_records(run: Path) -> pl.DataFrame:
             reason = str(error).strip().splitlines()[0]
             raise RunFolderError(f"cannot read {file} ({reason}); delete it and run the study again") from error
     records = pl.concat(cells) if cells else pl.DataFrame(schema=schema())
+    if records.is_empty() and not (run / "run.json").is_file():
+        raise RunFolderError(f"{run} is not a run folder: no study has written there")
     if records.is_empty():
         raise RunFolderError(f"{run} holds no finished cells; `vqttt study --resume {run}` continues the study")
     return in_order(records)

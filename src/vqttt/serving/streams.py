@@ -187,6 +187,7 @@ class Streams:
             return
         part = path.with_name(f"{path.name}.part")
         try:
+            part.touch(0o600)  # what a client's stream has learned is for no other user of the machine
             stream.method.save(part)
             os.utime(part, (stream.used, stream.used))
             part.replace(path)

@@ -37,8 +37,11 @@ def with_settings(config: StudyConfig, given: Sequence[str], option: str = "--se
 def with_tuned(config: StudyConfig, file: Path, option: str = "--tuned") -> StudyConfig:
     """Return a study whose one method that learns along the stream applies what `vqttt tune` wrote instead.
 
+    That method is called otherwise then, such as `vq-select-tuned`: what it learned elsewhere is not source-free, and
+    its results must not pass for those of a method that starts from nothing.
+
     Raises:
-        InputError: if no method of the study can, or several; or the file is not there.
+        InputError: if no method of the study can, or several; or the file is not there, or the name is taken.
     """
     can = [name for name, spec in config.method_specs.items() if issubclass(spec.kind, StreamMethod)]
     if len(can) != 1:
@@ -48,7 +51,12 @@ def with_tuned(config: StudyConfig, file: Path, option: str = "--tuned") -> Stud
         config.method_specs[can[0]].saved(file)
     except InputError as error:
         raise InputError(f"{option}: {error}") from error
-    return _merged(config, can[0], {"tuned": str(file)})
+    name, own = f"{can[0]}-tuned", {"base": can[0]} | deepcopy(dict(config.method_settings.get(can[0], {})))
+    if name in config.methods:
+        raise InputError(f"{option}: the study has a method called {name} already; give that one another name")
+    methods = tuple(name if method == can[0] else method for method in config.methods)
+    settings = {method: values for method, values in config.method_settings.items() if method != can[0]}
+    return replace(config, methods=methods, method_settings=settings | {name: own | {"tuned": str(file)}})
 
 
 def with_own_settings(method: str, given: Sequence[str], option: str = "--set") -> MethodSpec:

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
 from vqttt.models.base import Inputs, TunableModel, forward_hooks
+from vqttt.tuning.tuned_file import save_tensors
 from vqttt.types import Image
 
 BLOCKS = 3
@@ -105,15 +106,13 @@ def measure_clean(
 
 def save_clean(path: Path, clean: CleanStatistics) -> None:
     """Write clean statistics as safetensors, with keys such as `centre.means.0`."""
-    save_file(
-        {
-            f"{name}.{kind}.{block}": tensor.contiguous()
-            for name, part in clean._asdict().items()
-            for kind in _KINDS
-            for block, tensor in enumerate(getattr(part, kind))
-        },
-        path,
-    )
+    tensors = {
+        f"{name}.{kind}.{block}": tensor.contiguous()
+        for name, part in clean._asdict().items()
+        for kind in _KINDS
+        for block, tensor in enumerate(getattr(part, kind))
+    }
+    save_tensors(path, tensors)
 
 
 def load_clean(path: Path, model: TunableModel) -> CleanStatistics:

@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
 from vqttt.tuning.adapters import Adapters
 from vqttt.tuning.layers import LoRA
+from vqttt.tuning.tuned_file import save_tensors
 
 
 def export_peft(adapters: Adapters, folder: Path) -> None:
@@ -51,7 +51,7 @@ def export_peft(adapters: Adapters, folder: Path) -> None:
         "inference_mode": True,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    save_tensors(folder / "adapter_model.safetensors", tensors, {"format": "pt"})
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 

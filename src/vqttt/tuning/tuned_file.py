@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from vqttt.errors import InputError
@@ -23,7 +23,15 @@ _KEY = "vqttt"
 
 def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write tensors, and what they were made with, as JSON has it."""
-    save_file(dict(tensors), path, metadata={_KEY: json.dumps({"format": FORMAT} | dict(about))})
+    save_tensors(path, tensors, {_KEY: json.dumps({"format": FORMAT} | dict(about))})
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors as safetensors, readable for whoever may read other new files.
+
+    The package's own `save_file` makes files that only their owner can read.
+    """
+    path.write_bytes(save(dict(tensors), None if metadata is None else dict(metadata)))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from vqttt.errors import InputError, MissingExtraError
 from vqttt.images.restorers.maxim import Variant
@@ -42,7 +42,7 @@ def install_package(variant: Variant, path: Path, package: Path | None = None) -
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".installing-") as folder:
-            save_file(weights, Path(folder, path.name), metadata)
+            Path(folder, path.name).write_bytes(save(weights, metadata))  # `save_file` makes it the owner's alone
             Path(folder, path.name).replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}; set VQTTT_CACHE to another folder") from error
