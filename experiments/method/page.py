@@ -52,6 +52,7 @@ def parts(page: Path) -> dict[str, Part]:
     return {
         "headline": lambda rows: tables.headline(rows["main"]),
         "main": first_table,
+        "again": lambda rows: tables.comparison(rows["again"], "again"),
         "targets": reached,
         "kinds": lambda rows: tables.by_kind(rows["main"], "main"),
         "spread": lambda rows: tables.spread(_of(rows, "main", FIRST), "main"),

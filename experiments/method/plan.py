@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from experiments.method.tasks import STREAMS, TWELVE, scenes_name, stream_name, stream_of
+from experiments.method.tasks import OTHER_SCENES, STREAMS, TWELVE, scenes_name, stream_name, stream_of
 from vqttt.images.degradations import DEGRADATIONS
 from vqttt.images.restorers import CORRECTIONS
 from vqttt.methods import METHODS
@@ -91,6 +91,12 @@ def _main(files: Path) -> Iterator[Study]:
     yield Study(name="main-restored", config=fewer)
 
 
+def _again(files: Path) -> Iterator[Study]:
+    """Yield the study of the two methods on other scenes, with another seed for the degradations and the methods."""
+    config = _config((OTHER_SCENES,), (CLEAN, *DEGRADATIONS), (3, 4, 5), seeds=(1,))
+    yield _study("again", config, {SELECT: {}, TTT: {}})
+
+
 def _models(files: Path) -> Iterator[Study]:
     """Yield the studies of models whose training images were of another quality."""
     config = _config((scenes_name(200),), (CLEAN, *DEGRADATIONS), (3, 5), models=MODELS)
@@ -129,6 +135,7 @@ def _ablations(files: Path) -> Iterator[Study]:
 
 PHASES: dict[str, Callable[[Path], Iterator[Study]]] = {
     "main": _main,
+    "again": _again,
     "models": _models,
     "streams": _streams,
     "baselines": _baselines,

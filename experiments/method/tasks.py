@@ -20,6 +20,9 @@ TWELVE = (
 COUNTS = (2000, 500, 200, 100)
 """The lengths of tasks: each is the first test scenes of VQ-Mini."""
 
+OTHER_SCENES = "vq-mini-others"
+"""A task of 500 test scenes that no other task of VQ-Mini has."""
+
 STREAMS = {"mixed": 2000, "changing": 5000, "one-answer": 500}
 """Streams of samples whose conditions change along the way, with their lengths."""
 
@@ -45,12 +48,17 @@ def stream_of(task: str) -> str:
 def length(task: str) -> int:
     """Return the number of samples of one of the experiment's own tasks; 0 for others."""
     own = {scenes_name(count): count for count in COUNTS} | {stream_name(name): n for name, n in STREAMS.items()}
-    return own.get(task, 0)
+    return (own | {OTHER_SCENES: 500}).get(task, 0)
 
 
 def row_name(task: str) -> str:
     """Return the name of a task in rows: a stream's is its own, ranges of scenes are all VQ-Mini."""
     return stream_of(task) or ("vq-mini" if task.startswith("vq-mini-") else task)
+
+
+def other_scenes() -> list[Sample]:
+    """Return the samples of `OTHER_SCENES`: VQ-Mini's test scenes after the first `max(COUNTS)`."""
+    return vq_mini.samples("test", max(COUNTS) + length(OTHER_SCENES))[max(COUNTS) :]
 
 
 def stream(name: str) -> list[Sample]:
@@ -107,6 +115,7 @@ def register() -> None:
         own[scenes_name(count)] = task, f"the first {count} of VQ-Mini's test scenes"
     for name, count in STREAMS.items():
         own[stream_name(name)] = partial(stream, name), f"{count} images whose quality changes: {name}"
+    own[OTHER_SCENES] = other_scenes, f"{length(OTHER_SCENES)} other test scenes of VQ-Mini"
     for name, (task, summary) in own.items():
         if name not in TASKS:
             TASKS.add(name, task, summary)

@@ -18,7 +18,7 @@ def quality_table(effect: pl.DataFrame) -> Table:
         "the whole table. Inconclusive: too few questions to tell. Nothing to lose: the clean accuracy is not clearly "
         "above guessing, or within two points of zero."
     )
-    names = ("n", "clean", "degraded", "change", "corrective", "destructive", "p_holm", "p_equal", "verdict")
+    names = ("n", "clean", "degraded", "change", "verdict", "corrective", "destructive", "p_holm", "p_equal")
     return tabulate("Quality effect", effect, keys, names, note)
 
 
