@@ -13,6 +13,8 @@ import pytest
 import vqttt
 from vqttt.images.files import load_image, save_image
 from vqttt.models import EMBEDDED
+from vqttt.study import StudyConfig
+from vqttt.study import run as study
 
 SOOT = '''
 """Smoke."""
@@ -47,29 +49,51 @@ def fiery(image, severity, rng, unit):
 '''
 
 
-@pytest.fixture
-def outside(tmp_path: Path):
-    """Install a package into a folder of its own; returns what runs Python with it."""
+def package_in(folder: Path):
+    """What installs a package into a folder of its own, beside an image, and what runs `vqttt` there with it."""
 
     def install(*points: str) -> None:
-        (tmp_path / "site" / "smoke-1.0.dist-info").mkdir(parents=True)
-        (tmp_path / "site" / "smoke.py").write_text(SOOT)
-        (tmp_path / "site" / "smoke-1.0.dist-info" / "METADATA").write_text(
+        (folder / "site" / "smoke-1.0.dist-info").mkdir(parents=True)
+        (folder / "site" / "smoke.py").write_text(SOOT)
+        (folder / "site" / "smoke-1.0.dist-info" / "METADATA").write_text(
             "Metadata-Version: 2.1\nName: smoke\nVersion: 1.0\n"
         )
-        (tmp_path / "site" / "smoke-1.0.dist-info" / "entry_points.txt").write_text("\n".join(points) + "\n")
+        (folder / "site" / "smoke-1.0.dist-info" / "entry_points.txt").write_text("\n".join(points) + "\n")
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "vqttt.cli", *map(str, arguments)]
-        paths = f"{tmp_path / 'site'}:{Path(vqttt.__file__).parents[1]}"
+        paths = f"{folder / 'site'}:{Path(vqttt.__file__).parents[1]}"
         environment = {"PYTHONPATH": paths, "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
 
-    save_image(np.full((40, 60, 3), 200, np.uint8), tmp_path / "in.png")
+    save_image(np.full((40, 60, 3), 200, np.uint8), folder / "in.png")
     return install, run
 
 
-def test_a_degradation_of_another_package(outside, tmp_path):
+@pytest.fixture
+def outside(tmp_path: Path):
+    return package_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run of one study of several degradations of the package; each alone takes as long as all."""
+    folder = tmp_path_factory.mktemp("studied")
+    install, run = package_in(folder)
+    names = ("soot", "fiery", "inplace")
+    install("[vqttt.degradations]", "unused = smoke:flat", *(f"{name} = smoke:{name}" for name in names))
+    degradations = [part for name in ("clean", *names, "fog") for part in ("--degradation", name)]
+    done = run("study", "--model", "fake", "--task", "vq-mini", "--limit", 4, *degradations, "--severity", 3,
+               "--method", "none", "--out", "run")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def records_of(run: Path) -> pl.DataFrame:
+    return pl.concat(pl.read_parquet(file) for file in sorted((run / "cells").glob("*.parquet")))
+
+
+def test_a_degradation_of_another_package(outside, tmp_path, studied):
     install, run = outside
     install("[vqttt.degradations]", "soot = smoke:soot")
     listed = json.loads(run("list", "degradations", "--json").stdout)
@@ -81,10 +105,8 @@ def test_a_degradation_of_another_package(outside, tmp_path):
     chained = run("degrade", "in.png", "--kind", "soot+jpeg_compression", "--out", "chained.png")
     assert chained.returncode == 0
 
-    study = run("study", "--model", "fake", "--task", "digits", "--limit", 6, "--degradation", "clean",
-                "--degradation", "soot", "--severity", 3, "--method", "none", "--out", "run")  # fmt: skip
-    assert study.returncode == 0, study.stderr
-    assert "soot" in (tmp_path / "run" / "summary.csv").read_text()
+    assert "soot" in (studied / "run" / "summary.csv").read_text()
+    assert (records_of(studied / "run").filter(degradation="soot")["error"] == "").all()
 
 
 @pytest.mark.parametrize(
@@ -107,31 +129,31 @@ def test_its_mistakes_are_one_line(outside, point, kind, message):
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-def study(run, *degradations: str, out: str) -> None:
-    """Run a small study of some degradations."""
-    asked = [part for name in degradations for part in ("--degradation", name)]
-    done = run("study", "--model", "fake", "--task", "digits", "--limit", 4, *asked,
-               "--severity", 3, "--method", "none", "--out", out)  # fmt: skip
-    assert done.returncode == 0, done.stderr
+def test_what_fails_in_a_study_is_a_marked_record(studied):
+    assert records_of(studied / "run").filter(degradation="fiery")["error"].str.contains("KeyError").all()
+    assert "KeyError" in (studied / "run" / "report.html").read_text()
 
 
-def test_what_fails_in_a_study_is_a_marked_record(outside, tmp_path):
-    install, run = outside
-    install("[vqttt.degradations]", "fiery = smoke:fiery")
-    study(run, "clean", "fiery", out="run")
-    assert "KeyError" in (tmp_path / "run" / "report.html").read_text()
-
-
-def test_one_that_works_in_place_spoils_nothing(outside, tmp_path):
-    install, run = outside
-    install("[vqttt.degradations]", "inplace = smoke:inplace")
-    study(run, "clean", "inplace", "fog", out="run")
-    frame = pl.concat(pl.read_parquet(file) for file in sorted((tmp_path / "run" / "cells").glob("*.parquet")))
+def test_one_that_works_in_place_spoils_nothing(studied, tmp_path):
+    frame = records_of(studied / "run")
     assert frame.filter(degradation="inplace")["error"].str.contains("read-only").all()
-    study(run, "fog", out="alone")
-    (file,) = (tmp_path / "alone" / "cells").glob("*.parquet")
-    assert pl.read_parquet(file)["image_sha256"].equals(frame.filter(degradation="fog")["image_sha256"])
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["plugins"] == {"inplace": "smoke 1.0"}
+    config = StudyConfig(
+        models=("fake",),
+        tasks=("vq-mini",),
+        limit=4,
+        degradations=("fog",),
+        severities=(3,),
+        methods=("none",),
+    )
+    study(config, tmp_path / "alone")
+    alone = records_of(tmp_path / "alone")
+    assert len(alone) == 4 and (alone["error"] == "").all()
+    assert alone["image_sha256"].equals(frame.filter(degradation="fog")["image_sha256"])
+
+
+def test_a_run_names_the_packages_that_it_used(studied):
+    plugins = json.loads((studied / "run" / "run.json").read_text())["plugins"]
+    assert plugins == dict.fromkeys(("soot", "fiery", "inplace"), "smoke 1.0")
 
 
 FAMILY = '''
@@ -252,7 +274,7 @@ def test_a_task_a_method_and_an_objective_of_another_package(outside, tmp_path):
     (tmp_path / "study.toml").write_text(STUDY)
     done = run("study", "--config", "study.toml", "--out", "run")
     assert done.returncode == 0, done.stderr
-    frame = pl.concat(pl.read_parquet(file) for file in sorted((tmp_path / "run" / "cells").glob("*.parquet")))
+    frame = records_of(tmp_path / "run")
     answers = {method: set(of["answer"]) for (method,), of in frame.group_by("method")}
     assert answers["none"] == {"red"} and answers["blue"] == {"blue"}
     assert frame.filter(method="bold")["steps"].to_list() == [1, 1]

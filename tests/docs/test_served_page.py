@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import chat_server, vqttt_server
+from tests.support.servers import chat_server
 from vqttt.images.files import save_image
 from vqttt.methods import METHODS
 from vqttt.methods.spec import INTERNALS
@@ -77,7 +77,7 @@ def test_python(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     save_image(vq_mini.samples("dev", 2)[1].load(), tmp_path / "photo.jpg")
-    with vqttt_server("--method", "none", model="embedded") as running:
-        given = block("python").replace("http://localhost:8000/v1", running.url).replace("NAME", "embedded")
+    with chat_server() as url:
+        given = block("python").replace("http://localhost:8000/v1", url).replace("NAME", "colors")
         exec(compile(given, "served.md", "exec"), {})
     assert re.fullmatch(r"\w+\n", capsys.readouterr().out)

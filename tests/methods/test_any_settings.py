@@ -4,6 +4,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -11,7 +12,9 @@ from tests.methods.test_alone import KINDS, VALUES
 from tests.support.fuzzing import examples
 from tests.support.small_models import QUESTIONS, sample_images
 from vqttt.methods import MethodSpec
+from vqttt.methods.base import Method
 from vqttt.methods.memo import Memo
+from vqttt.models.base import TunableModel
 from vqttt.models.fake import FakeTunableModel
 from vqttt.types import Answer
 
@@ -33,35 +36,35 @@ def changed(config: Any, draw: Any) -> Any:
     return replace(config, **values)
 
 
-@some.composite
-def specs(draw: Any) -> MethodSpec:
-    kind = draw(some.sampled_from(list(TUNABLE)))
-    return replace(TUNABLE[kind], config=changed(TUNABLE[kind].config, draw))
-
-
 def untimed(answers: list[Answer]) -> list[Answer]:
     return [replace(answer, seconds=0.0) for answer in answers]
 
 
-@examples(60)
-@given(spec=specs(), counts=some.lists(some.integers(1, 4), min_size=1, max_size=3), seed=some.integers(0, 2**31))
-def test_any_settings(spec: MethodSpec, counts: list[int], seed: int) -> None:
+def answered(method: Method, model: TunableModel, counts: list[int]) -> list[list[Answer]]:
+    """The answers to batches of these sizes, one after the other, without their times."""
+    images, found = sample_images(4), []
+    for count in counts:
+        answers = method.answer(*model.ask(images[:count], QUESTIONS[:count], 2))
+        assert len(answers) == count
+        for answer in answers:
+            assert answer.answer and not answer.error
+            assert np.isfinite([answer.entropy_before, answer.entropy_after, answer.confidence]).all()
+            assert 0 <= answer.confidence <= 1.0001 and answer.entropy_after >= 0
+        found.append(untimed(answers))
+    return found
+
+
+@pytest.mark.parametrize("spec", TUNABLE.values(), ids=[kind.__name__ for kind in TUNABLE])
+@examples(6)
+@given(draw=some.data(), counts=some.lists(some.integers(1, 4), min_size=1, max_size=3), seed=some.integers(0, 2**31))
+def test_any_settings(spec: MethodSpec, draw: Any, counts: list[int], seed: int) -> None:
+    spec = replace(spec, config=changed(spec.config, draw.draw))
     model = FakeTunableModel()
     before = model.fingerprint()
-    method, images = spec.build(model, seed=seed), sample_images(4)
-    runs = []
-    for fresh in (method, spec.build(model, seed=seed)):
-        fresh.reset()
-        answers = [fresh.answer(*model.ask(images[:count], QUESTIONS[:count], 2)) for count in counts]
-        for count, of_batch in zip(counts, answers, strict=True):
-            assert len(of_batch) == count
-            for answer in of_batch:
-                assert answer.answer and not answer.error
-                assert np.isfinite([answer.entropy_before, answer.entropy_after, answer.confidence]).all()
-                assert 0 <= answer.confidence <= 1.0001 and answer.entropy_after >= 0
-        runs.append([untimed(of_batch) for of_batch in answers])
-        method.reset()
-        runs.append([untimed(method.answer(*model.ask(images[:c], QUESTIONS[:c], 2))) for c in counts])
-        method.reset()
-    assert runs[0] == runs[1] == runs[2] == runs[3]
+    method = spec.build(model, seed=seed)
+    first = answered(method, model, counts)
+    method.reset()
+    assert answered(method, model, counts) == first
+    assert answered(spec.build(model, seed=seed), model, counts) == first
+    method.reset()
     assert model.fingerprint() == before

@@ -51,14 +51,26 @@ def test_a_verdict_is_found_once_and_remembered(tmp_path: Path, cache: Path, mon
     assert torch.equal(again.answer_logits(again.encode(images, QUESTIONS[:2])), first.answer_logits(inputs))
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A checkpoint, and the name of the file that has its verdict."""
+    root = tmp_path_factory.mktemp("judged")
+    folder = saved("kimi_k25", root / "model")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(root))
+        load_model(str(folder))
+    (file,) = (root / "vqttt" / "models").iterdir()
+    return folder, file.name
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"ways": {}, "checks": []}', '{"ways": {"chats": 1}}'])
-def test_a_damaged_verdict_is_found_again(tmp_path: Path, cache: Path, content: str) -> None:
-    folder = saved("kimi_k25", tmp_path / "model")
-    load_model(str(folder))
-    (file,) = cache.iterdir()
-    file.write_text(content)
+def test_a_damaged_verdict_is_found_again(judged: tuple[Path, str], cache: Path, content: str) -> None:
+    folder, name = judged
+    cache.mkdir(parents=True)
+    (cache / name).write_text(content)
     assert isinstance(load_model(str(folder)), Discovered)
-    assert json.loads(file.read_text())["checks"]
+    (file,) = cache.iterdir()
+    assert file.name == name and json.loads(file.read_text())["checks"]
 
 
 def test_no_place_for_verdicts_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

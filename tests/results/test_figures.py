@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.figures import without_drawing, without_fonts
+from tests.support.fuzzing import examples
 from tests.support.runs import CONDITIONS, METHODS, TASKS, write_cell
 from vqttt.results import figures
 from vqttt.results.report import Contents, write_figures, write_html
@@ -57,6 +59,7 @@ def test_every_number_fits_into_its_cell_of_a_heat_map() -> None:
     assert "−100.0*" in [text.get_text() for text in figure.axes[0].texts]
 
 
+@examples(100)
 @given(st.lists(st.floats(-1, 1), min_size=5, max_size=5))
 def test_colours_are_in_proportion_and_the_legend_has_their_numbers(deltas: list[float]) -> None:
     found = heat(deltas)
@@ -72,6 +75,7 @@ def test_a_change_beyond_the_strongest_shade_is_refused() -> None:
         figures.heat_map(changes([0.1, -0.3]), ["fog"], SEVERITIES, 0.2, "digits")
 
 
+@examples(100)
 @given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 20))
 def test_axes_fit_their_data(one: float, other: float, least: float) -> None:
     low, high = sorted((one, other))
@@ -125,8 +129,9 @@ def test_what_changes_nothing_is_a_sentence_and_no_panel(run: Contents) -> None:
     assert maps["idle"] == [] and len(maps["vq-ttt"]) == 6 and len(maps["lazy"]) == 4
 
 
-def test_the_page_folds_what_changes_nothing(run: Contents, tmp_path: Path) -> None:
-    page = write_html(idle_run(tmp_path), run).read_text()
+def test_the_page_folds_what_changes_nothing(run: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_drawing(monkeypatch)
+    page = write_html(tmp_path, run).read_text()
     gains = page.partition('id="gains"')[2].partition('id="flips"')[0]
     assert "<summary>vq-ttt</summary>" in gains and "<summary>idle</summary>" not in gains
     assert "idle changed nothing (one). idle changed nothing (two)." in gains
@@ -145,7 +150,11 @@ def test_nothing_is_flat_where_anything_changes() -> None:
     assert left["method"].to_list() == ["a", "a"] and flat == ["b changed nothing."]
 
 
-def test_panels_within_the_margin_are_folded_but_written_to_files(tmp_path: Path) -> None:
+def test_panels_within_the_margin_are_folded_but_written_to_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_drawing(monkeypatch)
+    without_fonts(monkeypatch)
     for degradation, severity in CONDITIONS[:3]:
         write_cell(tmp_path, "digits", degradation, severity, "none")
         if degradation != "clean":

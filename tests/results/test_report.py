@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from perf.report import invent, timed
+from tests.support.figures import without_drawing, without_fonts
 from tests.support.runs import (
     CONDITIONS,
     METHODS,
@@ -43,14 +44,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(finished: Path, tmp_path: Path) -> Path:
     """A copy of the run, which tests may change."""
     return Path(shutil.copytree(finished, tmp_path / "run"))
-
-
-def in_another_process(function: str, run: Path) -> None:
-    """Call a function of the report in a process of its own, which has another hash seed."""
-    code = (
-        f"import sys; from pathlib import Path; from vqttt.results import report; report.{function}(Path(sys.argv[1]))"
-    )
-    subprocess.run([sys.executable, "-c", code, str(run)], check=True)
 
 
 def test_reads_and_sorts_records(finished: Path) -> None:
@@ -95,7 +88,8 @@ def test_hostile_text_stays_text(finished: Path) -> None:
     assert "&lt;script&gt;alert(" in page and r"\u003cscript\u003ealert(" in page
 
 
-def test_only_images_are_shown_as_images(tmp_path: Path) -> None:
+def test_only_images_are_shown_as_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_drawing(monkeypatch)
     write_cell(tmp_path, "digits", "fog", 3, "vq-ttt")
     write_examples(tmp_path, "digits", "fog", 3, "vq-ttt")
     file = next(tmp_path.glob("examples/*.json"))
@@ -136,7 +130,7 @@ def test_sentences_claim_no_more_than_the_interval(finished: Path) -> None:
     ]  # the baseline is no finding
 
 
-def test_runs_without_the_baseline(run: Path) -> None:
+def test_runs_without_the_baseline(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in run.glob("cells/*-none.parquet"):
         file.unlink()
     records = load_records(run)
@@ -145,6 +139,7 @@ def test_runs_without_the_baseline(run: Path) -> None:
     (panel, *_) = Contents(records).charts["accuracy"][0].panels
     assert list(panel.legend) == ["untuned", "vq-ttt", "vq-ttt-episodic"]
     assert panel.inline().count("stroke: var(--soft)") > 0  # the colour of the baseline
+    without_drawing(monkeypatch)
     assert "times the time" not in report.write_html(run).read_text()
 
 
@@ -172,16 +167,31 @@ def test_a_run_where_everything_failed(tmp_path: Path) -> None:
     assert "40 of 40 records failed" in report.write_html(tmp_path).read_text()
 
 
-def test_figure_files_always_have_the_same_bytes(tmp_path: Path) -> None:
-    runs = [tmp_path / name for name in ("one", "other")]
-    for run in runs:
+IN_ANOTHER_PROCESS = """
+import sys
+from pathlib import Path
+from vqttt.results import report
+from vqttt.results.figures import STYLE
+
+report.write_figures(Path(sys.argv[1], "small"))
+STYLE["pdf.fonttype"] = 3
+report.write_figures(Path(sys.argv[1], "large"))
+"""
+
+
+def test_figure_files_always_have_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All kinds of figures, and fonts in some: another process has another hash seed."""
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        write_cell(folder / "small", "digits", "clean", 0, "none", n=1)  # has one figure
         for degradation, severity in CONDITIONS[:3]:
             for method in METHODS[:2]:
-                write_cell(run, "digits", degradation, severity, method)
-        write_examples(run, "digits", "gaussian_noise", 3, "vq-ttt")
-    folder = report.write_figures(runs[0])
-    in_another_process("write_figures", runs[1])
-    first, second = ({file.name: file.read_bytes() for file in (run / "figures").iterdir()} for run in runs)
+                write_cell(folder / "large", "digits", degradation, severity, method)
+        write_examples(folder / "large", "digits", "gaussian_noise", 3, "vq-ttt")
+    small = report.write_figures(tmp_path / "one" / "small")
+    without_fonts(monkeypatch)
+    large = report.write_figures(tmp_path / "one" / "large")
+    subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, str(tmp_path / "other")], check=True)
+    assert any(b"/FontFile2" in file.read_bytes() for file in small.glob("*.pdf"))
     shown = {"heat-quality-digits", "heat-gain-vq-ttt-digits", "forest-digits", "quality-flips-digits"}
     shown |= {
         "kernel-embedded-digits-gaussian-noise-3-vq-ttt",
@@ -190,10 +200,13 @@ def test_figure_files_always_have_the_same_bytes(tmp_path: Path) -> None:
         "cost-gain-and-cost",
         "accuracy-digits-gaussian-noise",
     }
-    assert {f"{name}.{kind}" for name in shown for kind in ("svg", "pdf")} <= set(first)
-    assert [name for name in first if first[name] != second.get(name)] == []
-    assert (folder / "forest-digits.svg").read_bytes().startswith(b"<?xml")
-    assert (folder / "forest-digits.pdf").read_bytes().startswith(b"%PDF")
+    assert {f"{name}.{kind}" for name in shown for kind in ("svg", "pdf")} <= {file.name for file in large.iterdir()}
+    for folder in (small, large):
+        other = tmp_path / "other" / folder.relative_to(tmp_path / "one")
+        first, second = ({file.name: file.read_bytes() for file in of.iterdir()} for of in (folder, other))
+        assert first and [name for name in first if first[name] != second.get(name)] == []
+    assert (large / "forest-digits.svg").read_bytes().startswith(b"<?xml")
+    assert (large / "forest-digits.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_many_degradations_share_a_panel_and_have_rows_in_the_heat_map(tmp_path: Path) -> None:
@@ -229,7 +242,8 @@ def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
     assert page.count("<h2>first/model</h2>") == 1 == page.count("<h2>second/model</h2>")
 
 
-def test_long_names_and_dollar_signs_can_be_drawn(tmp_path: Path) -> None:
+def test_long_names_and_dollar_signs_can_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_fonts(monkeypatch)
     task = r"jsonl:/somewhere/with a long name/$\frac$/validation/questions.jsonl"
     for seed in (0, 1):
         for degradation in ("clean", "fog+gaussian_noise+jpeg_compression+motion_blur"):
@@ -238,7 +252,8 @@ def test_long_names_and_dollar_signs_can_be_drawn(tmp_path: Path) -> None:
     assert any(report.write_figures(tmp_path).glob("*.pdf"))
 
 
-def test_several_seeds_separate_luck_from_effect(tmp_path: Path) -> None:
+def test_several_seeds_separate_luck_from_effect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_drawing(monkeypatch)
     for seed in (0, 1):
         for degradation, severity in CONDITIONS:
             write_cell(tmp_path, "digits", degradation, severity, "none", seed=seed)
@@ -255,7 +270,8 @@ def test_a_hundred_thousand_rows_take_seconds(tmp_path: Path) -> None:
     assert size < 4e6
 
 
-def test_each_form_writes_its_files(tmp_path: Path) -> None:
+def test_each_form_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_fonts(monkeypatch)
     run = tmp_path / "run"
     for condition in CONDITIONS[:2]:
         write_cell(run, "digits", *condition, "none")

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.support.figures import without_drawing
 from tests.support.several_models import FROM_BLURRED, FROM_CLEAN, write_models
 from vqttt.results import report
 from vqttt.results.report.contents import Contents
@@ -67,14 +68,18 @@ def test_what_is_no_image_is_left_out(run: Path, tmp_path: Path) -> None:
     assert not any(stories(details, contents.frames.records, contents.findings).values())
 
 
-def test_a_run_without_examples_has_no_pictures_on_its_first_screen(tmp_path: Path) -> None:
+def test_a_run_without_examples_has_no_pictures_on_its_first_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_drawing(monkeypatch)
     write_models(tmp_path, tried=("none",), examples=False)
     page = report.write_html(tmp_path).read_text()
     opening = page.partition('class="opening"')[2].partition("</section>")[0]
     assert "<svg" in opening and "<img" not in opening and "Examples" not in opening
 
 
-def test_the_first_screen_names_every_model_and_marks_answers(run: Path) -> None:
+def test_the_first_screen_names_every_model_and_marks_answers(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_drawing(monkeypatch)
     page = report.write_html(run).read_text()
     opening = page.partition('class="opening"')[2].partition("</section>")[0]
     assert opening.count("<svg") == 2 and "<h2>embedded</h2>" in opening and "<h2>embedded-soft</h2>" in opening

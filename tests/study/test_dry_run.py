@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,22 +47,37 @@ def costly(clock: Clock, load: float, row: float) -> FakeTunableModel:
     return Costly()
 
 
-def taken(config: StudyConfig, load: float, row: float) -> float:
-    """The time of the study itself."""
-    clock = Clock()
+@pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of the measured report is not drawn: of these models' costs, none is its."""
+    monkeypatch.setattr("vqttt.study.timing.report.write_html", lambda *_: None)
+
+
+@cache
+def rows_of(limit: int, methods: tuple[str, ...]) -> float:
+    """The rows of all forward passes of the study itself, which loads its model once."""
+    clock, loaded = Clock(), []
+
+    def load(name: str) -> FakeTunableModel:
+        loaded.append(name)
+        return costly(clock, 0.0, 1.0)
+
     with tempfile.TemporaryDirectory() as folder:
-        run(config, Path(folder) / "run", lambda name: costly(clock, load, row))
+        run(replace(CONFIG, limit=limit, methods=methods), Path(folder) / "run", load)
+    assert loaded == ["fake"]
     return clock.now
 
 
-@pytest.mark.parametrize("limit", [3, 25, 200])
-@pytest.mark.parametrize("row", [0.001, 0.05])
+@pytest.mark.parametrize("row", [0.005, 0.05])
+@pytest.mark.parametrize("limit", [3, 25, 80])
 @pytest.mark.parametrize("methods", [("none",), ("none", "vq-ttt"), ("vq-select", "vq-ttt-episodic"), ("tta",)])
-def test_an_estimate_is_near_the_truth_and_takes_seconds(limit: int, row: float, methods: tuple[str, ...]) -> None:
+def test_an_estimate_is_near_the_truth_and_takes_seconds(
+    methods: tuple[str, ...], limit: int, row: float, no_page: None, one_thread: None
+) -> None:
     config, clock = replace(CONFIG, limit=limit, methods=methods), Clock()
-    found = estimate(config, lambda name: costly(clock, 7.0, row), clock=clock).seconds
-    assert found == pytest.approx(taken(config, 7.0, row), rel=0.3)
-    assert clock.now - 7.0 < 5.0 or row == 0.05
+    found = estimate(config, lambda name: costly(clock, 1.0, row), clock=clock).seconds
+    assert found == pytest.approx(1.0 + row * rows_of(limit, methods), rel=0.3)
+    assert clock.now - 1.0 < 5.0 or row == 0.05
 
 
 def test_two_tasks_and_seeds_count(one_thread: None) -> None:
@@ -73,7 +89,7 @@ def test_two_tasks_and_seeds_count(one_thread: None) -> None:
 
 
 @pytest.mark.parametrize(("workers", "seconds"), [(1, 13.0), (2, 8.0), (3, 6.0), (100, 6.0)])
-def test_workers_share_the_jobs_and_each_loads_the_model(workers: int, seconds: float, one_thread: None) -> None:
+def test_workers_share_the_jobs_and_each_loads_the_model(workers: int, seconds: float, no_page: None) -> None:
     clock = Clock()
     found = estimate(replace(CONFIG, limit=20), lambda name: costly(clock, 1.0, 0.2), workers=workers, clock=clock)
     assert found.seconds == pytest.approx(seconds)  # 3 jobs of 4 s, and 1 s to load, twice with workers
@@ -93,10 +109,10 @@ def test_samples_without_an_image_are_estimated_as_well(tmp_path: Path) -> None:
 
 
 def test_the_differences_that_a_sample_shows_are_told_without_one_assumption(
-    capsys: pytest.CaptureFixture[str],
+    no_page: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for limit in (10, 60, 200):
-        print_estimate(replace(CONFIG, limit=limit), 1, 0.0)
+        print_estimate(replace(CONFIG, degradations=("clean",), limit=limit), 1, 0.0)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("digits")]
     assert "10 questions; a cell shows no difference, unless more than 40% of the answers change" in lines[0]
     assert "60 questions; a cell shows a difference in points (power 80%) from" in lines[1]
@@ -104,7 +120,9 @@ def test_the_differences_that_a_sample_shows_are_told_without_one_assumption(
     assert lines[2].count("%") == 5
 
 
-def test_questions_that_share_images_tell_less(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_questions_that_share_images_tell_less(
+    no_page: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     PILImage.new("RGB", (32, 32), "red").save(tmp_path / "a.png")
     row = '{"image": "a.png", "question": "what colour?", "answer": "red"}\n'
     (tmp_path / "q.jsonl").write_text(row * 60)

@@ -99,6 +99,20 @@ for name in sys.argv[1:]:
         said[name] = str(error)
 print(json.dumps(said))
 """
+STUDY_EACH = """
+import sys
+from vqttt.cli import main
+
+out = sys.argv[1]
+for name in sys.argv[2:]:
+    sys.argv = ["vqttt", "study", "--model", "fake", "--task", name, "--limit", "6", "--degradation", "fog",
+                "--severity", "3", "--method", "none", "--out", f"{out}/{name}"]
+    try:
+        main()
+    except SystemExit as stopped:
+        print(name, "ended with", stopped.code)
+    print("end of", name, file=sys.stderr)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -132,14 +146,23 @@ def said(python) -> dict[str, str]:
     return json.loads(done.stdout)
 
 
-def test_a_study_of_another_packages_task(python, tmp_path):
+@pytest.fixture(scope="module")
+def studied(python, tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """The command `vqttt study` with a task that is a mistake, then with a good one; and the folder of the runs.
+
+    One process runs both, because most of its time goes to getting ready.
+    """
+    out = tmp_path_factory.mktemp("runs")
+    return python("-c", STUDY_EACH, out, "fiery", "soot"), out
+
+
+def test_a_study_of_another_packages_task(python, studied):
     code = "from vqttt.tasks import TASKS, load_task; print(TASKS.summary('soot'), len(load_task('soot', 5)))"
     assert python("-c", code).stdout == "Twelve gray images. 5\n"
 
-    done = python("-m", "vqttt.cli", "study", "--model", "fake", "--task", "soot", "--limit", 6, "--degradation", "fog",
-                  "--severity", 3, "--method", "none", "--out", tmp_path / "run")  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (file,) = (tmp_path / "run" / "cells").glob("*.parquet")
+    done, out = studied
+    assert "soot ended with 0" in done.stdout, done.stderr
+    (file,) = (out / "soot" / "cells").glob("*.parquet")
     frame = pl.read_parquet(file)
     assert frame["task"].unique().to_list() == ["soot"] and len(frame) == 6
     assert (frame["error"] == "").all() and frame["category"].unique().to_list() == ["smoke"]
@@ -155,11 +178,12 @@ def test_what_cannot_be_imported_names_the_package(said):
     assert said["gone"].startswith("the task 'gone' of the package smoke") and "gone" in said["gone"]
 
 
-def test_the_command_line_shows_a_mistake_in_one_line(python, tmp_path):
-    done = python("-m", "vqttt.cli", "study", "--model", "fake", "--task", "fiery", "--degradation", "clean",
-                  "--method", "none", "--out", tmp_path / "run")  # fmt: skip
-    assert done.returncode == 2
-    assert "of the package smoke 1.0 failed: KeyError" in done.stderr and "Traceback" not in done.stderr
+def test_the_command_line_shows_a_mistake_in_one_line(studied):
+    done, _ = studied
+    assert "fiery ended with 2" in done.stdout
+    shown = done.stderr.partition("end of fiery")[0]
+    assert "of the package smoke 1.0 failed: KeyError" in shown and shown.count("\n") == 1
+    assert "Traceback" not in done.stderr
 
 
 def test_it_takes_no_path(python):

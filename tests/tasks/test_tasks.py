@@ -25,10 +25,12 @@ def test_sizes_are_those_published() -> None:
 
 @pytest.mark.parametrize("name", ["easy-vqa", "digits", "vq-mini"])
 def test_samples_are_well_formed_and_repeat(name: str) -> None:
-    first, second = load_task(name, 24), load_task(name, 24)
-    assert first == second
-    assert len({sample.id for sample in load_task(name)}) == len(load_task(name))
-    for sample, again in zip(first, second, strict=True):
+    first, every = load_task(name, 24), load_task(name)
+    whole = {sample.id: sample for sample in every}
+    assert len(first) == 24 and len(whole) == len(every)
+    for sample in first:
+        again = whole[sample.id]
+        assert sample == again
         image = sample.load()
         assert image.dtype == np.uint8
         assert image.ndim == 3
@@ -200,4 +202,4 @@ def test_a_changed_image_changes_the_hash_of_images(tmp_path: Path) -> None:
             (tmp_path / "a.png").write_bytes(content)
         hashes.add(images_hash(f"jsonl:{questions}", load_task(f"jsonl:{questions}")))
     assert len(hashes) == 4
-    assert data_hash(load_task("vq-mini", 3)) == data_hash(load_task("vq-mini", 3))
+    assert data_hash(load_task("digits", 3)) == data_hash(load_task("digits", 3))
