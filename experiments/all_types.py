@@ -19,13 +19,14 @@ from experiments.markers import put, table
 from tests.support.small_families import BUILDERS, OTHERS, small
 from vqttt.errors import VQTTTError
 from vqttt.models import load_model
-from vqttt.models.base import Model, TunableModel
+from vqttt.models.base import Model
 from vqttt.models.discovered import facts
 from vqttt.models.discovered.answering import AnsweringModel
 from vqttt.models.discovered.family import Discovered
 from vqttt.models.discovered.places import Patches
 from vqttt.models.discovered.verify import QUESTIONS, random_images, verified
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.tunable import TunableModel
 
 LISTED = tuple(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
 """The types that transformers lists as image-text-to-text."""

@@ -17,7 +17,8 @@ from experiments.markers import put, table
 from vqttt.images.degradations import degrade
 from vqttt.methods import MethodSpec, cost, find_method
 from vqttt.models import load_model
-from vqttt.models.base import Inputs, TunableModel
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import TunableModel
 from vqttt.tasks import question_text, vq_mini
 
 RESULTS = Path(__file__).parent / "cost.json"

@@ -3,7 +3,7 @@
 import torch
 
 from vqttt.models import load_model
-from vqttt.models.base import TunableModel, tunable
+from vqttt.models.tunable import TunableModel, tunable
 
 
 def load_on_one_thread(name: str) -> TunableModel:

@@ -32,7 +32,7 @@ from perf.random_checkpoints import MODELS, make
 from vqttt.errors import VQTTTError
 from vqttt.methods import Method, MethodSpec, cost, find_method
 from vqttt.models import LoadOptions, load_model
-from vqttt.models.base import TunableModel, tunable
+from vqttt.models.tunable import TunableModel, tunable
 from vqttt.tasks import question_text, vq_mini
 from vqttt.types import Image
 

@@ -11,7 +11,8 @@ from vqttt.images.degradations import degrade, image_seed
 from vqttt.interpret import GENERIC, attention, logit_lens, on_grid
 from vqttt.interpret.attention import with_question
 from vqttt.methods import find_method
-from vqttt.models.base import Inputs, TunableModel
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import TunableModel
 from vqttt.tasks import vq_mini
 from vqttt.types import Image, Sample
 

@@ -16,7 +16,7 @@ from vqttt.interpret import Row as View
 from vqttt.interpret import draw, examine
 from vqttt.methods import find_method
 from vqttt.models import load_model
-from vqttt.models.base import TunableModel
+from vqttt.models.tunable import TunableModel
 from vqttt.results.clusters import cluster_mean, paired_difference
 from vqttt.results.figures import COLOURS, STYLE
 from vqttt.results.statistics import Estimate

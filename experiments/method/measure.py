@@ -20,7 +20,7 @@ from experiments.method.passes import seconds
 from experiments.method.plan import PHASES, Study
 from experiments.method.rows import RESULTS, merge
 from experiments.progress import Progress
-from vqttt.models.base import TunableModel
+from vqttt.models.tunable import TunableModel
 from vqttt.study import EngineOptions, run
 
 # Workers in other processes import this module to get `load`, so the tasks are registered there as well.

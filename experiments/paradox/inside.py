@@ -13,7 +13,7 @@ from experiments.paradox.frames import Runs
 from experiments.paradox.plan import SOFT
 from vqttt.images.degradations import degrade, image_seed
 from vqttt.models import load_model
-from vqttt.models.base import TunableModel, tunable
+from vqttt.models.tunable import TunableModel, tunable
 from vqttt.types import Image
 
 DEV, QUESTIONS, MEASURED, BATCH = 60, 600, 200, 20

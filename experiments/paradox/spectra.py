@@ -13,7 +13,7 @@ from experiments.paradox.plan import MAIN, SCENES, quality_of, studies
 from training.qualities import QUALITIES, Quality, mixed
 from vqttt.images.degradations import DEGRADATIONS, SEVERITIES, degrade, image_seed
 from vqttt.models import load_model
-from vqttt.models.base import TunableModel, tunable
+from vqttt.models.tunable import TunableModel, tunable
 from vqttt.results.statistics import Floats
 from vqttt.runs.records import CLEAN
 from vqttt.tasks import limited, load_task, vq_mini

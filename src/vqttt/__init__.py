@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     )
     from vqttt.methods.attempts import Attempt, Outcome
     from vqttt.models import LoadOptions, ServedOptions, load_model
-    from vqttt.models.base import Generation, Inputs, Model, TunableModel
+    from vqttt.models.base import Generation, Inputs, Model
+    from vqttt.models.tunable import TunableModel
     from vqttt.results.report import write_report
     from vqttt.runs.loading import load_records
     from vqttt.runs.records import Record
@@ -78,7 +79,8 @@ _HOMES = {
     ),
     "vqttt.methods.attempts": ("Attempt", "Outcome"),
     "vqttt.models": ("LoadOptions", "ServedOptions", "load_model"),
-    "vqttt.models.base": ("Generation", "Inputs", "Model", "TunableModel"),
+    "vqttt.models.base": ("Generation", "Inputs", "Model"),
+    "vqttt.models.tunable": ("TunableModel",),
     "vqttt.results.report": ("write_report",),
     "vqttt.runs.loading": ("load_records",),
     "vqttt.runs.records": ("Record",),

@@ -10,8 +10,9 @@ from experiments.method import files, tune
 from experiments.method.plan import HALF, HALF_START, PHASES, SELECT, Study
 from vqttt.images.restorers import CORRECTIONS
 from vqttt.methods import METHODS, VQSelect
-from vqttt.models.base import Inputs, LogitGeneration
+from vqttt.models.base import Inputs
 from vqttt.models.fake import FakeTunableModel
+from vqttt.models.tunable import LogitGeneration
 
 pytestmark = pytest.mark.usefixtures("registered")
 

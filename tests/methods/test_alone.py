@@ -10,7 +10,7 @@ import torch
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from vqttt.images.restorers import CORRECTIONS
 from vqttt.methods import METHODS, MethodSpec
-from vqttt.models.base import TunableModel
+from vqttt.models.tunable import TunableModel
 from vqttt.tuning.adapters import AdapterConfig
 from vqttt.tuning.kernels import KERNELS
 from vqttt.tuning.objectives import OBJECTIVES

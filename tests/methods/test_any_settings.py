@@ -14,8 +14,8 @@ from tests.support.small_models import QUESTIONS, sample_images
 from vqttt.methods import MethodSpec
 from vqttt.methods.base import Method
 from vqttt.methods.memo import Memo
-from vqttt.models.base import TunableModel
 from vqttt.models.fake import FakeTunableModel
+from vqttt.models.tunable import TunableModel
 from vqttt.types import Answer
 
 TUNABLE = {kind: spec for kind, spec in KINDS.items() if spec.config is not None}

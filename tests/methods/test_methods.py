@@ -12,8 +12,9 @@ from vqttt.errors import InputError
 from vqttt.methods import METHODS, VQTTT, Episodic, EpisodicConfig, Method, VQTTTConfig
 from vqttt.methods.attempts import Attempt, Outcome
 from vqttt.methods.stream import StreamMethod
-from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.models.base import Inputs
 from vqttt.models.fake import FakeTunableModel
+from vqttt.models.tunable import LogitGeneration, TunableModel
 from vqttt.tuning.adapters import AdapterConfig
 from vqttt.tuning.objectives import OBJECTIVES, Objective
 from vqttt.types import Answer

@@ -113,6 +113,8 @@ def test_sar_is_the_published_algorithm_step_for_step(case: str) -> None:
     else:
         assert counts[2:] == [(0, 0), (0, 0)]
         assert not all(map(torch.equal, before, derived.weights)), "momentum still moves the norms"
+    method.reset()
+    assert method.mean_entropy is None, "another stream has another mean"
 
 
 def test_sar_answers_with_the_outputs_from_before_the_update() -> None:

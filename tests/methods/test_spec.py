@@ -10,8 +10,9 @@ from vqttt.errors import InputError, UnknownNameError
 from vqttt.methods import METHODS, VQTTT, Method, MethodSpec, NoTuning, Saved, find_method
 from vqttt.methods.attempts import Attempt, Outcome
 from vqttt.methods.stream import StreamMethod
-from vqttt.models.base import Generation, Inputs, Model, TunableModel, tunable
+from vqttt.models.base import Generation, Inputs, Model
 from vqttt.models.fake import FakeModel, FakeTunableModel
+from vqttt.models.tunable import TunableModel, tunable
 
 
 def test_the_published_recipe_and_ours_are_called_what_they_are() -> None:

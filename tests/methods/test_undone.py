@@ -11,7 +11,8 @@ import torch
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from vqttt.methods import METHODS, Method
 from vqttt.methods.attempts import Attempt, Outcome, surest
-from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import LogitGeneration, TunableModel
 from vqttt.types import Answer
 
 LEARNING = [name for name, spec in METHODS.items() if spec.learns]

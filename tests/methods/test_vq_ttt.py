@@ -10,7 +10,8 @@ import torch
 
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from vqttt.methods import VQTTT, VQTTTConfig
-from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import LogitGeneration, TunableModel
 
 OPEN = VQTTTConfig(objective="entropy", gate=0.0, guard=False, forget=0.0, kernel_rate=0.05, lora_rate=0.01)
 

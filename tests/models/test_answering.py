@@ -16,10 +16,11 @@ from vqttt.errors import VQTTTError
 from vqttt.methods import METHODS
 from vqttt.methods.base import Method
 from vqttt.models.answering import Asked, answer_untuned
-from vqttt.models.base import Generation, Inputs, LogitGeneration
+from vqttt.models.base import Generation, Inputs
 from vqttt.models.fake import FakeModel, FakeTunableModel
 from vqttt.models.generation import NOT_FINITE, ListedGeneration
 from vqttt.models.memory import release_pass
+from vqttt.models.tunable import LogitGeneration
 from vqttt.study.batch import Batch, ImageCache
 from vqttt.types import Condition, Sample
 

@@ -20,11 +20,12 @@ from tests.support.transformers_chat import transformers_inputs, transformers_lo
 from vqttt.errors import InputError
 from vqttt.methods import METHODS, Episodic, EpisodicConfig
 from vqttt.models import load_model
-from vqttt.models.base import Inputs, tunable
+from vqttt.models.base import Inputs
 from vqttt.models.discovered.answering import AnsweringModel
 from vqttt.models.discovered.family import Discovered
 from vqttt.models.discovered.verify import verified
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.tunable import tunable
 from vqttt.tuning.adapters import AdapterConfig, Adapters
 from vqttt.tuning.feature_statistics import collect_statistics
 from vqttt.tuning.peft_export import export_peft

@@ -13,10 +13,11 @@ from tests.support.small_families import BUILDERS, small
 from tests.support.small_models import QUESTIONS
 from vqttt.errors import ModelError
 from vqttt.methods import METHODS
-from vqttt.models.base import Inputs, TunableModel
+from vqttt.models.base import Inputs
 from vqttt.models.content import apart_from_padding
 from vqttt.models.fake import FakeTunableModel
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.tunable import TunableModel
 from vqttt.tuning.adapters import AdapterConfig, Adapters
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

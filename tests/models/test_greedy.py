@@ -15,9 +15,10 @@ from tests.support.small_families import BUILDERS, small
 from tests.support.small_models import QUESTIONS, sample_images
 from vqttt.errors import ModelError
 from vqttt.models import EMBEDDED, load_model
-from vqttt.models.base import Inputs, TunableModel
+from vqttt.models.base import Inputs
 from vqttt.models.huggingface import HuggingFaceModel
 from vqttt.models.llava import Llava
+from vqttt.models.tunable import TunableModel
 
 # A warning of PaliGemma's processor about its own code.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

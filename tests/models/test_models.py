@@ -13,9 +13,9 @@ from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from training.blueprint import save
 from vqttt.errors import ModelError, UnknownNameError
 from vqttt.models import EMBEDDED, load_model
-from vqttt.models.base import TunableModel
 from vqttt.models.fake import FakeTunableModel
 from vqttt.models.llava import Llava
+from vqttt.models.tunable import TunableModel
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from tests.support.small_families import BUILDERS, small
 from tests.support.small_models import QUESTIONS, sample_images
 from vqttt.methods import METHODS
-from vqttt.models.base import LogitGeneration
 from vqttt.models.huggingface import HuggingFaceModel
 from vqttt.models.recompute import recomputed
+from vqttt.models.tunable import LogitGeneration
 from vqttt.tuning.adapters import AdapterConfig
 from vqttt.tuning.tuner import Tuner, TuningConfig
 

@@ -14,11 +14,11 @@ from tests.support.small_families import small
 from tests.support.small_models import QUESTIONS, sample_images
 from vqttt.errors import InputError, ModelError
 from vqttt.models import load_model
-from vqttt.models.base import tunable
 from vqttt.models.discovered import verdict, verify
 from vqttt.models.discovered.answering import AnsweringModel
 from vqttt.models.discovered.family import Discovered
 from vqttt.models.loading import LoadOptions
+from vqttt.models.tunable import tunable
 
 
 @pytest.fixture(autouse=True)

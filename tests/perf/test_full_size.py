@@ -15,7 +15,7 @@ from perf.full_size import main, page, settings, write
 from perf.random_checkpoints import INDEX, MODELS, make
 from tests.support.small_families import flat
 from vqttt.models import load_model
-from vqttt.models.base import tunable
+from vqttt.models.tunable import tunable
 
 METHODS = ("vq-ttt-episodic", "vq-select", "tent")
 Row = dict[str, Any]

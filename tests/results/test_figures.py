@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.figures import without_drawing, without_fonts
@@ -77,6 +77,7 @@ def test_a_change_beyond_the_strongest_shade_is_refused() -> None:
 
 @examples(100)
 @given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 20))
+@example(4.0, 4.000000000000005, 0.0)
 def test_axes_fit_their_data(one: float, other: float, least: float) -> None:
     low, high = sorted((one, other))
     start, end = figures.around(low, high, least)

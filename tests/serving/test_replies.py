@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from tests.support.small_models import sample_images, tiny_llava
-from vqttt.models.base import Generation, ListedGeneration, LogitGeneration
+from vqttt.models.base import Generation, ListedGeneration
 from vqttt.models.fake import FakeModel
+from vqttt.models.tunable import LogitGeneration
 from vqttt.serving.asked import Asked
 from vqttt.serving.engine import Answered
 from vqttt.serving.refusals import RequestError

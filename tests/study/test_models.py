@@ -259,7 +259,7 @@ def test_files_that_methods_use_are_listed_by_model() -> None:
 
 
 def test_names_and_options_are_checked_without_loading(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match="unknown model 'fak'; did you mean fake.*or a checkpoint folder"):
+    with pytest.raises(UnknownNameError, match=r"unknown model 'fak'; did you mean fake.*or a checkpoint folder"):
         run(replace(BOTH, models=("fake", "fak")), tmp_path / "run")
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "checkpoint" / "config.json").write_text("{}")

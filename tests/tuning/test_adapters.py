@@ -5,8 +5,8 @@ import torch
 
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
 from vqttt.errors import InputError, UnknownNameError
-from vqttt.models.base import TunableModel
 from vqttt.models.fake import FakeTunableModel
+from vqttt.models.tunable import TunableModel
 from vqttt.tuning.adapters import AdapterConfig, Adapters
 from vqttt.tuning.kernels import KERNELS, KernelConfig
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
-from vqttt.models.base import TunableModel
+from vqttt.models.tunable import TunableModel
 from vqttt.tuning.kernels import Blurs, KernelConfig
 from vqttt.tuning.objectives import OBJECTIVES, Evidence, Objective
 from vqttt.tuning.tuner import Tuner, TuningConfig

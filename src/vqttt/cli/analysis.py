@@ -55,7 +55,7 @@ def analyse(
     from vqttt.images.restorers import restore
     from vqttt.interpret import compare, draw
     from vqttt.interpret.drawing import check_format
-    from vqttt.models.base import tunable
+    from vqttt.models.tunable import tunable
     from vqttt.runs.records import CLEAN, NONE
 
     check_question(question)

@@ -18,11 +18,11 @@ def check(
     options: ModelOptions,
 ) -> None:
     """Load a model and show what was found about it, and whether each check holds."""
-    from vqttt.models.base import tunable
     from vqttt.models.discovered.answering import AnsweringModel
     from vqttt.models.discovered.family import Discovered
     from vqttt.models.discovered.verdict import UnfitError
     from vqttt.models.discovered.verify import ANSWERS, verified
+    from vqttt.models.tunable import tunable
 
     try:
         model = options.load_model(source)

@@ -46,7 +46,7 @@ def clean_features(
     if len(files) < 2:
         raise InputError(f"{folder} has {len(files)} images ({', '.join(sorted(_SUFFIXES))}); at least 2 are needed")
     from vqttt.images.files import load_image
-    from vqttt.models.base import tunable
+    from vqttt.models.tunable import tunable
     from vqttt.tuning.feature_statistics import measure_clean, save_clean
 
     _check_writable(out)

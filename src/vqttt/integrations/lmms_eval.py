@@ -24,7 +24,7 @@ from vqttt.images.files import SAVE_OPTIONS, from_pillow, load_image
 from vqttt.integrations.settings import Limits, Settings
 from vqttt.integrations.stream import Load, Question, Stream
 from vqttt.models import MODELS
-from vqttt.models.base import TunableModel
+from vqttt.models.tunable import TunableModel
 from vqttt.types import Image
 
 MANIFEST = ModelManifest(

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.base import Inputs, TunableModel, forward_hooks
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import TunableModel, forward_hooks
 
 GENERIC = "Write a general description of the image."
 """The published generic instruction, whose attention is the divisor."""

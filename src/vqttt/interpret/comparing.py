@@ -14,7 +14,8 @@ from vqttt.interpret.grids import Map, mosaic, on_grid
 from vqttt.interpret.logit_lens import logit_lens
 from vqttt.methods import Method
 from vqttt.methods.attempts import Attempt
-from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import LogitGeneration, TunableModel
 from vqttt.types import Image
 
 TOP = 5

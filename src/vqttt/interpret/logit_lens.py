@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.base import Inputs, TunableModel, forward_hooks
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import TunableModel, forward_hooks
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from vqttt.methods.attempts import Attempt, Outcome, surest
-from vqttt.models.base import Generation, Inputs, Model, TunableModel
+from vqttt.models.base import Generation, Inputs, Model
 from vqttt.models.batch import Given
+from vqttt.models.tunable import TunableModel
 from vqttt.tuning.adapters import Adapters
 from vqttt.types import Answer
 

@@ -16,8 +16,9 @@ import torch
 
 from vqttt.errors import InputError
 from vqttt.methods import METHODS, Method, MethodSpec
-from vqttt.models.base import Inputs, Model, TunableModel
+from vqttt.models.base import Inputs, Model
 from vqttt.models.memory import peak_memory, start_peak
+from vqttt.models.tunable import TunableModel
 
 QUESTIONS = ("what color is the circle?", "how many shapes are there?", "what digit is written?", "is there any star?")
 

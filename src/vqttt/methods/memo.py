@@ -21,7 +21,8 @@ from torch import Tensor
 from vqttt.errors import InputError
 from vqttt.methods.attempts import Attempt, Outcome
 from vqttt.methods.base import Method
-from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import LogitGeneration, TunableModel
 from vqttt.tuning.augmix import augmix
 
 

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.methods.tent import Tent, TentConfig
-from vqttt.models.base import Inputs, TunableModel
+from vqttt.models.base import Inputs
 from vqttt.models.generation import token_entropy
+from vqttt.models.tunable import TunableModel
 from vqttt.tuning.tuner import finite
 
 

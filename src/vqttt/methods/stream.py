@@ -14,7 +14,8 @@ from torch import Tensor
 from vqttt.errors import InputError
 from vqttt.methods.attempts import Attempt, GuardConfig, Outcome
 from vqttt.methods.base import Method
-from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import LogitGeneration, TunableModel
 from vqttt.tuning import tuned_file
 from vqttt.tuning.adapters import Adapters
 from vqttt.tuning.tuner import Tuner, TuningConfig, finite

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from vqttt.methods.attempts import Attempt
 from vqttt.methods.stream import AdapterStream
-from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.models.base import Inputs
 from vqttt.models.generation import token_entropy
+from vqttt.models.tunable import LogitGeneration, TunableModel
 from vqttt.tuning.adapters import AdapterConfig, Adapters
 from vqttt.tuning.tuner import finite
 

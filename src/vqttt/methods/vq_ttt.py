@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from vqttt.methods.attempts import Attempt
 from vqttt.methods.stream import GradientStream, StreamConfig
-from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import LogitGeneration, TunableModel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.images.files import as_image
-from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Model, Shown, TunableModel
+from vqttt.models.base import Inputs, Model, Shown
 from vqttt.models.batch import as_shown, listed
 from vqttt.models.content import check_finite
 from vqttt.models.generation import ListedGeneration
 from vqttt.models.questions import without_markers
+from vqttt.models.tunable import ImageContent, LogitGeneration, TunableModel
 from vqttt.types import Image
 
 WORDS = ("red", "green", "blue", "yes", "no")

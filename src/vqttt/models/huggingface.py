@@ -13,7 +13,7 @@ from PIL import Image as PILImage
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Part, TunableModel
+from vqttt.models.base import Inputs
 from vqttt.models.batch import Given, as_shown, check_counts
 from vqttt.models.blocks import find_blocks, find_targets
 from vqttt.models.checkpoints import check_weights
@@ -23,6 +23,7 @@ from vqttt.models.greedy import greedy_config, read_answers
 from vqttt.models.prompts import Chat, find_chat, special_tokens
 from vqttt.models.questions import PlainText
 from vqttt.models.recompute import first_pass_traced, recomputed
+from vqttt.models.tunable import ImageContent, LogitGeneration, Part, TunableModel
 from vqttt.types import Image
 
 

@@ -11,9 +11,10 @@ import torch
 from PIL import Image as PILImage
 from torch import Tensor
 
-from vqttt.models.base import ImageContent, Inputs
+from vqttt.models.base import Inputs
 from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.tunable import ImageContent
 
 
 class Idefics(HuggingFaceModel):

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqttt.models.base import ImageContent, Inputs
+from vqttt.models.base import Inputs
 from vqttt.models.batch import Given
 from vqttt.models.content import apart_from_padding
 from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.tunable import ImageContent
 
 
 class Idefics2(HuggingFaceModel):

@@ -5,8 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqttt.models.base import ImageContent, Inputs
+from vqttt.models.base import Inputs
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.tunable import ImageContent
 
 
 class InternVL(HuggingFaceModel):

@@ -6,7 +6,8 @@ from math import inf
 import torch
 from torch import Tensor
 
-from vqttt.models.base import Inputs, ListedGeneration, TunableModel
+from vqttt.models.base import Inputs, ListedGeneration
+from vqttt.models.tunable import TunableModel
 
 
 @torch.no_grad()

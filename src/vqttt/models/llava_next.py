@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 from transformers.image_processing_utils import select_best_resolution
 
-from vqttt.models.base import ImageContent, Inputs
+from vqttt.models.base import Inputs
 from vqttt.models.huggingface import HuggingFaceModel
 from vqttt.models.processors import patch_settings
+from vqttt.models.tunable import ImageContent
 
 
 class LlavaNext(HuggingFaceModel):

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from transformers.models.mllama.image_processing_mllama import get_image_size_fit_to_canvas, get_optimal_tiled_canvas
 
-from vqttt.models.base import ImageContent, Inputs
+from vqttt.models.base import Inputs
 from vqttt.models.decoder import square
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.tunable import ImageContent
 
 
 class Mllama(HuggingFaceModel):

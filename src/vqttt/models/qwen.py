@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from vqttt.models.base import ImageContent, Inputs
+from vqttt.models.base import Inputs
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.tunable import ImageContent
 
 
 class QwenVL(HuggingFaceModel):

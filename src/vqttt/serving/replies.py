@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vqttt.models.base import Generation, ListedGeneration, LogitGeneration, Model
+from vqttt.models.base import Generation, ListedGeneration, Model
+from vqttt.models.tunable import LogitGeneration
 from vqttt.serving.asked import Asked
 from vqttt.serving.engine import Answered
 from vqttt.serving.refusals import RequestError

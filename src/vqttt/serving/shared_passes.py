@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from vqttt.errors import InputError, VQTTTError, in_a_line
-from vqttt.models.base import Generation, Inputs, LogitGeneration, Model
+from vqttt.models.base import Generation, Inputs, Model
 from vqttt.models.batch import Shown
+from vqttt.models.tunable import LogitGeneration
 
 T = TypeVar("T")
 

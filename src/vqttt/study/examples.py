@@ -15,8 +15,9 @@ import polars as pl
 from vqttt.images.files import to_data_uri
 from vqttt.methods import Method
 from vqttt.methods.attempts import Attempt
-from vqttt.models.base import Model, TunableModel
+from vqttt.models.base import Model
 from vqttt.models.batch import listed
+from vqttt.models.tunable import TunableModel
 from vqttt.runs.records import Record
 from vqttt.study.batch import ImageCache
 from vqttt.tasks import question_text

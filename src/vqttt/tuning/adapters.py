@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.base import Inputs, Part, TunableModel, forward_hooks
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import Part, TunableModel, forward_hooks
 from vqttt.tuning import tuned_file
 from vqttt.tuning.kernels import KERNELS, Kernel, KernelConfig
 from vqttt.tuning.layers import LoRA, NormChange, change_hook

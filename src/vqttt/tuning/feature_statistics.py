@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.base import Inputs, TunableModel, forward_hooks
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import TunableModel, forward_hooks
 from vqttt.tuning.tuned_file import save_tensors
 from vqttt.types import Image
 

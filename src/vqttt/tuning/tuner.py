@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from vqttt.errors import InputError
-from vqttt.models.base import Inputs, LogitGeneration, TunableModel
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import LogitGeneration, TunableModel
 from vqttt.tuning.adapters import AdapterConfig, Adapters
 from vqttt.tuning.feature_statistics import collect_statistics, load_clean
 from vqttt.tuning.objectives import Evidence, find_objective

@@ -10,7 +10,7 @@ from PIL import Image as PILImage
 from torch import Tensor, nn
 
 from vqttt.errors import InputError, in_a_line
-from vqttt.models.base import ImageContent, Inputs, LogitGeneration, Part
+from vqttt.models.base import Inputs
 from vqttt.models.discovered import facts
 from vqttt.models.discovered.pixels import IMAGE, PART, SAMPLE, TOKEN, Pixels, find_pixels
 from vqttt.models.discovered.places import Places, joined, starts
@@ -18,6 +18,7 @@ from vqttt.models.discovered.stencil import Shown
 from vqttt.models.discovered.vision import Seen, Vision, find_vision
 from vqttt.models.discovered.ways import QUESTIONS, Ways, find_ways, noise
 from vqttt.models.huggingface import HuggingFaceModel
+from vqttt.models.tunable import ImageContent, LogitGeneration, Part
 
 KEPT = 8
 """Batches whose places are remembered; images along a stream often have the same sizes."""

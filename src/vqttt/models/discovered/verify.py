@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.errors import VQTTTError, in_a_line
-from vqttt.models.base import Inputs, Part, TunableModel, forward_hooks
+from vqttt.models.base import Inputs
+from vqttt.models.tunable import Part, TunableModel, forward_hooks
 from vqttt.types import Image
 
 SIZES = ((96, 64), (64, 96), (80, 80))

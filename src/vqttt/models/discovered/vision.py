@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from vqttt.errors import InputError
-from vqttt.models.base import Inputs, Part
+from vqttt.models.base import Inputs
 from vqttt.models.blocks import find_targets
 from vqttt.models.discovered.pixels import IMAGE
+from vqttt.models.tunable import Part
 
 if TYPE_CHECKING:
     from vqttt.models.discovered.family import Discovered

@@ -194,7 +194,8 @@ def around(low: float, high: float, least: float = 0.0) -> tuple[float, float]:
         least: the least that the axis covers, so that small differences do not look large; it grows downwards.
     """
     low = min(low, high - least)
-    room = 0.05 * (high - low) or 1.0
+    differ = high - low > 1e-9 * max(1.0, abs(low), abs(high))  # a difference of rounding alone would leave no room
+    room = 0.05 * (high - low) if differ else 1.0
     return low - room, high + room
 
 
