@@ -21,7 +21,7 @@ COUNTS = (2000, 500, 200, 100)
 """The lengths of tasks: each is the first test scenes of VQ-Mini."""
 
 OTHER_SCENES = "vq-mini-others"
-"""A task of 500 test scenes that no other task of VQ-Mini has."""
+"""A task of 500 test scenes: those after the first `max(COUNTS)`."""
 
 STREAMS = {"mixed": 2000, "changing": 5000, "one-answer": 500}
 """Streams of samples whose conditions change along the way, with their lengths."""
@@ -57,7 +57,7 @@ def row_name(task: str) -> str:
 
 
 def other_scenes() -> list[Sample]:
-    """Return the samples of `OTHER_SCENES`: VQ-Mini's test scenes after the first `max(COUNTS)`."""
+    """Return the samples of `OTHER_SCENES`."""
     return vq_mini.samples("test", max(COUNTS) + length(OTHER_SCENES))[max(COUNTS) :]
 
 

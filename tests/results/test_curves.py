@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.figures import without_fonts
+from tests.support.figures import with_quick_fonts
 from tests.support.fuzzing import examples
 from tests.support.runs import write_cell
 from tests.support.several_models import MODELS, SEVERITIES, write_models
@@ -82,7 +82,7 @@ def test_a_curve_takes_two_points(tmp_path: Path, conditions: list[tuple[str, in
 
 
 def test_curves_are_written_as_files(contents: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    without_fonts(monkeypatch)
+    with_quick_fonts(monkeypatch)
     untuned = contents.records.filter((pl.col("method") == "none") & (pl.col("restorer") == "none"))
     one = Contents(untuned.filter((pl.col("degradation") == "clean") | (pl.col("severity") == 5)))
     names = {file.name for file in report.write_figures(tmp_path, one).iterdir()}

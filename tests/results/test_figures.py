@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support.figures import without_drawing, without_fonts
+from tests.support.figures import with_quick_fonts, without_drawing
 from tests.support.fuzzing import examples
 from tests.support.runs import CONDITIONS, METHODS, TASKS, write_cell
 from vqttt.results import figures
@@ -155,7 +155,7 @@ def test_panels_within_the_margin_are_folded_but_written_to_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_drawing(monkeypatch)
-    without_fonts(monkeypatch)
+    with_quick_fonts(monkeypatch)
     for degradation, severity in CONDITIONS[:3]:
         write_cell(tmp_path, "digits", degradation, severity, "none")
         if degradation != "clean":

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from perf.report import invent, timed
-from tests.support.figures import without_drawing, without_fonts
+from tests.support.figures import with_quick_fonts, without_drawing
 from tests.support.runs import (
     CONDITIONS,
     METHODS,
@@ -58,7 +58,7 @@ def test_reads_and_sorts_records(finished: Path) -> None:
     [
         (lambda run: run / "nowhere", "there is no run folder"),
         (lambda run: [file.unlink() for file in run.glob("cells/*")] and run, "no finished cells"),
-        (lambda run: run / "cells", "cells is not a run folder"),
+        (lambda run: run / "cells", "cells is not a run folder: it has no run.json"),
         (lambda run: (run / "cells" / "a.parquet").write_bytes(b"torn") and run, "cannot read .*a.parquet"),
         (lambda run: pl.DataFrame({"a": [1]}).write_parquet(run / "cells" / "a.parquet") or run, "cannot read"),
         (lambda run: (run / "run.json").write_text("{") and run, "cannot read .*run.json"),
@@ -188,7 +188,7 @@ def test_figure_files_always_have_the_same_bytes(tmp_path: Path, monkeypatch: py
                 write_cell(folder / "large", "digits", degradation, severity, method)
         write_examples(folder / "large", "digits", "gaussian_noise", 3, "vq-ttt")
     small = report.write_figures(tmp_path / "one" / "small")
-    without_fonts(monkeypatch)
+    with_quick_fonts(monkeypatch)
     large = report.write_figures(tmp_path / "one" / "large")
     subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, str(tmp_path / "other")], check=True)
     assert any(b"/FontFile2" in file.read_bytes() for file in small.glob("*.pdf"))
@@ -243,7 +243,7 @@ def test_several_models_stand_side_by_side(tmp_path: Path) -> None:
 
 
 def test_long_names_and_dollar_signs_can_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    without_fonts(monkeypatch)
+    with_quick_fonts(monkeypatch)
     task = r"jsonl:/somewhere/with a long name/$\frac$/validation/questions.jsonl"
     for seed in (0, 1):
         for degradation in ("clean", "fog+gaussian_noise+jpeg_compression+motion_blur"):
@@ -271,7 +271,7 @@ def test_a_hundred_thousand_rows_take_seconds(tmp_path: Path) -> None:
 
 
 def test_each_form_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    without_fonts(monkeypatch)
+    with_quick_fonts(monkeypatch)
     run = tmp_path / "run"
     for condition in CONDITIONS[:2]:
         write_cell(run, "digits", *condition, "none")

@@ -5,7 +5,7 @@ import pytest
 from vqttt.results.figures import STYLE, Panel
 
 
-def without_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+def with_quick_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw the letters of PDF files one by one: to embed parts of a font takes three times as long as all the rest."""
     monkeypatch.setitem(STYLE, "pdf.fonttype", 3)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _IMAGES = 64
 """Images that are sent in turn: four of five with strong noise, so that the embedded model is unsure of about half."""
 
-_FIGURES = ("answered/s", "of plain", "p50 ms", "p95 ms", "p99 ms", "failed", "looks", "certain")
+_FIGURES = ("answered/s", "of plain", "p50", "p95", "p99", "failed", "looks", "certain")
 
 
 def bench_server(
@@ -41,12 +41,12 @@ def bench_server(
     if min(clients, seconds, *(rates or (1,))) < 1:
         raise InputError("--rate, --clients and --seconds must be at least 1")
     out.parent.mkdir(parents=True, exist_ok=True)
-    title = f"{without_credentials(url)}, {clients} requests at a time at most"
+    title = f"{without_credentials(url)}, {clients} requests at a time at most; p50 to p99 in ms"
     shown, rows, plain = list[tuple[str, ...]](), list[dict[str, object]](), dict[float | None, float]()
     for load in Generator(url, model, _asked(), clients).measure(methods, (*(rates or ()), None), seconds):
         base = plain.setdefault(load.rate, load.throughput)
         share = load.throughput / base if base else nan
-        arriving = "all at once" if load.rate is None else f"{load.rate:g}"
+        arriving = "at once" if load.rate is None else f"{load.rate:g}"
         typer.echo(f"{load.method}, {arriving}: {load.throughput:.1f} answers a second", err=True)
         times = [f"{value:.0f}" for value in (load.p50, load.p95, load.p99)]
         shown.append((

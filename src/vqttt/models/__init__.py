@@ -169,7 +169,7 @@ def check_model(name: str, options: LoadOptions, served: ServedOptions | None = 
         if name in FAMILIES:
             known = ", ".join(MODELS)
             raise InputError(f"{name} is a model family; give a checkpoint folder or Hugging Face id of it, or {known}")
-        raise UnknownNameError("model", name, MODELS, "or a checkpoint folder, a Hub id such as ORG/NAME, openai:NAME")
+        raise UnknownNameError("model", name, MODELS, "or a checkpoint folder, a Hub id (ORG/NAME) or openai:NAME")
     check_folder(name)
 
 

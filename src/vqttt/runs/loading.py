@@ -27,7 +27,7 @@ def load_records(run: Path) -> pl.DataFrame:
             raise RunFolderError(f"cannot read {file} ({reason}); delete it and run the study again") from error
     records = pl.concat(cells) if cells else pl.DataFrame(schema=schema())
     if records.is_empty() and not (run / "run.json").is_file():
-        raise RunFolderError(f"{run} is not a run folder: no study has written there")
+        raise RunFolderError(f"{run} is not a run folder: it has no run.json and no finished cells")
     if records.is_empty():
         raise RunFolderError(f"{run} holds no finished cells; `vqttt study --resume {run}` continues the study")
     return in_order(records)

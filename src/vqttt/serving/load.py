@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import cycle
 from math import nan
@@ -70,7 +71,7 @@ class _Sent:
 
 
 class Generator:
-    """Sends requests to one server, over connections that it keeps."""
+    """Sends requests to one server, over connections that each thread keeps for one measurement."""
 
     def __init__(self, url: str, model: str, asked: Sequence[tuple[Image, str]], clients: int) -> None:
         """Prepare.
@@ -87,7 +88,7 @@ class Generator:
         check_url(url)
         self._parts, self._model, self.clients = urlsplit(url), model, clients
         self._messages = [messages([image], question) for image, question in asked]
-        self._local = threading.local()
+        self._local, self._connections = threading.local(), list[http.client.HTTPConnection]()
         self._headers = {"Content-Type": "application/json", **_authorization()}
 
     def measure(self, methods: Sequence[str], rates: Sequence[float | None], seconds: float) -> Iterator[Load]:
@@ -102,15 +103,24 @@ class Generator:
             InputError: if the server does not answer, or has no such method.
         """
         bodies = {method: self._bodies(method) for method in methods}
-        for method, of_method in bodies.items():
-            sent = _Sent()
-            for body in of_method[:4]:  # a first pass is slower; and what is wrong is said before anything is measured
-                self._send(body, time.monotonic(), sent)
-            if sent.failures:
-                raise InputError(f"the server does not answer by {method}: {sent.failures[0]}")
+        with closing(self):
+            for method, of_method in bodies.items():
+                sent = _Sent()
+                for body in of_method[:4]:  # a first pass is slower, and what is wrong is said before any measurement
+                    self._send(body, time.monotonic(), sent)
+                if sent.failures:
+                    raise InputError(f"the server does not answer by {method}: {sent.failures[0]}")
         for rate in rates:
             for method, of_method in bodies.items():
-                yield self._measured(method, of_method, rate, seconds)
+                with closing(self):
+                    load = self._measured(method, of_method, rate, seconds)
+                yield load
+
+    def close(self) -> None:
+        """Close all connections; the next request opens another."""
+        for connection in self._connections:
+            connection.close()
+        self._local, self._connections = threading.local(), []
 
     def _bodies(self, method: str) -> list[bytes]:
         wishes: Mapping[str, Any] = {"model": self._model, "max_tokens": 16, "vqttt": {"method": method}}
@@ -155,7 +165,8 @@ class Generator:
             if not isinstance(reply, dict):
                 raise ValueError("the reply is no object")
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self._local.connection = None
+            if (connection := getattr(self._local, "connection", None)) is not None:
+                connection.close()  # the next request opens it again
             sent.failures.append(str(error) or type(error).__name__)
             return
         if status != 200:
@@ -173,6 +184,7 @@ class Generator:
             kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
             connection = kind(self._parts.hostname or "", self._parts.port, timeout=_TIMEOUT)
             self._local.connection = connection
+            self._connections.append(connection)
         connection.request("POST", f"{self._parts.path.rstrip('/')}/chat/completions", body, self._headers)
         reply = connection.getresponse()
         return reply.status, reply.read()

@@ -37,8 +37,8 @@ def with_settings(config: StudyConfig, given: Sequence[str], option: str = "--se
 def with_tuned(config: StudyConfig, file: Path, option: str = "--tuned") -> StudyConfig:
     """Return a study whose one method that learns along the stream applies what `vqttt tune` wrote instead.
 
-    That method is called otherwise then, such as `vq-select-tuned`: what it learned elsewhere is not source-free, and
-    its results must not pass for those of a method that starts from nothing.
+    That method is then named after it, such as `vq-select-tuned`: what it learned elsewhere is not source-free, and its
+    results must not pass for those of a method that starts from nothing.
 
     Raises:
         InputError: if no method of the study can, or several; or the file is not there, or the name is taken.
@@ -51,9 +51,10 @@ def with_tuned(config: StudyConfig, file: Path, option: str = "--tuned") -> Stud
         config.method_specs[can[0]].saved(file)
     except InputError as error:
         raise InputError(f"{option}: {error}") from error
-    name, own = f"{can[0]}-tuned", {"base": can[0]} | deepcopy(dict(config.method_settings.get(can[0], {})))
-    if name in config.methods:
+    name = f"{can[0]}-tuned"
+    if name in config.methods or name in config.method_settings:
         raise InputError(f"{option}: the study has a method called {name} already; give that one another name")
+    own = {"base": can[0]} | deepcopy(dict(config.method_settings.get(can[0], {})))
     methods = tuple(name if method == can[0] else method for method in config.methods)
     settings = {method: values for method, values in config.method_settings.items() if method != can[0]}
     return replace(config, methods=methods, method_settings=settings | {name: own | {"tuned": str(file)}})

@@ -7,10 +7,11 @@ with is what is there now: the model's weights, the method, its settings, the co
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from vqttt.errors import InputError
@@ -27,11 +28,21 @@ def write(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors as safetensors, readable for whoever may read other new files.
+    """Write tensors as safetensors, with the permissions that the file has, or that any other new file would have.
 
-    The package's own `save_file` makes files that only their owner can read.
+    The package's `save_file` makes files that only their owner can read. It replaces a file as a whole, so tensors that
+    were read from the old one stay as they are, and a failure keeps it.
     """
-    path.write_bytes(save(dict(tensors), None if metadata is None else dict(metadata)))
+    new = not path.exists()
+    path.touch()
+    permissions = S_IMODE(path.stat().st_mode)
+    try:
+        save_file(dict(tensors), path, None if metadata is None else dict(metadata))
+    except BaseException:
+        if new:
+            path.unlink()
+        raise
+    path.chmod(permissions)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

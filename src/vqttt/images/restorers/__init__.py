@@ -122,7 +122,7 @@ MATCHING: dict[str, str] = {
 def check_restorer(name: str) -> None:
     """Raise `UnknownNameError` unless `restore` accepts `name`."""
     if name not in (NONE, MATCHED) and not name.startswith(SPANDREL) and name not in RESTORERS:
-        raise UnknownNameError(RESTORERS.kind, name, [NONE, MATCHED, *RESTORERS, f"{SPANDREL}PATH"])
+        raise UnknownNameError(RESTORERS.kind, name, [NONE, MATCHED, *RESTORERS], f"or {SPANDREL}PATH")
 
 
 def restore(

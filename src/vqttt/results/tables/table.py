@@ -33,16 +33,17 @@ class Table:
         from rich.text import Text
 
         drawn = RichTable(title=Text(self.title), caption=Text(self.note), box=box.SIMPLE_HEAD, padding=0)
+        cells = [(*row[: self.keys], *map(_in_lines, row[self.keys :])) for row in self.rows]
         for i, name in enumerate(self.header):
-            longest = max((len(word) for row in self.rows for word in row[i].split()), default=1)
             if i < self.keys:
+                longest = max((len(word) for row in cells for word in row[i].split()), default=1)
                 drawn.add_column(Text(name), overflow="fold", min_width=min(longest, 15))
             else:
-                drawn.add_column(Text("\n".join(wrap(name, _HEADING))), justify="right", no_wrap=True)
-        for row in self.rows:
-            # Intervals get a line of their own to fit 80 columns; `Text` keeps brackets from being read as markup.
-            numbers = (cell.replace(" [", "\n[").replace(" (", "\n").removesuffix(")") for cell in row[self.keys :])
-            drawn.add_row(*map(Text, (*row[: self.keys], *numbers)))
+                heading = "\n".join(wrap(name, _HEADING))
+                longest = max(len(line) for text in (heading, *(row[i] for row in cells)) for line in text.split("\n"))
+                drawn.add_column(Text(heading), justify="right", no_wrap=True, min_width=longest)
+        for row in cells:
+            drawn.add_row(*map(Text, row))  # `Text` keeps brackets from being read as markup
         return drawn
 
     def markdown(self) -> str:
@@ -71,6 +72,11 @@ class Table:
         ]
         again = [r"\toprule", head, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot"]
         return "\n".join([*start, *again, *rows, r"\end{longtable}", ""])
+
+
+def _in_lines(number: str) -> str:
+    """Give an interval a line of its own, so that tables fit 80 columns."""
+    return number.replace(" [", "\n[").replace(" (", "\n").removesuffix(")")
 
 
 _LATEX = {character: "\\" + character for character in "&%$#_{}"}

@@ -1,0 +1,42 @@
+"""Files of tensors: with ordinary permissions, the old one or the whole new one, and apart from what was read."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from vqttt.tuning import tuned_file
+from vqttt.tuning.tuned_file import save_tensors
+
+
+def permissions(file: Path) -> int:
+    return file.stat().st_mode & 0o777
+
+
+def test_a_new_file_is_like_any_other_and_an_old_one_keeps_its_permissions(tmp_path: Path) -> None:
+    other, file, private = tmp_path / "other", tmp_path / "new", tmp_path / "private"
+    other.touch()
+    save_tensors(file, {"a": torch.ones(2)})
+    assert permissions(file) == permissions(other)
+    private.touch(0o600)
+    save_tensors(private, {"a": torch.ones(2)})
+    assert permissions(private) == 0o600
+
+
+def test_tensors_that_were_read_stay_when_the_file_is_written_again(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    tuned_file.write(file, {"a": torch.ones(50_000)}, {})
+    read = tuned_file.read(file)[0]["a"]
+    tuned_file.write(file, {"a": torch.zeros(2)}, {})
+    assert read.equal(torch.ones(50_000))
+
+
+def test_a_failure_keeps_the_old_file_and_leaves_no_new_one(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    save_tensors(file, {"a": torch.ones(2)})
+    before = file.read_bytes()
+    for path in (file, tmp_path / "new"):
+        with pytest.raises((ValueError, SafetensorError, RuntimeError)):
+            save_tensors(path, {"a": torch.ones(4)[::2], "b": torch.ones(4).to_sparse()})
+    assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]
