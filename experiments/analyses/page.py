@@ -139,10 +139,10 @@ def lens_table(rows: Sequence[Row]) -> str:
         body.append(
             [f"probability of the right answer, layer {n + 1} (%)", *compared(some, lambda row, n=n: row["truth"][n])]
         )
+    most = max(max(row["entropy"]) for three in some for row in three)  # intervals are those of values up to 1
     for n in range(depth):
-        body.append(
-            [f"entropy, layer {n + 1} (nats)", *compared(some, lambda row, n=n: row["entropy"][n], "{:.2f}", 1)]
-        )
+        share = compared(some, lambda row, n=n: row["entropy"][n] / most, "{:.2f}", most)
+        body.append([f"entropy, layer {n + 1} (nats)", *share])
     for n in range(1, depth):
         body.append([f"own answer found by layer {n} (%)", *compared(some, lambda row, n=n: 0 < row["appears"] <= n)])
     return table(["", "clean", "degraded − clean", "tuned − degraded"], body)

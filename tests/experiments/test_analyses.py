@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from experiments.analyses.page import lens_table
 from experiments.analyses.places import asked, box, share_inside
 from vqttt.tasks import vq_mini
 from vqttt.tasks.vq_mini.drawing import COLOR_LABELS, draw
@@ -42,3 +43,16 @@ def test_share_inside() -> None:
     weights = np.array([[3.0, 0], [1, 0]])
     assert share_inside(weights, inside) == 3 / 8
     assert share_inside(np.ones((8, 8)), inside) == inside.mean()
+
+
+def test_the_table_of_the_logit_lens_shows_entropies_of_any_size() -> None:
+    states = {"clean": [2.0, 0.5], "degraded": [4.0, 1.5], "tuned": [3.0, 1.0]}
+    rows = [
+        {"state": state, "kind": "" if state == "clean" else "fog", "n": n, "entropy": entropy, "truth": [0.5, 0.5],
+         "appears": 1}
+        for n in range(40)
+        for state, entropy in states.items()
+    ]  # fmt: skip
+    lines = [line for line in lens_table(rows).splitlines() if line.startswith("| entropy, layer")]
+    for line, numbers in zip(lines, (("2.00 [", "+2.00 [", "-1.00 ["), ("0.50 [", "+1.00 [", "-0.50 [")), strict=True):
+        assert all(cell.strip().startswith(number) for cell, number in zip(line.split("|")[2:5], numbers, strict=True))
