@@ -35,8 +35,8 @@ def test_two_workers_write_what_one_does(tmp_path: Path, alone: Path, one_thread
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing(tmp_path: Path, alone: Path, one_thread: None) -> None:
-    killer = Killer(lambda: os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL))
-    run(STUDY, tmp_path / "run", SlowModel, killer, engine=EngineOptions(workers=2))
+    killer = Killer(tmp_path, lambda: os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL))
+    run(STUDY, tmp_path / "run", killer.load, killer, engine=EngineOptions(workers=2))
     killer.check(2 * 5 * 3 * 12)
     assert_equal(tmp_path / "run", alone)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.engines import STUDY, Killer, SlowModel, assert_equal
+from tests.support.engines import STUDY, HeldModel, Killer, assert_equal
 from vqttt.errors import EngineError, MissingExtraError
 from vqttt.study.engines import EngineOptions
 from vqttt.study.runner import run
@@ -37,9 +37,9 @@ def cluster():
 @pytest.mark.filterwarnings("ignore")
 def test_a_lost_node_loses_nothing(tmp_path: Path, cluster) -> None:
     node = cluster.add_node(num_cpus=1)
-    killer = Killer(lambda: cluster.remove_node(node, allow_graceful=False))
+    killer = Killer(tmp_path, lambda: cluster.remove_node(node, allow_graceful=False))
     engine = EngineOptions(name="ray", workers=2, address=cluster.address)
-    run(SHORT, tmp_path / "ray", SlowModel, killer, engine=engine)
+    run(SHORT, tmp_path / "ray", killer.load, killer, engine=engine)
     killer.check(5 * 3 * 12)
     run(SHORT, tmp_path / "local")
     assert_equal(tmp_path / "ray", tmp_path / "local")
@@ -51,7 +51,7 @@ def test_a_lost_node_loses_nothing(tmp_path: Path, cluster) -> None:
         run(SHORT, tmp_path / "broken", _broken, engine=engine)
 
 
-def _broken(name: str) -> SlowModel:
+def _broken(name: str) -> HeldModel:
     raise KeyError("weights")
 
 

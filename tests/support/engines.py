@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,11 +24,37 @@ STUDY = StudyConfig(
 
 
 class SlowModel(FakeTunableModel):
-    """A model that is slow enough for a worker to be killed in the middle of a job."""
+    """A model that is slow enough for a study to be stopped in the middle."""
 
     def generate(self, inputs, max_new_tokens):
         time.sleep(0.1)
         return super().generate(inputs, max_new_tokens)
+
+
+class HeldModel(FakeTunableModel):
+    """A model that stops in the middle of its first job until a worker has been killed, for two minutes at most.
+
+    So both workers are in a job when that happens, however unequal they are.
+    """
+
+    def __init__(self, killed: Path, name: str) -> None:
+        """Take the file that tells that a worker has been killed."""
+        super().__init__(name)
+        self.killed, self.passes = killed, 0
+
+    def generate(self, inputs, max_new_tokens):
+        self._hold()
+        return super().generate(inputs, max_new_tokens)
+
+    def generate_with_gradient(self, inputs, max_new_tokens):
+        self._hold()
+        return super().generate_with_gradient(inputs, max_new_tokens)
+
+    def _hold(self) -> None:
+        self.passes += 1
+        end = time.monotonic() + 120
+        while self.passes > 4 and not self.killed.exists() and time.monotonic() < end:
+            time.sleep(0.02)
 
 
 class HopelessModel(FakeTunableModel):
@@ -38,22 +65,27 @@ class HopelessModel(FakeTunableModel):
 
 
 class Killer:
-    """A progress callback that kills a worker once two jobs are half done, so that one is lost whoever dies."""
+    """A progress callback that kills a worker once two jobs are half done, so that one is lost whoever dies.
 
-    def __init__(self, kill: Callable[[], None]) -> None:
-        self.kill, self.killed = kill, False
+    Attributes:
+        load: loads a model that waits for that (see `HeldModel`).
+    """
+
+    def __init__(self, folder: Path, kill: Callable[[], None]) -> None:
+        self.kill, self.killed = kill, folder / "killed"
+        self.load = partial(HeldModel, self.killed)
         self.records, self.totals = defaultdict[str, int](int), [0]
 
     def __call__(self, done: int, total: int, what: str) -> None:
         self.records[what] += done - self.totals[-1]
         self.totals.append(done)
-        if not self.killed and sum(10 <= count < 36 for count in self.records.values()) == 2:
-            self.killed = True
+        if not self.killed.exists() and sum(10 <= count < 36 for count in self.records.values()) == 2:
             self.kill()
+            self.killed.touch()
 
     def check(self, total: int) -> None:
         """A worker was killed, its job was started again, and everything was finished."""
-        assert self.killed
+        assert self.killed.exists()
         assert any(after < before for before, after in pairwise(self.totals)), "no job was started again"
         assert self.totals[-1] == total
 
