@@ -78,7 +78,7 @@ def image_of_4k():
 def test_4k(kind, image_of_4k):
     degraded = degrade(image_of_4k, kind, 4, 0)
     assert degraded.shape == (2160, 3840, 3)
-    assert psnr(degraded[::4], image_of_4k[::4]) < 50
+    assert psnr(degraded, image_of_4k) < 50
 
 
 @every_kind

@@ -11,7 +11,7 @@ import pytest
 from tests.support.servers import vqttt_server
 from tests.support.serving import GREEN, RED, ask, body, client, doubtful, post, url_of
 
-WARM, MEASURED, CLIENTS = 1200, 2000, 8
+WARM, MEASURED, CLIENTS = 2000, 4000, 8
 
 
 def resident(process: int) -> float:
@@ -25,7 +25,7 @@ def content(n: int) -> Any:
     image = url_of(doubtful(n, side=16 + n % 100))
     kinds: list[Any] = [
         body(image, vqttt={"method": ("none", "vq-select", "tta")[n % 3]}),
-        body(image, vqttt={"stream": f"camera-{n % 200}"}),
+        body(image, vqttt={"stream": f"camera-{n % 400}"}),
         body(image, vqttt={"stream": f"one of many {n}"}),
         body(image, n=4, stream=True, logprobs=True, top_logprobs=5, max_tokens=1 + n % 200),
         body(image, image, vqttt={"method": "vq-ttt-episodic", "steps": 2}),
