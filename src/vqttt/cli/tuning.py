@@ -19,7 +19,11 @@ from vqttt.cli.output import show
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vqttt.methods.cost import Cost
     from vqttt.models.base import Model
+    from vqttt.results.tables import Table
 
 _UNDER_LOAD = "A server under load"
 
@@ -176,7 +180,6 @@ def bench(
         return
 
     from vqttt.methods import cost, find_method
-    from vqttt.results.tables import Table
 
     chosen = names(method) or ("none", "vq-select", "vq-ttt", "vq-ttt-episodic", "tent")
     methods, sizes = {name: find_method(name) for name in chosen}, numbers("--batch", batch)
@@ -189,17 +192,26 @@ def bench(
     if profile:
         typer.echo(cost.profile(loaded, chosen[0], (sizes or (16,))[0]))
         return
-    columns = "method", "batch", "ms a sample", "ms plain", "ratio", "peak MiB", "plain peak MiB", "tuned"
-    costs, rows = [], []
+    costs = []
     for one in cost.measure(loaded, methods, sizes or (1, 4, 16, 64), repeats):
         costs.append(one)
         typer.echo(f"{one.method}, batch {one.batch}: {one.ratio:.2f}x", err=True)
+        cost.write(costs, out)
+    show(_cost_table(costs).rich())
+    typer.echo(out)
+
+
+def _cost_table(costs: "Sequence[Cost]") -> "Table":
+    """Tabulate what was measured, a row for each method and batch size."""
+    from vqttt.results.tables import Table
+
+    columns = "method", "batch", "ms a sample", "ms plain", "ratio", "peak MiB", "plain peak MiB", "tuned"
+    rows = []
+    for one in costs:
         peaks = ["–" if peak is None else f"{peak:.0f}" for peak in (one.peak_mib, one.plain_peak_mib)]
         milliseconds = [f"{1000 * seconds:.1f}" for seconds in (one.seconds, one.plain_seconds)]
         rows.append((one.method, str(one.batch), *milliseconds, f"{one.ratio:.2f}x", *peaks, f"{one.tuned:.0%}"))
-        cost.write(costs, out)
-    show(Table(title="plain: the same model without the method", header=columns, rows=rows, keys=1).rich())
-    typer.echo(out)
+    return Table(title="plain: the same model without the method", header=columns, rows=rows, keys=1)
 
 
 def _benched(name: str, options: ModelOptions) -> "Model":

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vqttt.models.base import Generation, ListedGeneration, Model
-from vqttt.models.tunable import LogitGeneration
+from vqttt.models.generation import LogitGeneration
 from vqttt.serving.asked import Asked
 from vqttt.serving.engine import Answered
 from vqttt.serving.refusals import RequestError

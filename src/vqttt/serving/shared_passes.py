@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from vqttt.errors import InputError, VQTTTError, in_a_line
 from vqttt.models.base import Generation, Inputs, Model
 from vqttt.models.batch import Shown
-from vqttt.models.tunable import LogitGeneration
+from vqttt.models.generation import LogitGeneration
 
 T = TypeVar("T")
 

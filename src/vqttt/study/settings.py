@@ -54,7 +54,7 @@ def with_tuned(config: StudyConfig, file: Path, option: str = "--tuned") -> Stud
     name = f"{can[0]}-tuned"
     if name in config.methods or name in config.method_settings:
         raise InputError(f"{option}: the study has a method called {name} already; give that one another name")
-    own = {"base": can[0]} | deepcopy(dict(config.method_settings.get(can[0], {})))
+    own = {"base": can[0]} | dict(config.method_settings.get(can[0], {}))
     methods = tuple(name if method == can[0] else method for method in config.methods)
     settings = {method: values for method, values in config.method_settings.items() if method != can[0]}
     return replace(config, methods=methods, method_settings=settings | {name: own | {"tuned": str(file)}})
