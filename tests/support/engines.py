@@ -1,5 +1,6 @@
 """What the tests of engines share: a study, models that are slow or broken, and how runs are compared."""
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -34,13 +35,14 @@ class SlowModel(FakeTunableModel):
 class HeldModel(FakeTunableModel):
     """A model that stops in the middle of its first job until a worker has been killed, for two minutes at most.
 
-    So both workers are in a job when that happens, however unequal they are.
+    So both workers are in a job when that happens, however unequal they are. A worker whose parent process is gone
+    stays stopped: when a node of Ray's dies, its workers live on for a moment, in which one could finish its job.
     """
 
     def __init__(self, killed: Path, name: str) -> None:
         """Take the file that tells that a worker has been killed."""
         super().__init__(name)
-        self.killed, self.passes = killed, 0
+        self.killed, self.passes, self.parent = killed, 0, os.getppid()
 
     def generate(self, inputs, max_new_tokens):
         self._hold()
@@ -53,8 +55,11 @@ class HeldModel(FakeTunableModel):
     def _hold(self) -> None:
         self.passes += 1
         end = time.monotonic() + 120
-        while self.passes > 4 and not self.killed.exists() and time.monotonic() < end:
+        while self.passes > 4 and self._waits() and time.monotonic() < end:
             time.sleep(0.02)
+
+    def _waits(self) -> bool:
+        return not self.killed.exists() or os.getppid() != self.parent
 
 
 class HopelessModel(FakeTunableModel):

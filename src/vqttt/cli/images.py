@@ -1,7 +1,6 @@
 """`vqttt degrade`, `restore` and `quality`: one image at a time."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 
 from vqttt.cli.options import AsJson, ImagePath, Scale, Seed, Severity, attempting, names, say_how_long
 from vqttt.cli.output import as_json as to_json
+from vqttt.cli.progress import tracked
 from vqttt.errors import InputError
 
 _PYIQA = "pyiqa:"
@@ -39,8 +39,9 @@ def degrade(
     from vqttt.images.gallery import contact_sheet
 
     if gallery:
-        kinds = _track([kind] if kind else [*degradations.DEGRADATIONS, *degradations.STYLES], "degrading")
-        save_image(contact_sheet(load_image(image), kinds, seed=seed, scale=scale), out)
+        kinds = [kind] if kind else [*degradations.DEGRADATIONS, *degradations.STYLES]
+        shown = tracked(kinds, "degrading", transient=True)
+        save_image(contact_sheet(load_image(image), shown, seed=seed, scale=scale), out)
     elif kind is None:
         known = ", ".join((*degradations.DEGRADATIONS, *degradations.STYLES))
         raise InputError(f"give --kind or --gallery; the kinds are {known}")
@@ -70,7 +71,7 @@ def restore(
         if missing:
             typer.echo(f"left out because they are not installed: {', '.join(missing)}", err=True)
         with attempting(f"{image} cannot be restored"):
-            sheet = restored_sheet(loaded, _track(installed, "restoring"))
+            sheet = restored_sheet(loaded, tracked(installed, "restoring", transient=True))
         save_image(sheet, out)
     else:
         say_how_long(loaded, restorer)
@@ -107,12 +108,3 @@ def quality(
     width = max(map(len, values))
     for name, value in values.items():
         typer.echo(f"{name:<{width}}  {value:8.3f}  {METRICS.get(name, '')}".rstrip())
-
-
-def _track(items: list[str], what: str) -> Iterable[str]:
-    """Iterate over items, with a progress bar if standard error is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(items, what, console=console, transient=True, disable=not console.is_terminal)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vqttt.cli.progress import tracked
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,14 +64,12 @@ def learn(
         InputError: if nothing was learned. The message says why.
     """
     import torch
-    from rich.console import Console
-    from rich.progress import track
 
     from vqttt.study.batch import Batch, ImageCache
 
-    console, images, learned = Console(stderr=True), ImageCache(), Learned()
+    images, learned = ImageCache(), Learned()
     start = learner.learned()
-    for first in track(range(0, len(samples), batch), "tuning", console=console, disable=not console.is_terminal):
+    for first in tracked(range(0, len(samples), batch), "tuning"):
         some = samples[first : first + batch]
         learned.add(Batch.prepare(some, images, condition, model, seed=seed, max_new_tokens=16), learner)
     if not learned.answered:

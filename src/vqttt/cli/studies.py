@@ -15,6 +15,7 @@ from vqttt.cli.dry_run import print_estimate
 from vqttt.cli.model_options import ModelOptions, with_model_options
 from vqttt.cli.options import FailedError, Settings, TunedFile, model_names, names, numbers
 from vqttt.cli.output import show
+from vqttt.cli.progress import study_progress
 from vqttt.errors import InputError
 
 if TYPE_CHECKING:
@@ -212,39 +213,12 @@ def _resumed(folder: str, given: dict[str, Any], options: ModelOptions) -> tuple
 
 
 def _run(config: "StudyConfig", folder: str, engine: "EngineOptions") -> None:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     from vqttt.errors import RequestsSpentError
     from vqttt.models.served.options import redacted
     from vqttt.study.runner import run
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description:<32}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("elapsed"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        bar = bars.add_task(f"loading {', '.join(config.models)}", total=None)
-
-        def advance(done: int, total: int, label: str) -> None:
-            if not console.is_terminal and label != bars.tasks[0].description:  # a log gets lines instead of a bar
-                typer.echo(f"{label}: {done}/{total} answers", err=True)
-            bars.update(bar, completed=done, total=total, description=label)
-
-        command = shlex.join(["vqttt", *map(redacted, sys.argv[1:])])
+    command = shlex.join(["vqttt", *map(redacted, sys.argv[1:])])
+    with study_progress(f"loading {', '.join(config.models)}") as advance:
         try:
             run(config, folder, progress=advance, command=command, engine=engine, started=_say_questions)
         except RequestsSpentError as error:
