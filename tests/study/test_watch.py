@@ -58,10 +58,20 @@ def test_so_does_one_that_has_a_single_batch(tmp_path: Path) -> None:
 
 def test_so_it_does_in_workers(tmp_path: Path) -> None:
     with pytest.raises(VQTTTError, match=REASON) as raised:
-        # A task that is quickly loaded, because every process loads it.
-        run(replace(CONFIG, tasks=("easy-vqa",)), tmp_path / "run", Unusable, engine=EngineOptions(workers=2))
+        # A task and a method that are quickly ready, because every process loads them. There are so many questions that
+        # no worker is through with a cell before the study is told of the first batch.
+        quick = replace(CONFIG, tasks=("easy-vqa",), methods=("none",), limit=3000)
+        run(quick, tmp_path / "run", Unusable, engine=EngineOptions(workers=2))
     assert not isinstance(raised.value, EngineError)
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_cells_that_workers_finish_without_an_answer_are_forgotten(tmp_path: Path) -> None:
+    short = replace(CONFIG, tasks=("easy-vqa",), methods=("none",), limit=3)
+    with pytest.raises(VQTTTError, match=REASON):
+        run(short, tmp_path / "run", Unusable, engine=EngineOptions(workers=2))
+    run(short, tmp_path / "run", FakeTunableModel)
+    assert (load_records(tmp_path / "run")["error"] == "").all(), "the same command starts afresh"
 
 
 def test_a_task_that_fails_after_another_was_answered_is_marked(tmp_path: Path) -> None:

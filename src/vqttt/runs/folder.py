@@ -140,9 +140,15 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
     def abandon(self, keys: Iterable[str]) -> None:
-        """Forget what was begun of some cells; and a run without any finished cell, so that another one can start."""
+        """Forget what was begun of some cells, and those of them that are finished without an answer.
+
+        A run that has no finished cell then is forgotten as a whole, so that another one can start.
+        """
         for key in keys:
             self.unfinished.drop(key)
+            # Another worker may have finished a cell before it was stopped.
+            if self.is_finished(key) and (self.read_cell(key, ["error"])["error"] != "").all():
+                self.store.delete(f"cells/{key}.parquet")
         if next(self.finished_cells(), None) is None:
             self.unfinished.clear()
             for name in self.store.names("usage"):

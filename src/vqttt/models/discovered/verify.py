@@ -206,9 +206,9 @@ def _check_gradients(model: TunableModel, inputs: Inputs) -> str:
 
 def _check_selection(model: TunableModel, inputs: Inputs) -> str:
     """Samples that are selected from a batch keep their answers."""
-    rows = [2, 0]
-    apart = float((_logits(model, model.select(inputs, rows)) - _logits(model, inputs)[rows]).abs().max())
-    if apart > _rounding(model, _logits(model, inputs)):
+    plain, rows = _logits(model, inputs), [2, 0]
+    apart = float((_logits(model, model.select(inputs, rows)) - plain[rows]).abs().max())
+    if apart > _rounding(model, plain):
         raise CheckError(f"the logits of selected samples differ by {apart:.2g}")
     return f"{apart:.1g} apart"
 
