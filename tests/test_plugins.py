@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import vqttt
+from tests.support.command import vqttt as command
 from vqttt.images.files import load_image, save_image
 from vqttt.models import EMBEDDED
 from vqttt.study import StudyConfig
@@ -60,8 +61,8 @@ def package_in(folder: Path):
         )
         (folder / "site" / "smoke-1.0.dist-info" / "entry_points.txt").write_text("\n".join(points) + "\n")
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "vqttt.cli", *map(str, arguments)]
+    def run(*arguments: object, module: tuple[str, ...] = ("-m", "vqttt.cli")) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *module, *map(str, arguments)]
         paths = f"{folder / 'site'}:{Path(vqttt.__file__).parents[1]}"
         environment = {"PYTHONPATH": paths, "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
@@ -109,14 +110,50 @@ def test_a_degradation_of_another_package(outside, tmp_path, studied):
     assert (records_of(studied / "run").filter(degradation="soot")["error"] == "").all()
 
 
+EACH = """
+import contextlib, io, json, sys
+from vqttt.cli import main
+
+done = []
+for arguments in json.loads(sys.argv[1]):
+    sys.argv = ["vqttt", *arguments]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stopped:
+            done.append((stopped.code, out.getvalue(), err.getvalue()))
+print(json.dumps(done))
+"""
+
+
+def each(run, *commands: tuple[object, ...]) -> list[tuple[int, str, str]]:
+    """The status and what was said by several commands of one process: most of its time goes to getting ready."""
+    done = run("-c", EACH, json.dumps([[str(argument) for argument in one] for one in commands]), module=())
+    assert done.returncode == 0, done.stderr
+    found = [tuple(one) for one in json.loads(done.stdout)]
+    assert len(found) == len(commands)
+    return found
+
+
+def test_each_of_its_mistakes_is_one_line(outside):
+    install, run = outside
+    mistakes = {
+        "lost": ("smoke:gone", "the degradation 'lost' of the package smoke cannot be used"),
+        "far": ("nowhere:soot", "the degradation 'far' of the package smoke cannot be used"),
+        "flat": ("smoke:flat", "flat turned an image of shape (40, 60, 3) into one of (40, 60)"),
+        "fiery": ("smoke:fiery", "the degradation 'fiery' of the package smoke failed: KeyError: 'no fire'"),
+    }
+    install("[vqttt.degradations]", *(f"{name} = {place}" for name, (place, _) in mistakes.items()))
+    done = each(run, *(("degrade", "in.png", "--kind", kind, "--out", "out.png") for kind in mistakes))
+    for (status, _, said), (_, message) in zip(done, mistakes.values(), strict=True):
+        assert status == 2 and message in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize(
     ("point", "kind", "message"),
     [
         ("fog = smoke:soot", "soot", "the package smoke adds a degradation 'fog', but that name is taken"),
-        ("soot = smoke:gone", "soot", "the degradation 'soot' of the package smoke cannot be used"),
-        ("soot = nowhere:soot", "soot", "the degradation 'soot' of the package smoke cannot be used"),
-        ("flat = smoke:flat", "flat", "flat turned an image of shape (40, 60, 3) into one of (40, 60)"),
-        ("fiery = smoke:fiery", "fiery", "the degradation 'fiery' of the package smoke failed: KeyError: 'no fire'"),
         ("clean = smoke:soot", "soot", "a degradation 'clean', but that name is taken; uninstall the package"),
         ("a+b = smoke:soot", "soot", "names may have only letters, digits and _ . -"),
     ],
@@ -184,25 +221,31 @@ class Soot(Llava):
 
 
 @pytest.mark.slow
-def test_a_model_family_of_another_package(outside, tmp_path):
+def test_a_model_family_of_another_package(outside, tmp_path, monkeypatch, capsys):
     install, run = outside
     install("[vqttt.families]", "soot = family:Soot")
     (tmp_path / "site" / "family.py").write_text(FAMILY)
-    listed = json.loads(run("list", "models", "--json").stdout)
-    assert "LLaVA-1.5" in next(row["summary"] for row in listed if row["name"] == "llava")
-    assert listed[-1] == {"name": "soot", "kind": "model family", "summary": "A LLaVA by another name."}
+    for name in ("soot", "ash"):
+        shutil.copytree(EMBEDDED, tmp_path / name)
+        config = tmp_path / name / "config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": name}))
+    asked = ("answer", "in.png", "what color is it?")
+    (status, listed, _), (answered, answer, said), (refused, _, reason) = each(
+        run,
+        ("list", "models", "--json"),
+        (*asked, "--model", tmp_path / "soot"),
+        (*asked, "--model", tmp_path / "ash"),
+    )
+    rows = json.loads(listed)
+    assert status == 0 and "LLaVA-1.5" in next(row["summary"] for row in rows if row["name"] == "llava")
+    assert rows[-1] == {"name": "soot", "kind": "model family", "summary": "A LLaVA by another name."}
 
-    shutil.copytree(EMBEDDED, tmp_path / "checkpoint")
-    config = tmp_path / "checkpoint" / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "soot"}))
-    answered = run("answer", "in.png", "what color is it?", "--model", tmp_path / "checkpoint")
-    assert answered.returncode == 0, answered.stderr
-    assert answered.stdout == run("answer", "in.png", "what color is it?").stdout
+    monkeypatch.chdir(tmp_path)
+    assert answered == 0 == command(monkeypatch, *asked), said
+    assert answer == capsys.readouterr().out != ""
 
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "ash"}))
-    refused = run("answer", "in.png", "what color is it?", "--model", tmp_path / "checkpoint")
-    assert refused.returncode == 2
-    assert "'ash' model; supported families: llava, " in refused.stderr and "soot" in refused.stderr
+    assert refused == 2
+    assert "'ash' model; supported families: llava, " in reason and "soot" in reason
 
 
 ANSWERING = '''
@@ -263,17 +306,19 @@ def test_a_task_a_method_and_an_objective_of_another_package(outside, tmp_path):
         "[vqttt.objectives]", "boldness = answering:boldness",
     )  # fmt: skip
     (tmp_path / "site" / "answering.py").write_text(ANSWERING + "\nANSWER = 42\n")
-    for kind, name, summary in (
-        ("tasks", "reds", "Two red squares."),
-        ("objectives", "boldness", "Minus the largest logit."),
-    ):
-        assert {"name": name, "kind": kind.removesuffix("s"), "summary": summary} in json.loads(
-            run("list", kind, "--json").stdout
-        )
-
     (tmp_path / "study.toml").write_text(STUDY)
-    done = run("study", "--config", "study.toml", "--out", "run")
-    assert done.returncode == 0, done.stderr
+    wrong = ("study", "--model", "fake", "--limit", 2, "--out", "other")
+    tasks, objectives, done, number, broken = each(
+        run,
+        ("list", "tasks", "--json"),
+        ("list", "objectives", "--json"),
+        ("study", "--config", "study.toml", "--out", "run"),
+        (*wrong, "--method", "number"),
+        (*wrong, "--task", "broken"),
+    )
+    assert {"name": "reds", "kind": "task", "summary": "Two red squares."} in json.loads(tasks[1])
+    assert {"name": "boldness", "kind": "objective", "summary": "Minus the largest logit."} in json.loads(objectives[1])
+    assert done[0] == 0, done[2]
     frame = records_of(tmp_path / "run")
     answers = {method: set(of["answer"]) for (method,), of in frame.group_by("method")}
     assert answers["none"] == {"red"} and answers["blue"] == {"blue"}
@@ -281,10 +326,8 @@ def test_a_task_a_method_and_an_objective_of_another_package(outside, tmp_path):
     plugins = json.loads((tmp_path / "run" / "run.json").read_text())["plugins"]
     assert plugins == {"reds": "smoke 1.0", "blue": "smoke 1.0", "boldness": "smoke 1.0"}
 
-    for option, name, message in (
-        ("--method", "number", "the method 'number' of the package smoke cannot be used"),
-        ("--task", "broken", "the task 'broken' of the package smoke"),
+    for (status, _, said), message in (
+        (number, "the method 'number' of the package smoke cannot be used"),
+        (broken, "the task 'broken' of the package smoke"),
     ):
-        refused = run("study", "--model", "fake", "--limit", 2, option, name, "--out", "other")
-        assert refused.returncode == 2 and message in refused.stderr, refused.stderr
-        assert "Traceback" not in refused.stderr
+        assert status == 2 and message in said and "Traceback" not in said, said

@@ -10,6 +10,7 @@ import fsspec
 import numpy as np
 import pytest
 
+from tests.support.figures import with_quick_fonts, without_drawing
 from vqttt import cli
 from vqttt.cli import options, studies
 from vqttt.cli.lists import Kind
@@ -44,36 +45,56 @@ def test_help_is_quick_and_imports_no_torch() -> None:
         ended = os.times()
         return ended.children_user + ended.children_system - began.children_user - began.children_system
 
-    assert min(measure() for _ in range(5)) < 0.5
+    assert any(measure() < 0.5 for _ in range(5))
     code = "import sys, vqttt.cli; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "",
-        "study",
-        "answer",
-        "analyse",
-        "degrade",
-        "restore",
-        "quality",
-        "restorers install",
-        "models check",
-        "list",
-        "report",
-        "compare",
-        "tune",
-        "clean-features",
-        "bench",
-        "serve",
-    ],
+COMMANDS = (
+    "",
+    "study",
+    "answer",
+    "analyse",
+    "degrade",
+    "restore",
+    "quality",
+    "restorers install",
+    "models check",
+    "list",
+    "report",
+    "compare",
+    "tune",
+    "clean-features",
+    "bench",
+    "serve",
 )
-def test_help_is_as_documented(command: str, regenerate_goldens: bool) -> None:
+HELP_OF_EACH = """
+import os, runpy, sys
+import typer.rich_utils, vqttt.cli  # what every command imports to show its help
+
+for command in sys.argv[1:]:
+    if not os.fork():
+        sys.argv = ["", *command.split(), "--help"]
+        runpy.run_module("vqttt.cli", run_name="__main__", alter_sys=True)  # as `python -m` does
+    status = os.wait()[1]
+    assert status == 0, (command, status)
+    print(end="\\0", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[str, str]:
+    """What each command shows as its help, in a process that no other command has been in: a fork of a fresh one."""
     environment = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PATH": "/usr/bin:/bin"}
-    arguments = [sys.executable, "-m", "vqttt.cli", *command.split(), "--help"]
+    environment |= {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    arguments = [sys.executable, "-c", HELP_OF_EACH, *COMMANDS]
     shown = subprocess.run(arguments, check=True, capture_output=True, text=True, env=environment).stdout
+    return dict(zip(COMMANDS, shown.split("\0")[:-1], strict=True))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_as_documented(command: str, helps: dict[str, str], regenerate_goldens: bool) -> None:
+    shown = helps[command]
     golden = GOLDENS / f"{'-'.join(['help', *command.split()])}.txt"
     if regenerate_goldens:
         golden.write_text(shown)
@@ -212,6 +233,7 @@ def test_bench_writes_ratios(
 
 
 def test_study_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with_quick_fonts(monkeypatch)
     out = tmp_path / "run"
     arguments = ("study", "--model", "fake", "--task", "digits", "--limit", 10, "--degradation", "clean",
                  "--degradation", "fog", "--severity", 3, "--out", out)  # fmt: skip
@@ -229,6 +251,7 @@ def test_study_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
 def test_a_study_from_a_file_tried_run_and_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    without_drawing(monkeypatch)
     file = tmp_path / "study.toml"
     file.write_text('model = "fake"\ntasks = ["digits"]\ndegradations = ["fog"]\nseverities = [3]\nlimit = 10\n')
     arguments = ("study", "--config", file, "--out")
@@ -246,6 +269,7 @@ def test_a_study_from_a_file_tried_run_and_compared(
 def test_methods_of_a_file_are_known_to_the_option(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    without_drawing(monkeypatch)
     file, out = tmp_path / "study.toml", tmp_path / "run"
     file.write_text(
         'model = "fake"\ntasks = ["digits"]\ndegradations = ["fog"]\nseverities = [3]\nlimit = 10\n'
@@ -308,6 +332,7 @@ def test_commas_split_all_but_paths(values: list[str] | None, paths: bool, expec
 def test_a_study_is_resumed_by_its_folder_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    without_drawing(monkeypatch)
     out = tmp_path / "run"
     arguments = ("study", "--model", "fake", "--task", "digits", "--limit", 6, "--degradation", "fog",
                  "--severity", 3, "--method", "none", "--out", out)  # fmt: skip
@@ -325,6 +350,7 @@ def test_a_study_is_resumed_by_its_folder_alone(
 def test_a_study_at_an_address_is_reported_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    with_quick_fonts(monkeypatch)
     arguments = ("study", "--model", "fake", "--task", "digits", "--limit", 6, "--degradation", "fog",
                  "--severity", 3, "--method", "none", "--out", "memory://of-cli/run")  # fmt: skip
     assert vqttt(monkeypatch, *arguments) == 0

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import vqttt_server
+from tests.support.command import vqttt
+from tests.support.serving import server_in_process
+from vqttt.serving.listening import Listener
 
 ROOT = Path(__file__).resolve().parents[2]
 KNOWN = {"FROM", "ARG", "RUN", "COPY", "WORKDIR", "USER", "EXPOSE", "ENV", "VOLUME", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
@@ -93,16 +95,17 @@ def test_ports_agree() -> None:
     assert only("EXPOSE") == port and f":{port}/healthz" in check()[-1]
 
 
-def test_it_does_not_start_without_keys() -> None:
-    command = [sys.executable, "-m", "vqttt.cli", *entrypoint()[1:]]
-    assert entrypoint()[0] == "vqttt"
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, env={"PATH": "/usr/bin:/bin"})
-    assert ran.returncode == 2 and ran.stderr.startswith("vqttt: 0.0.0.0 is open to other machines; give --keys FILE")
+def test_it_does_not_start_without_keys(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("VQTTT_API_KEYS", raising=False)
+    monkeypatch.setattr(Listener, "run", lambda _: pytest.fail("it has started"))
+    command, *arguments = entrypoint()
+    assert command == "vqttt" and vqttt(monkeypatch, *arguments) == 2
+    assert capsys.readouterr().err.startswith("vqttt: 0.0.0.0 is open to other machines; give --keys FILE")
 
 
 def test_the_health_check_tells_a_server_from_none() -> None:
-    with vqttt_server(env={"VQTTT_API_KEYS": "a-key-that-is-long"}) as running:
-        port = running.url.removesuffix("/v1").rpartition(":")[2]
+    with server_in_process(keys=("a-key-that-is-long",)) as (url, _):
+        port = url.removesuffix("/v1").rpartition(":")[2]
         command = [part.replace(":8080/", f":{port}/") for part in check()]
         assert subprocess.run(command, capture_output=True).returncode == 0
     assert subprocess.run(command, capture_output=True).returncode != 0

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from tests.support.servers import vqttt_server
-from tests.support.serving import DOUBTFUL, body, get, post
+from tests.support.serving import DOUBTFUL, body, get, post, server_in_process
 from vqttt.images.files import save_image
 from vqttt.images.restorers import CORRECTIONS
 from vqttt.serving.body import Wishes
@@ -29,9 +28,9 @@ def first_cells(heading: str) -> list[str]:
 
 def test_fields_and_metrics() -> None:
     wishes = {"method": "vq-select", "stream": "camera-7", "deadline_ms": 60_000, "tries": 1}
-    with vqttt_server() as running:
-        status, reply, _ = post(running.url, body(DOUBTFUL, vqttt=wishes))
-        _, metrics = get(running.url.removesuffix("/v1") + "/metrics")
+    with server_in_process() as (url, _):
+        status, reply, _ = post(url, body(DOUBTFUL, vqttt=wishes))
+        _, metrics = get(url.removesuffix("/v1") + "/metrics")
     assert status == 200
     assert first_cells("in the request") == [*Wishes.model_fields, "any", "other"]
     assert first_cells("in the reply") == list(reply["vqttt"])

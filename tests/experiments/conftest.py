@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.study.conftest import questions_drawn_once as questions_drawn_once
 from tests.support.method import registered_tasks
 
 

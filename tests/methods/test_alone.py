@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.small_models import QUESTIONS, sample_images, tiny_llava
+from tests.support.small_models import QUESTIONS, sample_images, tiny_llava, with_few_views
 from vqttt.images.restorers import CORRECTIONS
-from vqttt.methods import METHODS, MethodSpec
+from vqttt.methods import METHODS, Method, MethodSpec
 from vqttt.models.tunable import TunableModel
 from vqttt.tuning.adapters import AdapterConfig
 from vqttt.tuning.kernels import KERNELS
@@ -83,18 +83,21 @@ def compare(model: TunableModel, spec: MethodSpec) -> None:
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_registered_method(name: str) -> None:
-    compare(tiny_llava(), METHODS[name])
+    compare(tiny_llava(), with_few_views(name))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_configurations_drawn_from_the_fields_of_each_class(kind: type, one_thread: None) -> None:
+def test_configurations_drawn_from_the_fields_of_each_class(kind: type[Method], one_thread: None) -> None:
     spec, model = KINDS[kind], tiny_llava()
     if spec.config is None:
         compare(model, spec)
         return
     rng = np.random.default_rng(0)
-    for _ in range(6):
-        compare(model, MethodSpec(kind, drawn(spec.config, rng)))
+    # What a class inherits answers a batch alone as any other batch, whatever the settings.
+    inherits = kind.answer_alone is Method.answer_alone
+    for gate in VALUES["gate"][:2] if inherits else VALUES["gate"] * 2:
+        config = drawn(spec.config, rng)
+        compare(model, MethodSpec(kind, replace(config, gate=gate) if hasattr(config, "gate") else config))
 
 
 def test_the_episodic_method_takes_its_short_way() -> None:

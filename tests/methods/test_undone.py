@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ def built(name: str, model: TunableModel) -> Method:
     return spec.changed(own).build(model, max_new_tokens=2)
 
 
+@cache
 def batch(model: TunableModel, number: int) -> tuple[Inputs, LogitGeneration]:
     images = sample_images(12)[4 * number : 4 * number + 4]
     inputs, base = model.ask(images, QUESTIONS, 2)

@@ -1,5 +1,7 @@
 """What is found by trying is what the families' own files say."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -30,11 +32,16 @@ def rows_of(model: HuggingFaceModel, inputs: Inputs) -> dict[str, list[int]]:
     return rows | {key: owner.tolist() for key, owner in model.packed(inputs).items()}
 
 
+@cache
+def found_in(name: str) -> tuple[HuggingFaceModel, Discovered]:
+    own = small(name)
+    return own, Discovered(name, own.network, own.processor).look()
+
+
 @pytest.fixture(params=FOUND)
 def pair(request: pytest.FixtureRequest) -> tuple[HuggingFaceModel, Discovered]:
     """A family's own model, and what is found without its file."""
-    own = small(request.param)
-    return own, Discovered(request.param, own.network, own.processor).look()
+    return found_in(request.param)
 
 
 def test_images_lie_where_the_familys_file_says(pair: tuple[HuggingFaceModel, Discovered]) -> None:

@@ -45,17 +45,17 @@ def own_tokens(name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", BUILDERS)
 def test_every_marker_anywhere_gives_the_tokens_of_the_question_alone(name: str) -> None:
-    model, image = small(name), sample_images(1)
-    plain, bare = model.encode(image, [QUESTION]), model.encode([[]], [QUESTION])
+    model, images, none = small(name), sample_images(1) * 4, [[]] * 4
+    plain, bare = model.encode(images, [QUESTION] * 4), model.encode(none, [QUESTION] * 4)
     for marker in [*MARKERS, *own_tokens(name)]:
-        for marked in (
+        marked = [
             f"{marker}\n{QUESTION}",
             f"{marker}{QUESTION}",
             f"{QUESTION} {marker}",
             f"{QUESTION}\n{marker}\n",
-        ):
-            assert_same(model.encode(image, [marked]), plain)
-            assert_same(model.encode([[]], [marked]), bare)
+        ]
+        assert_same(model.encode(images, marked), plain)
+        assert_same(model.encode(none, marked), bare)
 
 
 @pytest.mark.parametrize("name", BUILDERS)

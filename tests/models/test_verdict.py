@@ -28,6 +28,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "vqttt" / "models"
 
 
+QUICK = "fuyu"
+"""A type that is examined in less time than others: for what does not depend on what is found."""
+
+
 def saved(name: str, folder: Path) -> Path:
     model = small(name)
     model.network.save_pretrained(folder)
@@ -55,7 +59,7 @@ def test_a_verdict_is_found_once_and_remembered(tmp_path: Path, cache: Path, mon
 def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A checkpoint, and the name of the file that has its verdict."""
     root = tmp_path_factory.mktemp("judged")
-    folder = saved("kimi_k25", root / "model")
+    folder = saved(QUICK, root / "model")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(root))
         load_model(str(folder))
@@ -76,7 +80,7 @@ def test_a_damaged_verdict_is_found_again(judged: tuple[Path, str], cache: Path,
 def test_no_place_for_verdicts_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "taken").write_text("a file, not a folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "taken"))
-    assert isinstance(load_model(str(saved("kimi_k25", tmp_path / "model"))), Discovered)
+    assert isinstance(load_model(str(saved(QUICK, tmp_path / "model"))), Discovered)
 
 
 def test_a_model_that_answers_but_cannot_be_tuned(tmp_path: Path) -> None:
@@ -92,7 +96,7 @@ def test_a_model_that_answers_but_cannot_be_tuned(tmp_path: Path) -> None:
 
 
 def test_what_the_machine_lacks_is_not_remembered(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = saved("kimi_k25", tmp_path / "model")
+    folder = saved(QUICK, tmp_path / "model")
     with monkeypatch.context() as patch:
         patch.setattr(verify, "_check_batches", lambda *_: torch.empty(1 << 60))
         checks = [(n, name, verify._check_batches if name == "batches" else c) for n, name, c in verify.CHECKS]
@@ -126,7 +130,7 @@ def test_a_model_that_does_not_answer_as_it_should_is_refused(
 
     checks = [(needed, name, padding_matters if name == "batches" else check) for needed, name, check in verify.CHECKS]
     monkeypatch.setattr(verify, "CHECKS", tuple(checks))
-    folder = saved("kimi_k25", tmp_path / "model")
+    folder = saved(QUICK, tmp_path / "model")
     for _ in range(2):  # found, and remembered
         with pytest.raises(ModelError, match=r"cannot be used: batches: padding has an effect$"):
             load_model(str(folder))

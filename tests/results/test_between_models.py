@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from tests.support.figures import without_drawing
 from tests.support.fuzzing import examples
 from tests.support.runs import scored_records, write_cell
 from vqttt.results import report
@@ -216,7 +217,8 @@ def two_models(run: Path) -> pl.DataFrame:
     return load_records(run)
 
 
-def test_every_form_of_the_report_shows_models_side_by_side(tmp_path: Path) -> None:
+def test_every_form_of_the_report_shows_models_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_drawing(monkeypatch)
     contents = Contents(two_models(tmp_path))
     page = report.write_html(tmp_path, contents).read_text()
     assert 'id="models"' in page and 'href="#models"' in page

@@ -1,6 +1,6 @@
 """The page of a run in headless Chromium: it requests nothing, filters, opens examples, and has a dark mode."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,21 @@ def visit(browser: Any, page: Path) -> Iterator[Visit]:
     opened = Visit(browser, page)
     yield opened
     opened.page.close()
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Any, page: Path) -> Iterator[Callable[[int], Visit]]:
+    """Visits that tests share, by the width of their screens; each test leaves them as if nothing were chosen."""
+    opened = dict[int, Visit]()
+
+    def of_width(width: int) -> Visit:
+        if width not in opened:
+            opened[width] = Visit(browser, page, width=width)
+        return opened[width]
+
+    yield of_width
+    for visit in opened.values():
+        visit.page.close()
 
 
 def test_the_page_logs_nothing_and_requests_nothing(visit: Visit, page: Path) -> None:
@@ -68,7 +83,9 @@ def test_cards_are_counted_and_shown_in_pages(visit: Visit) -> None:
         ("method", "vq-ttt", 16),
     ],
 )
-def test_filters(visit: Visit, field: str, value: str, left: int) -> None:
+def test_filters(shared: Callable[[int], Visit], field: str, value: str, left: int) -> None:
+    visit = shared(1200)
+    assert visit.page.locator(".card").count() == PER_PAGE
     visit.page.select_option(f"[name={field}]", value)
     data = visit.page.evaluate("JSON.parse(document.getElementById('examples').textContent)")
     places = [" · ".join(text.splitlines()) for text in visit.texts(".card")]
@@ -79,7 +96,8 @@ def test_filters(visit: Visit, field: str, value: str, left: int) -> None:
     assert visit.page.locator(".card").count() == PER_PAGE
 
 
-def test_search_and_filters_together(visit: Visit) -> None:
+def test_search_and_filters_together(shared: Callable[[int], Visit]) -> None:
+    visit = shared(1200)
     visit.page.fill("[type=search]", "CIRCLE gaussian")
     assert visit.texts("#shown") == [f"8 of {EXAMPLES} examples"]
     assert all("circle" in text and "gaussian noise" in text for text in visit.texts(".card"))
@@ -87,6 +105,9 @@ def test_search_and_filters_together(visit: Visit) -> None:
     assert visit.page.locator(".card").count() == 4
     visit.page.fill("[type=search]", "no such thing")
     assert visit.page.locator(".card").count() == 0
+    visit.page.fill("[type=search]", "")
+    visit.page.select_option("[name=task]", "")
+    assert visit.page.locator(".card").count() == PER_PAGE
 
 
 def test_the_large_view_shows_images_kernel_and_answers(visit: Visit) -> None:
@@ -137,14 +158,14 @@ def test_hostile_text_is_shown_as_text(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 820, 1200])
-def test_the_page_is_no_wider_than_its_screen(browser: Any, page: Path, width: int) -> None:
-    visit = Visit(browser, page, width=width)
+def test_the_page_is_no_wider_than_its_screen(shared: Callable[[int], Visit], width: int) -> None:
+    visit = shared(width)
     for detail in range(visit.page.locator("details").count()):
         visit.page.evaluate(f"document.querySelectorAll('details')[{detail}].open = true")
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
     visit.page.locator(".card").first.click()
-    assert visit.page.evaluate("document.querySelector('dialog').getBoundingClientRect().width") <= width
-    visit.page.close()
+    assert 0 < visit.page.evaluate("document.querySelector('dialog').getBoundingClientRect().width") <= width
+    visit.page.keyboard.press("Escape")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -169,7 +190,8 @@ def column(visit: Visit, number: int) -> list[str]:
     return visit.texts(f"{CELLS} tbody td:nth-child({number})")
 
 
-def test_a_click_or_a_key_on_a_heading_sorts_by_its_column(visit: Visit) -> None:
+def test_a_click_or_a_key_on_a_heading_sorts_by_its_column(shared: Callable[[int], Visit]) -> None:
+    visit = shared(1200)
     visit.page.evaluate("document.querySelector('#cells details').open = true")
     headings = [text.strip() for text in visit.texts(f"{CELLS} th")]
     number = headings.index("gain") + 1
@@ -198,23 +220,26 @@ def test_one_column_is_sorted_at_a_time_and_words_by_letters(visit: Visit) -> No
     assert column(visit, 2) == sorted(column(visit, 2))
 
 
-def test_the_gain_is_in_view_on_a_phone(browser: Any, page: Path) -> None:
-    visit = Visit(browser, page, width=390)
+def test_the_gain_is_in_view_on_a_phone(shared: Callable[[int], Visit]) -> None:
+    visit = shared(390)
     visit.page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     heads = visit.page.locator("th.lead")
     assert heads.count() > 3
     for number in range(heads.count()):
         box = heads.nth(number).bounding_box()
         assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= 390), heads.nth(number).inner_text()
-    visit.page.close()
 
 
-def test_numbers_of_heat_maps_fit_their_cells(browser: Any, page: Path) -> None:
+def test_numbers_of_heat_maps_fit_their_cells(shared: Callable[[int], Visit]) -> None:
+    fits = """cell => {
+        const before = cell.innerHTML;
+        cell.innerHTML = '<b>−100.0</b>';
+        const fits = cell.scrollWidth <= cell.clientWidth;
+        cell.innerHTML = before;
+        return fits;
+    }"""
     for width in (390, 1200):
-        visit = Visit(browser, page, width=width)
-        fits = "cell => { cell.innerHTML = '<b>−100.0</b>'; return cell.scrollWidth <= cell.clientWidth }"
-        assert visit.page.locator("#heat .heat td").first.evaluate(fits), width
-        visit.page.close()
+        assert shared(width).page.locator("#heat .heat td").first.evaluate(fits), width
 
 
 def test_without_scripts_there_are_a_few_examples(browser: Any, page: Path) -> None:

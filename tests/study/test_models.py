@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.command import vqttt
 from tests.support.engines import examples, records
+from tests.support.figures import without_drawing
 from vqttt.cli.dry_run import print_estimate
 from vqttt.cli.options import model_names
 from vqttt.errors import InputError, ModelError, RunFolderError, UnknownNameError
@@ -339,6 +340,8 @@ def test_a_dry_run_says_what_each_model_takes(capsys: pytest.CaptureFixture[str]
 def test_the_command_takes_several_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    without_drawing(monkeypatch)
+    monkeypatch.setattr("vqttt.cli.progress.SECONDS", 0.0)  # every batch has its line, however quick the study is
     grid = ("--task", "digits", "--degradation", "clean,fog", "--severity", 5, "--method", "none", "--limit", 4)
     asked = ("study", "--model", "fake,fake-plain", *grid, "--out", tmp_path / "run")
     assert vqttt(monkeypatch, *asked) == 0

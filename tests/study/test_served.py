@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from tests.support.command import vqttt
+from tests.support.figures import without_drawing
 from tests.support.servers import chat_server, counts
 from vqttt.models import ServedOptions
 from vqttt.runs.folder import RunFolder
@@ -29,12 +30,18 @@ def url() -> Iterator[str]:
         yield running
 
 
+@pytest.fixture
+def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages of the reports have no figures: what is sent, counted and resumed does not depend on them."""
+    without_drawing(monkeypatch)
+
+
 def answers_of(folder: Path) -> pl.DataFrame:
     """The records, without what differs between any two runs."""
     return load_records(folder).drop("seconds", "peak_mib").sort("degradation", "method", "sample_id")
 
 
-def test_a_study_counts_what_it_sends(url: str, tmp_path: Path, capsys, monkeypatch) -> None:
+def test_a_study_counts_what_it_sends(url: str, tmp_path: Path, capsys, monkeypatch, no_drawings: None) -> None:
     given = (*STUDY, "--base-url", url, "--limit", 30, "--method", "none,vq-select", "--out", tmp_path / "run")
     assert vqttt(monkeypatch, *given) == 0
     shown, used = capsys.readouterr().out, RunFolder(tmp_path / "run").usage()
@@ -45,12 +52,16 @@ def test_a_study_counts_what_it_sends(url: str, tmp_path: Path, capsys, monkeypa
     assert f"sent to servers: {used['requests']} requests" in shown
 
 
-def test_without_a_method_a_study_takes_those_that_need_no_more(url: str, tmp_path: Path, monkeypatch) -> None:
+def test_without_a_method_a_study_takes_those_that_need_no_more(
+    url: str, tmp_path: Path, monkeypatch, no_drawings: None
+) -> None:
     assert vqttt(monkeypatch, *STUDY, "--base-url", url, "--limit", 5, "--out", tmp_path / "run") == 0
     assert set(load_records(tmp_path / "run")["method"]) == {"none", "vq-select"}
 
 
-def test_a_study_stops_at_its_limit_and_goes_on(url: str, tmp_path: Path, capsys, monkeypatch) -> None:
+def test_a_study_stops_at_its_limit_and_goes_on(
+    url: str, tmp_path: Path, capsys, monkeypatch, no_drawings: None
+) -> None:
     given = (*STUDY, "--base-url", url, "--limit", 40, "--method", "none", "--restorer", "none,smooth")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert vqttt(monkeypatch, *given, "--out", whole) == 0
@@ -80,13 +91,12 @@ def test_workers_stop_at_a_limit_as_one_does(url: str, tmp_path: Path, capsys, m
 
 
 @pytest.mark.slow
-def test_a_killed_study_goes_on(url: str, tmp_path: Path) -> None:
-    def command(out: Path) -> list[str]:
-        own = [*STUDY, "--base-url", url, "--limit", "100", "--method", "none", "--concurrency", "1"]
-        return [sys.executable, "-m", "vqttt.cli", *own, "--out", str(out)]
-
+def test_a_killed_study_goes_on(url: str, tmp_path: Path, monkeypatch, no_drawings: None) -> None:
+    given = (*STUDY, "--base-url", url, "--limit", "100", "--method", "none", "--concurrency", "1", "--out")
     killed = tmp_path / "killed"
-    process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vqttt.cli", *given, str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     end = time.monotonic() + 60
     while time.monotonic() < end and not any(path.stat().st_size for path in (killed / "cells").glob("*.jsonl")):
         time.sleep(0.01)
@@ -94,7 +104,7 @@ def test_a_killed_study_goes_on(url: str, tmp_path: Path) -> None:
     process.wait()
     assert len(list((killed / "cells").glob("*.parquet"))) < 2, "it was killed on its way"
     for out in (killed, tmp_path / "whole"):
-        subprocess.run(command(out), check=True, capture_output=True)
+        assert vqttt(monkeypatch, *given, out) == 0
     assert answers_of(killed).equals(answers_of(tmp_path / "whole"))
 
 

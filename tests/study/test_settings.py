@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.command import vqttt
+from tests.support.figures import without_drawing
 from tests.support.fuzzing import examples
 from vqttt.errors import InputError
 from vqttt.images.files import save_image
@@ -113,6 +114,7 @@ def test_a_tuned_file_is_for_the_one_method_that_can(tmp_path: Path) -> None:
 def test_options_of_the_command_reach_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    without_drawing(monkeypatch)
     task, tuned = own_file(tmp_path, 240), tmp_path / "tuned.safetensors"
     METHODS["vq-ttt"].build(FakeTunableModel()).save(tuned)
     base = ("study", "--model", "fake", "--task", task, "--degradation", "fog", "--severity", 3)
@@ -255,7 +257,8 @@ def test_a_method_registered_by_a_program_runs_in_workers_and_is_named_when_it_i
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(METHODS._entries, "echo", MethodSpec(Echo))
-    config = replace(CONFIG, methods=("none", "echo"))
+    # A task that is quickly loaded, because every process loads it.
+    config = replace(CONFIG, tasks=(own_file(tmp_path, 4),), methods=("none", "echo"))
     run(config, tmp_path / "run", engine=EngineOptions(workers=2))
     assert set(load_records(tmp_path / "run")["method"]) == {"none", "echo"}
     assert resumed(tmp_path / "run") == config

@@ -17,6 +17,8 @@ import torch
 from safetensors.torch import save_file
 from spandrel.architectures.Compact import Compact
 
+from tests.support.command import vqttt
+from tests.support.figures import without_drawing
 from vqttt.errors import InputError, RunFolderError, UnknownNameError
 from vqttt.images.files import save_image
 from vqttt.images.restorers import fingerprint
@@ -119,16 +121,18 @@ def test_a_stopped_run_resumes_to_the_same_records(whole: Path, tmp_path: Path, 
 
 
 @pytest.mark.slow
-def test_kill_dash_nine_at_any_moment(tmp_path: Path) -> None:
-    """Kill the real command three times, then let it finish; compare with a run that was left alone."""
+def test_kill_dash_nine_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill the real command three times, then let it finish here; compare with a run that was left alone."""
     command = [
-        sys.executable, "-m", "vqttt.cli", "study", "--model", "fake", "--task", "vq-mini", "--limit", "60",
+        "study", "--model", "fake", "--task", "vq-mini", "--limit", "60",
         "--degradation", "fog", "--degradation", "snow", "--severity", "3", "--out",
     ]  # fmt: skip
     killed = 0
     for wait in (0.2, 0.5, 1.0):
         process = subprocess.Popen(
-            [*command, str(tmp_path / "killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-m", "vqttt.cli", *command, str(tmp_path / "killed")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 60
         while (
@@ -141,8 +145,9 @@ def test_kill_dash_nine_at_any_moment(tmp_path: Path) -> None:
             killed += 1
         process.wait()
     assert killed, "the run was over before it could be killed"
+    without_drawing(monkeypatch)
     for name in ("killed", "alone"):
-        subprocess.run([*command, str(tmp_path / name)], check=True, capture_output=True)
+        assert vqttt(monkeypatch, *command, tmp_path / name) == 0
     assert records(tmp_path / "killed").equals(records(tmp_path / "alone"))
 
 

@@ -1,5 +1,6 @@
 """Images to test with, and PSNR to compare them."""
 
+import cv2
 import numpy as np
 
 
@@ -27,4 +28,9 @@ def natural(height: int, width: int) -> np.ndarray:
 
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:
     """Return the PSNR in dB."""
+    if image.dtype == reference.dtype == np.uint8:
+        # The sum of whole numbers takes OpenCV a fraction of the time.
+        assert image.shape == reference.shape
+        squares = cv2.norm(np.ascontiguousarray(image), np.ascontiguousarray(reference), cv2.NORM_L2SQR)
+        return float(10 * np.log10(255**2 / max(squares / image.size, 1e-9)))
     return float(10 * np.log10(255**2 / max(np.mean((image.astype(float) - reference) ** 2), 1e-9)))

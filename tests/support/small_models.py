@@ -9,6 +9,7 @@ import torch
 
 from training.blueprint import build_model, build_processor
 from vqttt.images.restorers.maxim.network import Config, Maxim
+from vqttt.methods import METHODS, MethodSpec
 from vqttt.models import CLEAN_FEATURES
 from vqttt.models.llava import Llava
 from vqttt.tuning.feature_statistics import measure_clean, save_clean
@@ -39,6 +40,15 @@ def sample_images(count: int, side: int = 64) -> list[Image]:
     rng = np.random.default_rng(5)
     coarse = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     return list(coarse.repeat(side // 8, 1).repeat(side // 8, 2))
+
+
+def with_few_views(name: str) -> MethodSpec:
+    """A registered method, MEMO with three views of a sample.
+
+    Its usual 32 are four batches alike. These are a batch of several and a last one of another size, so what goes wrong
+    with many views goes wrong with these; `test_answers_carry_the_untuned_ones` takes the usual number.
+    """
+    return METHODS[name].changed({"views": 3, "at_once": 2} if name == "memo" else {})
 
 
 SMALL_MAXIM = Config(stages=2, width=8, sides=(4, 4, 2), groups=1, bottlenecks=1)

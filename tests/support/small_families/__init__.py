@@ -50,9 +50,13 @@ ANSWERING = ("chameleon", "apertus1p5")
 """Those of them that answer and cannot be tuned."""
 
 
-@lru_cache
 def small(name: str, dtype: torch.dtype = torch.float32) -> HuggingFaceModel:
     """Build the small model of a type, with weights scaled so that its answers differ between images."""
+    return _built(name, dtype)  # `lru_cache` would keep a model with and a model without the default of its own
+
+
+@lru_cache
+def _built(name: str, dtype: torch.dtype) -> HuggingFaceModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         network, processor = (BUILDERS | OTHERS)[name]()
