@@ -3,8 +3,8 @@
 Without arguments it makes a folder of its own. A batch is one pass of the model. A file that is no image costs a line.
 """
 
+import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -12,8 +12,6 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import vqttt
-
-BATCH = 16
 
 
 def made_folder() -> Path:
@@ -29,17 +27,26 @@ def made_folder() -> Path:
 
 def main() -> None:
     """Answer the question about every image."""
-    folder, question = (Path(sys.argv[1]), sys.argv[2]) if len(sys.argv) > 2 else (made_folder(), "what color is it?")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER")
+    parser.add_argument("question", nargs="?", default="what color is it?", metavar="QUESTION")
+    given = parser.parse_args()
+    folder, question = given.folder or made_folder(), given.question
+    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
+    if not files:
+        parser.exit(2, f"{folder}: no folder with PNG, JPEG or WebP images; give one that has some\n")
     with Path("answers.jsonl").open("w") as lines, vqttt.Answerer("embedded", method="vq-select") as answerer:
-        for first in range(0, len(files), BATCH):
+        for batch in (files[first : first + 16] for first in range(0, len(files), 16)):
             images: dict[str, vqttt.Image] = {}
-            for file in files[first : first + BATCH]:
+            for file in batch:
                 try:
                     images[file.name] = vqttt.load_image(file)
                 except vqttt.VQTTTError as error:
                     print(json.dumps({"image": file.name, "error": str(error)}), file=lines)
-            answers = answerer.answer_all(list(images.values()), [question] * len(images)) if images else []
+            try:
+                answers = answerer.answer_all([*images.values()], [question] * len(images)) if images else []
+            except vqttt.VQTTTError as error:  # such as a question that cannot be asked
+                parser.exit(2, f"{error}\n")
             for name, one in zip(images, answers, strict=True):
                 told = {"error": one.error} if one.error else {"answer": one.answer, "untuned": one.base_answer}
                 print(json.dumps({"image": name, **told}), file=lines)

@@ -3,6 +3,7 @@
 Run it twice: the second time it goes on from what the first one saved. A circle in failing light stands for the camera.
 """
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,10 +27,16 @@ def frames(count: int) -> Iterator[tuple[str, vqttt.Image]]:
 
 def main() -> None:
     """Answer a question about every frame."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.parse_args()
     start = LEARNED if LEARNED.exists() else None
     print(f"goes on from {start}" if start else "starts from nothing")
     right = untuned = 0
-    with vqttt.Answerer("embedded", method="vq-select", start=start) as answerer:
+    try:
+        learner = vqttt.Answerer("embedded", method="vq-select", start=start)
+    except vqttt.VQTTTError as error:  # such as a damaged file
+        parser.exit(2, f"{error}; or remove {LEARNED}, to start from nothing\n")
+    with learner as answerer:
         try:
             for color, frame in frames(32):
                 answer = answerer.answer(frame, "what color is the circle?")

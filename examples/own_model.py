@@ -4,6 +4,7 @@
 the less it stands out, the less sure it is. Haze takes colours away.
 """
 
+import argparse
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +31,7 @@ def hazy(n: int) -> vqttt.Image:
 
 def main() -> None:
     """Ask about 30 images, and compare the answers with and without vq-select."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     answerer = vqttt.Answerer(my_model, method="vq-select", settings={"tries": 2})
     answers = [answerer.answer(hazy(n), "what color is the patch?") for n in range(30)]
     wanted = [COLORS[n % 3] for n in range(30)]

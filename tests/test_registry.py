@@ -14,6 +14,13 @@ def test_unknown_name_suggests_the_nearest_first() -> None:
         registry["aple"]
 
 
+def test_what_people_call_nothing_suggests_our_word_for_it() -> None:
+    for ours, theirs in (("none", "clean"), ("none", "Off"), ("clean", "none"), ("clean", "original")):
+        error = UnknownNameError("fruit", theirs, ["cleaner", "onion", ours])
+        assert f"did you mean {ours}? known" in str(error)
+    assert "did you mean" not in str(UnknownNameError("fruit", "none", ["nine", "gone"]))
+
+
 def test_duplicates_are_rejected() -> None:
     registry: Registry[int] = Registry("fruit")
     registry.add("apple", 1, "")

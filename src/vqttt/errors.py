@@ -17,6 +17,9 @@ VQTTTError                  the base; the command line prints it as one line and
 import difflib
 from collections.abc import Iterable
 
+_NOTHING = ("clean", "none", "no", "nothing", "off", "original", "identity", "untuned", "baseline")
+"""What people call an image that is not degraded, not restored, or not tuned on; two of these are our names."""
+
 
 class VQTTTError(Exception):
     """Base of all errors whose message is written for the user."""
@@ -44,10 +47,17 @@ class UnknownNameError(InputError):
         """
         self.kind, self.name = kind, name
         names = list(known)
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near = _nearest(name, names)
         rest = [known_name for known_name in names if known_name not in near]
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         super().__init__(f"unknown {kind} {name!r}; {hint}known: {', '.join(near + rest)}{more and f'; {more}'}")
+
+
+def _nearest(name: str, known: list[str]) -> list[str]:
+    """Return up to three known names that were meant: those of the same meaning, or else those spelt like it."""
+    if name.lower() in _NOTHING:
+        return [one for one in known if one in _NOTHING]
+    return difflib.get_close_matches(name, known, n=3, cutoff=0.5)
 
 
 class UnsupportedError(InputError):

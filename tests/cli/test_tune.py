@@ -36,9 +36,10 @@ def test_it_says_what_was_learned_and_how_to_apply_it(
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        (("--limit", 0), "limit must be at least 1"),
-        (("--limit", -3), "limit must be at least 1"),
-        (("--seed", -1), "seed at least 0"),
+        (("--limit", 0), "--limit must be at least 1, not 0"),
+        (("--batch", -3), "--batch must be at least 1, not -3"),
+        (("--severity", 7), "--severity must be from 1 to 5, not 7"),
+        (("--seed", -1), "--seed must be at least 0, not -1"),
         (("--restorer", "autoo"), "did you mean auto"),
     ],
 )

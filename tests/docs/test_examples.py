@@ -34,7 +34,7 @@ def right_answers(shown: str) -> tuple[int, int]:
 def test_they_are_short_and_all_are_tested() -> None:
     tested = set(re.findall(r'ran\(\s*"(\w+\.py)"', Path(__file__).read_text()))
     assert {path.name for path in EXAMPLES.iterdir() if path.suffix == ".py"} == tested
-    assert all(len((EXAMPLES / name).read_text().splitlines()) < 50 for name in tested)
+    assert all(len((EXAMPLES / name).read_text().splitlines()) < 60 for name in tested)
 
 
 def test_a_camera_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,6 +65,42 @@ def test_a_batch_job_takes_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     ran("batch_job.py", str(tmp_path), "how many?", monkeypatch=monkeypatch)
     lines = [json.loads(line) for line in Path("answers.jsonl").read_text().splitlines()]
     assert {line["image"]: "error" in line for line in lines} == {"one.png": False, "two.jpg": True}
+
+
+@pytest.mark.parametrize("name", [path.name for path in EXAMPLES.glob("*.py")])
+def test_help_and_unknown_arguments_run_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for argument, code in (("--help", 0), ("--nonsense", 2)):
+        with pytest.raises(SystemExit) as ended:
+            ran(name, argument, monkeypatch=monkeypatch)
+        assert ended.value.code == code and not list(Path().iterdir())
+    assert "usage:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folder", ["nosuch", "empty", "file"])
+@pytest.mark.parametrize("question", [[], ["how many?"]])
+def test_a_batch_job_refuses_what_has_no_images(
+    folder: str, question: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty").mkdir()
+    Path("file").touch()
+    with pytest.raises(SystemExit) as ended:
+        ran("batch_job.py", folder, *question, monkeypatch=monkeypatch)
+    shown = capsys.readouterr().err
+    assert ended.value.code == 2 and shown.startswith(f"{folder}: no folder with") and shown.count("\n") == 1
+    assert not Path("answers.jsonl").exists()
+
+
+def test_what_cannot_be_asked_or_read_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_image(np.full((40, 40, 3), 90, np.uint8), tmp_path / "one.png")
+    Path("camera.safetensors").write_text("damaged")
+    for name, arguments in (("batch_job.py", (str(tmp_path), "\udcff?")), ("camera_loop.py", ())):
+        with pytest.raises(SystemExit) as ended:
+            ran(name, *arguments, monkeypatch=monkeypatch)
+        assert ended.value.code == 2 and capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_model_of_your_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

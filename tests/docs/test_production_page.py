@@ -3,14 +3,21 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from tests.support.serving import DOUBTFUL, body, get, post, server_in_process
+from vqttt.cli import serving
+from vqttt.cli.model_options import ModelOptions
 from vqttt.images.files import save_image
 from vqttt.images.restorers import CORRECTIONS
+from vqttt.methods import METHODS
+from vqttt.models.served import circuit, client
+from vqttt.serving.asked import read
 from vqttt.serving.body import Wishes
+from vqttt.serving.limits import Limits
 from vqttt.tasks import vq_mini
 from vqttt.tuning.predictor import Predictor
 from vqttt.tuning.spectrum import DESCRIPTORS
@@ -51,6 +58,33 @@ def test_all_statuses_are_there() -> None:
 def test_options_are_those_of_the_commands() -> None:
     for option in re.findall(r"`(--[a-z-]+)", PAGE):
         assert f" {option} " in HELP, option
+
+
+def test_requests_at_a_time_to_the_server_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    stated = re.search(r"`--concurrency` \((\d+)\)", PAGE)
+    helped = re.search(r"--concurrency .*\[(\d+)\]", (ROOT / "tests" / "goldens" / "help-serve.txt").read_text())
+    sent = list[Any]()
+    monkeypatch.setattr("vqttt.cli.model_options.ModelOptions.load_model", lambda own, _: sent.append(own.served))
+    serving._loaded("NAME", "http://localhost:8000/v1", ModelOptions())
+    serving._loaded("openai:NAME", None, ModelOptions(served={"base_url": "http://localhost:8000/v1"}))
+    assert stated and helped
+    assert {int(stated[1]), int(helped[1]), *(one["concurrency"] for one in sent)} == {serving.CONCURRENCY}
+
+
+def test_unknown_fields_are_ignored_as_it_says() -> None:
+    assert "Fields that are not known are ignored" in PAGE
+    asked = read(body(DOUBTFUL, service_tier="auto", top_k=3), Limits())
+    assert asked.question and not hasattr(asked, "top_k")
+
+
+def test_failures_of_the_server_behind() -> None:
+    assert client.RETRIES == 4 and "up to four times" in PAGE
+    assert circuit.LIMIT == 8 and circuit.PAUSE == 5.0 and "After eight that failed in a row" in PAGE
+
+
+def test_looks_of_memo() -> None:
+    views = METHODS["memo"].config.views
+    assert f"its {views} views takes {2 + 2 * views} of them" in PAGE
 
 
 def test_the_most_that_a_stream_takes() -> None:

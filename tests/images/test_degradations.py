@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.images import natural, psnr, scene
 from vqttt.errors import InputError, UnknownNameError
-from vqttt.images.degradations import DEGRADATIONS, SEVERITIES, STYLES, chains, degrade, image_seed
+from vqttt.images.degradations import DEGRADATIONS, SEVERITIES, STYLES, chains, check_kind, degrade, image_seed
 from vqttt.images.files import sha256
 from vqttt.images.gallery import contact_sheet
 from vqttt.runs.records import CLEAN
@@ -294,3 +294,12 @@ def test_contact_sheet():
         contact_sheet(image, kinds=["frog"])
     with pytest.raises(InputError):
         contact_sheet(image[..., 0])
+
+
+@pytest.mark.parametrize("name", ["none", "None", "no", "original"])
+def test_a_word_for_no_degradation_suggests_clean(name):
+    with pytest.raises(UnknownNameError, match=r"; did you mean clean\? known: clean, "):
+        check_kind(name)
+    with pytest.raises(UnknownNameError) as met:  # clean is no part of a chain
+        check_kind(f"fog+{name}")
+    assert "clean," not in str(met.value) and "did you mean" not in str(met.value)

@@ -15,6 +15,7 @@ from PIL import Image as PILImage
 from vqttt.errors import ImageError, InputError
 from vqttt.images.files import (
     MAX_PIXELS,
+    as_image,
     check_image,
     decode_base64,
     load_image,
@@ -75,11 +76,11 @@ def test_lossy_formats_come_close(tmp_path, suffix):
     [
         ("16 bit.png", _ramp(np.uint16, 65535)),
         ("16 bit.tif", _ramp(np.uint16, 65535)),
-        ("32 bit.tif", _ramp(np.int32, 2**31 - 1)),
+        ("32 bit to 255.tif", _ramp(np.int32, 255)),
+        ("32 bit to 65535.tif", _ramp(np.int32, 65535)),
         ("float to 1.tif", _ramp(np.float32, 1)),
         ("float to 255.tif", _ramp(np.float32, 255)),
         ("float to 65535.tif", _ramp(np.float32, 65535)),
-        ("float to 1e6.tif", _ramp(np.float32, 1e6)),
     ],
 )
 def test_deep_gray_is_scaled_not_clipped(tmp_path, name, values):
@@ -94,11 +95,56 @@ def test_deep_gray_pgm(tmp_path):
     assert load_image(path)[0, :, 0].tolist() == [128, 255]
 
 
-def test_float_with_nan_and_infinity(tmp_path):
-    values = np.array([[0.0, 1.0, np.nan, -3.0]], np.float32)
-    assert load_image(_save(tmp_path / "nan.tif", PILImage.fromarray(values)))[0, :, 0].tolist() == [0, 255, 0, 0]
-    values[0, 1] = np.inf
-    assert load_image(_save(tmp_path / "inf.tif", PILImage.fromarray(values)))[0, :, 0].tolist() == [0, 255, 0, 0]
+def test_dark_16_bits_stay_dark(tmp_path):
+    """A format whose integers always have 16 bits leaves no doubt, also where Pillow keeps them in 32."""
+    dark = np.array([[0, 200]], np.uint16)
+    (tmp_path / "dark.pgm").write_bytes(b"P5 2 1 65535\n" + dark.astype(">u2").tobytes())
+    for name in ("dark.png", "dark.tif", "dark.pgm"):
+        path = tmp_path / name
+        assert load_image(path if path.exists() else _save(path, PILImage.fromarray(dark))).max() == 1
+
+
+@pytest.mark.parametrize("scale", [1, 255, 65535])
+def test_a_little_overshoot_of_floats_is_clipped(tmp_path, scale):
+    for darkest, brightest in ((0, 1.0016), (-0.02, 1), (-0.08, 1.08)):
+        values = _ramp(np.float32, scale)
+        values[0, 0], values[0, -1] = darkest * scale, brightest * scale
+        loaded = load_image(_save(tmp_path / "over.tif", PILImage.fromarray(values)))[..., 0].astype(int)
+        assert np.abs(loaded - np.arange(256)).max() <= 1
+        assert loaded[0, 0] == 0 and loaded[0, -1] == 255
+
+
+def test_dark_whole_levels_of_8_bits_are_clear(tmp_path):
+    dark = np.array([[0, 2]], np.float32)
+    assert load_image(_save(tmp_path / "dark.tif", PILImage.fromarray(dark)))[0, :, 0].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "levels", "found"),
+    [
+        (np.float32, [0, 1, np.nan], "1 of 3 gray levels are not finite"),
+        (np.float32, [0, np.inf, -np.inf], "2 of 3 gray levels are not finite"),
+        (np.float32, [0, 0.5, -3], "from -3 to 0.5"),
+        (np.float32, [-1, 0, 1], "from -1 to 1"),
+        (np.float32, [0, 0.7, 1.5], "from 0 to 1.5"),
+        (np.float32, [0, 0.7, 7.25], "from 0 to 7.25"),
+        (np.float32, [-128, 0, 127], "from -128 to 127"),
+        (np.float32, [0, 200, 300], "from 0 to 300"),
+        (np.float32, [0, 200, 1023], "from 0 to 1023"),
+        (np.float32, [0, 200, 1e6], "from 0 to 1e+06"),
+        (np.int32, [-1, 0, 255], "from -1 to 255"),
+        (np.int32, [0, 200, 258], "from 0 to 258"),
+        (np.int32, [0, 200, 65536], "from 0 to 65536"),
+        (np.int32, [0, 200, 2**31 - 1], "from 0 to 2.14748e+09"),
+    ],
+)
+def test_gray_of_no_clear_range_is_refused(tmp_path, dtype, levels, found):
+    image = PILImage.fromarray(np.array([levels], dtype))
+    message = _error(_save(tmp_path / "deep.tif", image))
+    assert found in message
+    assert message.endswith("give 8-bit or 16-bit integers, or floats from 0 to 1 or 0 to 255")
+    with pytest.raises(ImageError, match=r"^the Pillow image cannot be read: .*gray levels"):
+        as_image(image)
 
 
 @pytest.mark.parametrize(

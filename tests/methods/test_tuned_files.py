@@ -50,6 +50,23 @@ def test_a_file_says_what_it_was_made_with_and_fits_only_that(name: str, tmp_pat
         find_method("mine", own).build(model)
 
 
+@pytest.mark.parametrize("name", LEARNING)
+def test_a_file_with_nan_is_refused_by_every_method(name: str, tmp_path: Path) -> None:
+    model, file = FakeTunableModel(), tmp_path / "tuned.safetensors"
+    tuned(name, model, file)
+    tensors, about = tuned_file.read(file)
+    tensors.setdefault("adapter.0", torch.zeros(1))  # this model has no norms that tent and sar could tune
+    broken = {key: tensor * torch.nan if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+    tuned_file.write(file, broken, about)
+    specs = [METHODS[name].saved(file)]
+    if hasattr(METHODS[name].config, "start"):
+        specs.append(METHODS[name].changed({"start": str(file)}))
+    for configured in specs:
+        with pytest.raises(InputError, match="not finite") as met:
+            configured.build(model)
+        assert "\n" not in str(met.value) and str(file) in str(met.value)
+
+
 def test_a_stream_may_go_on_from_a_file_with_other_rates(tmp_path: Path) -> None:
     model, file = FakeTunableModel(), tmp_path / "tuned.safetensors"
     before = tuned("vq-ttt", model, file)

@@ -241,3 +241,17 @@ def test_an_exception_may_be_its_own_cause() -> None:
         error.__cause__ = error
         release_pass(error)
         assert live[0]() is None
+
+
+@pytest.mark.parametrize("name", ["llava", "qwen2_5_vl", "cogvlm"])
+def test_a_prompt_without_room_for_an_answer_is_marked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, image = small(name), sample_images(1)[0]
+    lengths = [model.batch_of([image], [question]).lengths[0] for question in (QUESTIONS[0], "red " * 50)]
+    assert lengths[0] + 20 < lengths[1]
+    both = {"short": Asked(shown=image, text=QUESTIONS[0]), "long": Asked(shown=image, text="red " * 50)}
+    for context, marked in ((lengths[1] + 1, []), (lengths[1], ["long"]), (lengths[0], ["short", "long"])):
+        monkeypatch.setattr(model, "context", context)
+        answered, errors = answer_untuned(both, model, 2)
+        assert list(errors) == marked
+        assert all(f"tokens, images included, and the model takes {context:,}" in why for why in errors.values())
+        assert len(answered[1].texts if answered else []) == 2 - len(marked)

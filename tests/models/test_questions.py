@@ -12,7 +12,8 @@ from vqttt.errors import InputError
 from vqttt.methods import METHODS
 from vqttt.models.answering import Asked, answer_untuned
 from vqttt.models.base import Inputs
-from vqttt.models.fake import FakeModel
+from vqttt.models.fake import FakeModel, FakeTunableModel
+from vqttt.models.function import FunctionModel
 from vqttt.models.questions import without_markers
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -133,6 +134,23 @@ def test_a_question_of_markers_alone_is_refused() -> None:
         small("llava").encode(sample_images(1), ["<image>\n"])
     answered, errors = answer_untuned({"a": Asked(shown=sample_images(1)[0], text="<image>")}, small("llava"), 2)
     assert answered is None and "only markers" in errors["a"]
+
+
+@pytest.mark.parametrize("question", ["what \udcff?", "\ud800", "<image> \udfff"])
+def test_half_a_character_is_refused_by_every_kind_of_model(question: str) -> None:
+    image = sample_images(1)[0]
+    for model in (
+        small("llava"),
+        FakeModel(),
+        FakeTunableModel(),
+        FunctionModel(lambda image, question: ("a", [-0.1])),
+    ):
+        with pytest.raises(InputError, match=r"the question is not valid text: it has '.ud.*; give it in UTF-8") as met:
+            model.ask([image], [question], 2)
+        assert str(met.value).isascii() and "\n" not in str(met.value)
+        asked = {"half": Asked(shown=image, text=question), "whole": Asked(shown=image, text=QUESTION)}
+        answered, errors = answer_untuned(asked, model, 2)
+        assert answered is not None and list(errors) == ["half"] and "not valid text" in errors["half"]
 
 
 def test_a_model_without_internals_gets_text_as_well() -> None:

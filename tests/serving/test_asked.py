@@ -123,6 +123,27 @@ def test_what_would_change_the_answer_is_refused_where_it_is_not_understood(name
     assert read(body(**{name: None}), LIMITS).tokens == 1024
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "harmless"),
+    [("top_p", 0.5, 1), ("top_p", 0.5, 1.0), ("presence_penalty", 0.5, 0), ("frequency_penalty", -1, 0.0)],
+)
+def test_what_shapes_a_draw_is_refused_in_this_process_and_passed_on_to_a_server(
+    name: str, value: float, harmless: float
+) -> None:
+    error = refused(body(temperature=1, **{name: value}))
+    assert error.param == name and str(error) == f"this server's model does not know {name}; leave it out"
+    for given in (harmless, None):
+        assert read(body(temperature=1, **{name: given}), LIMITS).temperature == 1
+    passed = read(body(temperature=1, **{name: value}), LIMITS, conversations=True).question
+    assert isinstance(passed, Conversation) and passed.parameters == {"extra_body": {name: value}}
+
+
+def test_greedy_answers_do_not_depend_on_top_p() -> None:
+    for greedy in ({}, {"temperature": 0}, {"temperature": None}):
+        assert read(body(top_p=0.1, **greedy), LIMITS).temperature == 0
+        assert refused(body(presence_penalty=0.1, **greedy)).param == "presence_penalty"
+
+
 def test_parameters_that_change_nothing_are_no_fault() -> None:
     harmless = {"modalities": ["text"], "response_format": {"type": "text"}, "user": "me", "top_p": 1, "metadata": {}}
     assert read(body(**harmless), LIMITS).question

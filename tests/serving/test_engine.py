@@ -18,13 +18,15 @@ from tests.support.small_models import sample_images, tiny_llava
 from vqttt.errors import InputError
 from vqttt.methods import METHODS, Method, MethodSpec, find_method
 from vqttt.methods.attempts import Attempt, Outcome
+from vqttt.models import load_model
 from vqttt.models.base import Generation, Inputs, Model
 from vqttt.models.fake import FakeModel, FakeTunableModel
-from vqttt.models.generation import NOT_FINITE
+from vqttt.models.generation import NOT_FINITE, LogitGeneration
 from vqttt.serving.asked import Asked
 from vqttt.serving.engine import Answered, Engine
 from vqttt.serving.limits import Limits
 from vqttt.serving.refusals import RequestError
+from vqttt.serving.replies import completion
 from vqttt.types import Image
 
 
@@ -69,6 +71,52 @@ def test_the_account_says_what_was_done() -> None:
     assert uncertain["rolled_back"] or uncertain["correction"]
     assert not uncertain["deadline_reached"] and uncertain["failed"] is None and uncertain["stream"] is None
     assert all(0 <= one["seconds"] < 30 for one in (certain, uncertain, plain))
+
+
+GRADIENTS: list[tuple[str, dict[str, Any], int]] = [
+    ("vq-ttt", {}, 2),  # untuned, and by the pass that has the gradient
+    ("vq-ttt", {"steps": 3, "afresh": True}, 5),
+    ("vq-ttt-episodic", {"steps": 2}, 4),
+    ("memo", {"views": 5}, 12),  # untuned, twice each view, and tuned
+]
+
+
+@pytest.mark.parametrize(("method", "settings", "looks"), GRADIENTS)
+def test_every_pass_is_a_look_with_gradients_or_without(method: str, settings: dict[str, Any], looks: int) -> None:
+    model = FakeTunableModel()
+    with engine(model) as own:
+        for stream in ("", "a") if method == "vq-ttt" else ("",):
+            one = answered(own, DOUBTFUL, method=method, settings=settings, stream=stream)
+            (generation,) = one.generations
+            assert one.account["looks"] == looks and not one.account["failed"]
+            assert isinstance(generation, LogitGeneration) and not generation.logits.requires_grad
+            assert generation.texts == one.texts
+            assert generation.entropies[0] == pytest.approx(one.account["entropy_after"], abs=1e-5)
+    assert not {"generate", "generate_with_gradient", "answer_logits"} & set(vars(model)), "the model is as it was"
+
+
+@pytest.mark.parametrize("method", ["vq-ttt", "vq-ttt-features", "memo"])
+def test_tokens_and_probabilities_are_known_where_gradients_tune(method: str, one_thread: None) -> None:
+    model = load_model("embedded")
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    request = asked(noise, method=method, settings={"views": 2} if method == "memo" else {}, alternatives=2)
+    with engine(model) as own:
+        one = own.answer(request)
+    reply = completion(request, one, model)
+    assert not one.account["failed"] and one.account["looks"] >= 1
+    assert reply["usage"]["prompt_tokens"] > 60 and reply["usage"]["completion_tokens"] >= 1
+    tokens = reply["choices"][0]["logprobs"]["content"]
+    assert len(tokens) == reply["usage"]["completion_tokens"] and len(tokens[0]["top_logprobs"]) == 2
+
+
+def test_requests_that_share_a_pass_have_looks_of_their_own(one_thread: None) -> None:
+    with engine(FakeTunableModel()) as own:
+        method = own._built_for(find_method("vq-ttt-episodic").changed({"steps": 2}), 4)
+        found = own._noted(method, [RED, DOUBTFUL, DOUBTFUL], ["what color is it?"] * 3)
+    assert [looks.count for _, looks in found] == [4, 4, 4]
+    for answer, looks in found:
+        kept = looks.of(answer.answer, answer.entropy_after)
+        assert kept is not None and kept.entropies[0] == pytest.approx(answer.entropy_after, abs=1e-5)
 
 
 def test_a_correction_that_is_kept_is_named() -> None:

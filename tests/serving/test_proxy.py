@@ -39,6 +39,7 @@ from vqttt.methods.corrected import corrected
 from vqttt.models import ServedOptions, load_model
 from vqttt.models.base import Model
 from vqttt.models.fake import FakeTunableModel
+from vqttt.models.served.circuit import LIMIT
 from vqttt.types import Image
 
 pytestmark = pytest.mark.usefixtures("no_server_environment")
@@ -168,6 +169,40 @@ def test_a_server_that_fails_for_this_request_is_a_bad_gateway(url: str) -> None
     status, said, _ = post(url, body(RED, text="for good [500*99]"))
     assert status == 502 and said["error"]["type"] == "server_error" and "500 as ordered" in said["error"]["message"]
     assert ask(client(url), RED, text="once [500*1]").choices[0].message.content == "red", "one failure is waited out"
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        *[(fault, 503) for fault in ("503", "429", "504", "close", "hang")],
+        *[(fault, 502) for fault in ("500", "html", "empty", "truncated")],
+    ],
+)
+def test_a_server_that_may_be_back_soon_is_told_from_one_that_answers_nonsense(fault: str, expected: int) -> None:
+    with chat_server() as own:
+        model = served(own, timeout=1)
+        without_retries(model)
+        with server_in_process(model) as (url, _):
+            status, said, headers = post(url, body(RED, text=f"again and again [{fault}*99]"))
+    assert status == expected and headers.get("retry-after") == ("5" if expected == 503 else None)
+    assert said["error"]["code"] == ("upstream_down" if expected == 503 else "no_answer")
+
+
+def test_a_server_that_is_gone_is_unavailable_from_the_first_request() -> None:
+    with killable() as (own, process):
+        model = served(own)
+        without_retries(model)
+        process.kill()
+        process.wait()
+        with server_in_process(model) as (url, _):
+            for _ in range(LIMIT + 2):
+                status, said, headers = post(url, body(RED))
+                assert status == 503 and headers["retry-after"] == "5" and said["error"]["code"] == "upstream_down"
+                assert "http" not in said["error"]["message"]
+
+
+def without_retries(model: Any) -> None:
+    model.client._client = model.client._client.with_options(max_retries=0)
 
 
 def test_a_try_that_fails_leaves_the_untuned_answer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

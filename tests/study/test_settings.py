@@ -220,6 +220,7 @@ def test_a_study_with_very_long_names_runs(tmp_path: Path) -> None:
         ({"tasks": ("digits", "")}, "tasks has an empty name; leave out the comma"),
         ({"batch": 2.5}, "batch must be a whole number, not 2.5"),
         ({"methods": ("mine",)}, r"a method of your own needs a table \[methods\.mine\] in a --config file"),
+        ({"method_settings": {"vq-ttt": {"objective": "entropie"}}}, r"unknown objective 'entropie'; [^;]+$"),
     ],
 )
 def test_what_a_study_cannot_be_is_said_plainly(wrong: dict[str, object], message: str) -> None:

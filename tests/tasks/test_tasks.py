@@ -146,6 +146,23 @@ def test_unknown_task() -> None:
     assert all(TASKS.summary(name) for name in TASKS)
 
 
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("q/ok.jsonl", "jsonl:q/ok.jsonl"),
+        ("q/OK.TSV", "tsv:q/OK.TSV"),
+        ("json:q/ok.jsonl", "jsonl:q/ok.jsonl"),
+        ("C:/ok.tsv", "tsv:C:/ok.tsv"),
+    ],
+)
+def test_a_path_alone_is_told_how_to_give_a_file(name: str, given: str) -> None:
+    with pytest.raises(UnknownNameError) as met:
+        load_task(name)
+    assert str(met.value).endswith(f"; or a file, as jsonl:PATH or tsv:PATH; give {given}")
+    with pytest.raises(UnknownNameError, match=r"as jsonl:PATH or tsv:PATH$"):
+        load_task("nonsense")
+
+
 def test_jsonl_reports_broken_lines_by_number(tmp_path: Path) -> None:
     save_image(np.zeros((8, 8, 3), np.uint8), tmp_path / "a.png")
     good = {"image": "a.png", "question": "what?", "answer": ["red", "dark red"], "id": "one"}

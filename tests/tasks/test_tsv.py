@@ -229,7 +229,7 @@ def test_byte_order_marks_are_read(tmp_path: Path, encoding: str) -> None:
 def test_utf16_without_a_mark_is_refused_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "unmarked.tsv"
     file.write_bytes(f"index\tquestion\tanswer\timage\n1\ta?\tred\t{encoded(made.RED)}\n".encode("utf-16-le"))
-    with pytest.raises(InputError, match="lacks the columns") as caught:
+    with pytest.raises(InputError, match=r"lacks the columns? ") as caught:
         load_task(f"tsv:{file}")
     assert "UTF-16" in str(caught.value) and "\n" not in str(caught.value) and "\0" not in str(caught.value)
 

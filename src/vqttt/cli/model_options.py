@@ -21,6 +21,10 @@ def _option(kind: Any, words: str, panel: str) -> Any:
     return Annotated[kind | None, typer.Option(help=words, rich_help_panel=panel)]
 
 
+def _concurrency(default: int) -> Any:
+    return _option(int, f"Requests at a time. [{default}]", SERVED)
+
+
 _LOADING: dict[str, Any] = {
     "dtype": _option(str, "Type of the weights: float32, bfloat16 or float16; auto keeps the stored one.", LOADING),
     "device": _option(str, "cpu, cuda, cuda:1 and so on; auto spreads the model over all GPUs.", LOADING),
@@ -32,7 +36,7 @@ _LOADING: dict[str, Any] = {
 
 _SERVED: dict[str, Any] = {
     "base_url": _option(str, "URL of the server, such as http://localhost:8000/v1. Default: OPENAI_BASE_URL.", SERVED),
-    "concurrency": _option(int, "Requests at a time. [16]", SERVED),
+    "concurrency": _concurrency(16),
     "max_pixels": _option(int, "Make larger images smaller before they are sent.", SERVED),
     "timeout": _option(int, "Seconds to wait for a reply before another try. [60]", SERVED),
     "max_requests": _option(int, "Stop before more requests than this are sent, by each worker to each model.", SERVED),
@@ -67,13 +71,16 @@ class ModelOptions:
         return load_model(name, *self.checked())
 
 
-def with_model_options(*, served: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_model_options(
+    *, served: bool = True, concurrency: int = 16
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that gives a command these options; it gets them as its argument `options`.
 
     Args:
         served: whether the command works with a served model, and takes the options for one.
+        concurrency: the requests at a time by default, as the help states them; the command must see to it.
     """
-    kinds = _LOADING | (_SERVED if served else {})
+    kinds = _LOADING | (_SERVED | {"concurrency": _concurrency(concurrency)} if served else {})
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = inspect.signature(command)

@@ -1,4 +1,4 @@
-"""`vqttt report` and `vqttt compare`: finished runs."""
+"""`vqttt report` and `vqttt compare`: runs that were made before."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -25,12 +25,15 @@ def report(
     ] = Format.HTML,
 ) -> None:
     """Write a run's report again, from its records alone."""
-    from vqttt.results.report import write_report
+    from vqttt.results.report import Contents, write_report
     from vqttt.runs.folder import local_copy
 
     with local_copy(folder) as copy:
-        written = write_report(copy, form)
+        contents = Contents.of_run(copy, folder)
+        written = write_report(copy, form, contents)
     typer.echo("\n".join(f"{folder.rstrip('/')}/{path.name}" for path in written))
+    for doubt in contents.doubts:
+        typer.echo(doubt, err=True)
 
 
 def compare(
@@ -41,14 +44,18 @@ def compare(
     from vqttt.results.compare import compare as compared
     from vqttt.results.compare import left_out
     from vqttt.results.tables import comparison_table
+    from vqttt.runs.completeness import doubts
     from vqttt.runs.folder import local_copy
     from vqttt.runs.loading import load_records
 
     with local_copy(first) as one, local_copy(second) as other:
         runs = load_records(one), load_records(other)
+        doubted = doubts(one, first), doubts(other, second)
     show(comparison_table(compared(*runs), f"{first} → {second}").rich())
     for line in left_out(*runs, (first, second)):
         typer.echo(line)
-    for name, run in zip((first, second), runs, strict=True):
+    for name, run, of_run in zip((first, second), runs, doubted, strict=True):
+        for doubt in of_run:
+            typer.echo(f"{name}: {doubt[0].lower()}{doubt[1:].removesuffix('.')}")
         if failed := (run["error"] != "").sum():
             typer.echo(f"{name}: {failed:,} records failed and count as wrong")

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 _LIMITS = "Limits"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
+CONCURRENCY = 64
+"""Requests that a proxy sends at a time, unless told otherwise: many clients ask it at once."""
 
-@with_model_options()
+
+@with_model_options(concurrency=CONCURRENCY)
 def serve(
     model: Annotated[
         str,
@@ -105,9 +108,11 @@ def serve(
 def _loaded(model: str, upstream: str | None, options: ModelOptions) -> "Model":
     from vqttt.models.served.options import PREFIX
 
-    if upstream is None:
+    if upstream is None and not model.startswith(PREFIX):
         return options.load_model(model)
-    if "base_url" in options.served:
-        raise InputError("--upstream and --base-url both name the server behind this one; give --upstream")
-    served = {"concurrency": 64, **options.served, "base_url": upstream}
+    served = {"concurrency": CONCURRENCY, **options.served}
+    if upstream is not None:
+        if "base_url" in served:
+            raise InputError("--upstream and --base-url both name the server behind this one; give --upstream")
+        served["base_url"] = upstream
     return replace(options, served=served).load_model(PREFIX + model.removeprefix(PREFIX))

@@ -257,10 +257,9 @@ def _show(out: str, verbose: bool) -> None:
     """Write the report and tables of a run, and print the main ones."""
     from vqttt.results import report
     from vqttt.runs.folder import local_copy
-    from vqttt.runs.loading import load_records
 
     with local_copy(out) as folder:
-        contents = report.Contents(load_records(folder))
+        contents = report.Contents.of_run(folder, out)
         tables = [path.name for path in report.write_tables(folder, contents)]
         page = report.write_html(folder, contents).name
         show(*report.for_terminal(contents, verbose))

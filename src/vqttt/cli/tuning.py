@@ -1,5 +1,6 @@
 """`vqttt tune`, `clean-features` and `bench`: saved adapters, clean statistics, and what methods cost."""
 
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -116,8 +117,12 @@ def tune(
         raise InputError(f"the method {method!r} learns nothing that could be saved; these do: {known}")
     check_kind(degradation)
     check_restorer(restorer)
-    if batch < 1 or not 1 <= severity <= 5 or seed < 0 or (limit is not None and limit < 1):
-        raise InputError("batch and limit must be at least 1, severity 1 to 5, and seed at least 0")
+    for name, value, least, most in (
+        ("batch", batch, 1, inf), ("limit", limit, 1, inf), ("severity", severity, 1, 5), ("seed", seed, 0, inf),
+    ):  # fmt: skip
+        if value is not None and not least <= value <= most:
+            right = f"at least {least}" if most == inf else f"from {least} to {most}"
+            raise InputError(f"--{name} must be {right}, not {value}")
     _check_writable(out)
     options.checked()
     samples, loaded = load_task(task, limit), options.load_model(model)

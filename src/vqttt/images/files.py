@@ -8,6 +8,7 @@ import logging
 import re
 import threading
 import warnings
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
@@ -35,6 +36,20 @@ SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 }
 """The file suffixes that `save_image` supports, and the encoder options for each."""
 
+# Formats whose integers of more than 8 bits have 16, though Pillow may keep them in 32.
+_ALWAYS_16_BITS = ("PNG", "PPM")
+
+# What white is in gray of more than 8 bits, for integers and for floats; a file does not say.
+_WHITES: dict[str, tuple[float, ...]] = {"i": (255.0, 65535.0), "f": (1.0, 255.0, 65535.0)}
+
+_OVERSHOOT = 0.1
+"""How far resampling may take gray levels beyond black and white, as a part of the full scale."""
+
+_DARKEST = 1 / 16
+"""Where the brightest level is below this part of a scale, the scale is not clear."""
+
+_RIGHT_LEVELS = "give 8-bit or 16-bit integers, or floats from 0 to 1 or 0 to 255"
+
 # Vector formats: Pillow would run other programs to draw them.
 _DRAWINGS = ("EPS", "WMF")
 
@@ -52,8 +67,11 @@ def load_image(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Imag
     """Read an image from a file, or from the bytes of one.
 
     Every raster format that Pillow supports is read, and turned upright by its EXIF orientation. Palettes, CMYK and
-    Lab are converted to RGB; gray of 16 or more bits is scaled to 8 bits, not clipped; transparent pixels are blended
+    Lab are converted to RGB; gray of more than 8 bits is scaled to 8 bits, not clipped; transparent pixels are blended
     with white; an animation yields its first frame.
+
+    Gray may be integers of 8 or 16 bits, also stored in 32, or floats from 0 to 1, 0 to 255 or 0 to 65535. A file does
+    not say which of them it has: its darkest and brightest levels must leave no doubt.
 
     Args:
         source: the path of a file, or its contents.
@@ -63,7 +81,8 @@ def load_image(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Imag
         A new uint8 array of shape (H, W, 3).
 
     Raises:
-        ImageError: if the file is missing, damaged or not an image, or has more than `max_pixels`.
+        ImageError: if the file is missing, damaged or not an image, has more than `max_pixels`, or has gray levels
+            that are not finite, or whose range is not clear.
     """
     name = f"an image of {len(source):,} bytes" if isinstance(source, bytes) else " ".join(str(source).splitlines())
     with io.BytesIO(source) if isinstance(source, bytes) else _open_file(Path(source)) as stream:
@@ -95,12 +114,16 @@ def decode_base64(text: str) -> bytes:
 
 
 def from_pillow(image: PILImage.Image) -> Image:
-    """Convert a Pillow image to a new uint8 array of shape (H, W, 3), by the rules of `load_image`."""
+    """Convert a Pillow image to a new uint8 array of shape (H, W, 3), by the rules of `load_image`.
+
+    Raises:
+        ImageError: if it has gray levels that are not finite, or whose range is not clear.
+    """
     image.load()
     upright = image
     with contextlib.suppress(Exception):  # a malformed EXIF block does not make the image unusable
         upright = ImageOps.exif_transpose(image)
-    return np.array(_to_rgb(upright))
+    return np.array(_to_rgb(upright, image.format))
 
 
 def as_image(value: Image | PILImage.Image) -> Image:
@@ -190,6 +213,8 @@ def _decode(stream: BinaryIO, name: str, max_pixels: int) -> Image:
             if image.format in _DRAWINGS:
                 raise ImageError(f"{name}: a vector drawing ({image.format}); give a PNG of it")
             return from_pillow(image)
+    except _LevelsError as error:
+        raise ImageError(f"{name}: {error}") from error
     except ImageError:
         raise
     except PILImage.DecompressionBombError as error:
@@ -203,9 +228,17 @@ def _decode(stream: BinaryIO, name: str, max_pixels: int) -> Image:
         ) from error
 
 
-def _to_rgb(image: PILImage.Image) -> PILImage.Image:
+class _LevelsError(ImageError):
+    """Gray levels that do not say what is white."""
+
+
+def _to_rgb(image: PILImage.Image, file_format: str | None) -> PILImage.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return PILImage.fromarray(_gray_to_uint8(np.asarray(image))).convert("RGB")
+        gray = np.asarray(image)
+        deep = gray.dtype.kind == "u" or (image.mode == "I" and file_format in _ALWAYS_16_BITS)
+        white = 65535.0 if deep else _white(gray)
+        levels = to_uint8(gray.astype(np.float64) / white * 255)
+        return PILImage.fromarray(levels).convert("RGB")
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         rgb = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB")
@@ -217,18 +250,39 @@ def _to_rgb(image: PILImage.Image) -> PILImage.Image:
     return image.convert("RGB")
 
 
-def _gray_to_uint8(gray: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale gray of more than 8 bits to 0..255.
+def _white(gray: NDArray[Any]) -> float:
+    """Return the level that is white in gray of 32 bits or more: the smallest usual scale that the levels fit.
 
-    The file does not say which value is white, so we take the smallest usual full scale that covers the brightest
-    pixel: 16 bits, then 32, for integers; 1, 255, then 16 bits for floats. If none does, the brightest pixel is white.
-    Negative values and NaN become black.
+    Floats may lie a little outside, as resampling leaves them; they are clipped.
+
+    Raises:
+        _LevelsError: if a level is not finite, if the levels fit no scale, or if it is not clear which one.
     """
-    scales = (1.0, 255.0, 65535.0) if gray.dtype.kind == "f" else (65535.0, 2.0**31 - 1)
-    values = np.nan_to_num(gray.astype(np.float64))
-    brightest = float(values.max())
-    white = next((scale for scale in scales if brightest <= scale), brightest)
-    return to_uint8(values / white * 255)
+    darkest, brightest = float(gray.min()), float(gray.max())
+    if not (isfinite(darkest) and isfinite(brightest)):
+        count = gray.size - int(np.isfinite(gray).sum())
+        raise _LevelsError(f"{count:,} of {gray.size:,} gray levels are not finite (NaN or infinity); {_RIGHT_LEVELS}")
+    scales, over = _WHITES[gray.dtype.kind], _OVERSHOOT if gray.dtype.kind == "f" else 0.0
+    white = next((scale for scale in scales if brightest <= scale * (1 + over)), None)
+    if white is None or darkest < -white * over or not _clear(gray, brightest, white):
+        raise _LevelsError(
+            f"its gray levels run from {darkest:.6g} to {brightest:.6g}, so it is not clear what is black and white; "
+            f"{_RIGHT_LEVELS}"
+        )
+    return white
+
+
+def _clear(gray: NDArray[Any], brightest: float, white: float) -> bool:
+    """Tell whether the levels, the brightest of which is below `white`, are not those of a smaller scale.
+
+    An image that would be next to black may have a smaller scale, which some levels exceed. Whole numbers up to 255 are
+    levels of 8 bits, however dark.
+    """
+    if gray.dtype.kind == "i":
+        return white == 255 or brightest > 255 * (1 + _OVERSHOOT)
+    if white == 1 or brightest >= white * _DARKEST:
+        return True
+    return white == 255 and bool((gray == np.rint(gray)).all())
 
 
 def _reason(error: Exception) -> str:

@@ -125,3 +125,9 @@ class Inputs:
         device = next(iter(self.tensors.values())).device
         samples = torch.arange(self.count, device=device)
         return samples.repeat_interleave(torch.tensor(self.shown, device=device)) if self.shown else samples
+
+    @property
+    def lengths(self) -> list[int]:
+        """The number of tokens of each prompt, images included; empty if that is not known."""
+        mask = self.tensors.get("attention_mask")
+        return [] if mask is None else [int(count) for count in mask.sum(1).tolist()]

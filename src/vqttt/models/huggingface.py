@@ -102,8 +102,9 @@ class HuggingFaceModel(TunableModel):
         """Encode N samples, each with one image, several or none, and a question (see `TunableModel.encode`).
 
         Raises:
-            InputError: if the batch mixes samples with and without images, and the processor does not accept that; or
-                if a question has no text, or control tokens that cannot be written as text (see `PlainText`).
+            InputError: if the batch mixes samples with and without images, and the processor does not accept that; if a
+                question has no text, or control tokens that cannot be written as text (see `PlainText`); or if a prompt
+                leaves no room for an answer in the model's context.
         """
         # Pillow images, because a processor may mistake the height of a tiny array for its channels.
         shown = [
@@ -118,7 +119,17 @@ class HuggingFaceModel(TunableModel):
         }
         counts = tuple(map(len, shown))
         sizes = tuple(tuple((image.height, image.width) for image in own) for own in shown)
-        return Inputs(tensors=tensors, count=len(questions), shown=() if set(counts) == {1} else counts, sizes=sizes)
+        shown_by = () if set(counts) == {1} else counts
+        inputs = Inputs(tensors=tensors, count=len(questions), shown=shown_by, sizes=sizes)
+        self._check_length(inputs)
+        return inputs
+
+    def _check_length(self, inputs: Inputs) -> None:
+        longest = max(inputs.lengths, default=0)
+        if self.context and longest >= self.context:
+            raise InputError(
+                f"the prompt has {longest:,} tokens, images included, and the model takes {self.context:,}"
+            )
 
     def process(self, shown: list[list[PILImage.Image]], questions: Sequence[str]) -> dict[str, Tensor]:
         """Run the stock processor; return the arguments of the forward pass.

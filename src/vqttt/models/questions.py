@@ -29,6 +29,9 @@ _MARKERS = (
 _OF_IMAGES = re.compile(r"image|img|video|vision|boi_|eoi_", re.IGNORECASE)
 """In a token or its name, says that it stands for an image or a video, or for its beginning or end."""
 
+_HALF = re.compile("[\ud800-\udfff]")
+"""A lone surrogate. Python makes one of each byte that is not UTF-8 on a command line."""
+
 _LABEL = re.compile(r"\(?\w{1,2}[.:)]")
 """The letter or number of an option."""
 
@@ -43,7 +46,15 @@ def without_markers(question: str, own: Sequence[str] = ()) -> str:
     Args:
         question: the text.
         own: markers of the model that is asked.
+
+    Raises:
+        InputError: if it has half a character, which no tokenizer and no server takes.
     """
+    if half := _HALF.search(question):
+        raise InputError(
+            f"the question is not valid text: it has {half[0]!a} at position {half.start()}, a byte that is not "
+            "UTF-8 or half a character; give it in UTF-8"
+        )
     marker = "|".join([*map(re.escape, sorted(own, key=len, reverse=True)), *_MARKERS])
     run = re.compile(rf"(?<!\s)(?P<left>\s*)(?P<run>(?:{marker})(?:\s*(?:{marker}))*)(?P<right>\s*)", re.IGNORECASE)
     before = None
@@ -108,7 +119,8 @@ class PlainText:
         special token the text that it looks like: a question about HTML may ask what "<s>" means.
 
         Raises:
-            InputError: if nothing is left of the question, or the tokenizer still finds a special token in it.
+            InputError: if nothing is left of the question, if it has half a character, or if the tokenizer still finds
+                a special token in it.
         """
         text = without_markers(question, self.markers)
         for token in self.control:

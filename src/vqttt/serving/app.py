@@ -27,7 +27,7 @@ from vqttt.serving.engine import Answered, Engine
 from vqttt.serving.keys import Keys
 from vqttt.serving.limits import Limits
 from vqttt.serving.metrics import Metrics
-from vqttt.serving.refusals import RequestError
+from vqttt.serving.refusals import RequestError, unavailable
 
 _log = getLogger(__name__)
 
@@ -173,13 +173,13 @@ class Server:
         except InputError as error:
             raise RequestError(str(error), param="messages") from error
         except ServerError as error:
-            _log.warning("%s", in_a_line(error))  # it says where that server is, which is not for clients
-            words = "the server behind this one cannot be asked now; try again soon"
-            raise RequestError(words, 503, code="upstream_down", retry_after=5) from error
+            raise _down(in_a_line(error)) from error
         except Exception as error:  # a network may raise anything
             raise RequestError(f"the model cannot answer this: {in_a_line(error)}", 500, code="failed") from error
         if answered.error.startswith(REFUSED):
             raise RequestError(answered.error, code="upstream_refused")
+        if unavailable(answered.error):
+            raise _down(answered.error)
         if answered.error:
             raise RequestError(f"the model gave no answer: {answered.error}", 502, code="no_answer")
         return answered
@@ -191,6 +191,13 @@ class Server:
                 "this server wants an API key, as Authorization: Bearer KEY", 401, code="invalid_api_key"
             )
         return owner
+
+
+def _down(reason: str) -> RequestError:
+    """Return the error of a server behind this one that cannot be asked now, and write down why."""
+    _log.warning("%s", reason)  # it may say where that server is, which is not for clients
+    words = "the server behind this one cannot be asked now; try again soon"
+    return RequestError(words, 503, code="upstream_down", retry_after=5)
 
 
 async def _body(request: Request, limits: Limits) -> bytes:

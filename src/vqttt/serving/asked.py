@@ -20,8 +20,16 @@ _REFUSED = {
 }
 """Parameters that change what an answer is, with the reason why they are refused unless they are empty."""
 
-_ELSEWHERE = ("stop", "response_format", "logit_bias")
-"""Parameters that change what an answer is, and that only a served model behind this server understands."""
+_ELSEWHERE = {
+    "stop": (),
+    "response_format": ({"type": "text"},),
+    "logit_bias": (),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "top_p": (1,),
+}
+"""Parameters that change what an answer is, and that only a served model behind this server understands; each with the
+values that change nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +107,20 @@ def _check_parameters(body: Body, limits: Limits, conversations: bool) -> None:
     for name, reason in _REFUSED.items():
         if name in body.extra and body.extra[name] != ["text"]:
             raise RequestError(f"{reason}; leave out {name}", param=name)
-    for name in () if conversations else _ELSEWHERE:
-        if name in body.extra and body.extra[name] != {"type": "text"}:
-            raise RequestError(f"this server's model does not know {name}; leave it out", param=name)
+    if not conversations:
+        _check_known(body)
     if (body.n or 1) > limits.choices:
         raise RequestError(f"n is at most {limits.choices}, not {body.n}", param="n")
     if body.top_logprobs and not body.logprobs:
         raise RequestError("top_logprobs needs logprobs, as true", param="top_logprobs")
+
+
+def _check_known(body: Body) -> None:
+    """Refuse what a model in this process does not understand, if it would change the answer."""
+    for name, harmless in _ELSEWHERE.items():
+        greedy = name == "top_p" and not body.temperature  # the likeliest token is among any share of them
+        if name in body.extra and body.extra[name] not in harmless and not greedy:
+            raise RequestError(f"this server's model does not know {name}; leave it out", param=name)
 
 
 def _question(body: Body, limits: Limits, conversations: bool) -> str:

@@ -21,6 +21,7 @@ from vqttt.runs.records import NONE
 from vqttt.serving.asked import Asked
 from vqttt.serving.choosing import chosen
 from vqttt.serving.limits import Limits
+from vqttt.serving.noted import Notes
 from vqttt.serving.refusals import RequestError
 from vqttt.serving.shared_passes import SharedPasses, counted, encoded
 from vqttt.serving.streams import Streams
@@ -129,7 +130,7 @@ class Engine:
 
     def _chosen(self, asked: Asked, spec: MethodSpec, shown: Shown, owner: str, looks: Looks) -> Answered:
         """Answer by a method; each choice is the same."""
-        answer = self._answer(asked, spec, shown, owner)
+        answer = self._answer(asked, spec, shown, owner, looks)
         generation = looks.of(answer.answer, answer.entropy_after)
         return Answered(
             texts=[answer.answer] * asked.choices,
@@ -138,15 +139,17 @@ class Engine:
             error=answer.error,
         )
 
-    def _answer(self, asked: Asked, spec: MethodSpec, shown: Shown, owner: str) -> Answer:
+    def _answer(self, asked: Asked, spec: MethodSpec, shown: Shown, owner: str, looks: Looks) -> Answer:
         """Answer by a method; if that fails, untuned."""
-        work = partial(self._by_method, asked, spec, owner)
         try:
             if spec.lacks(self.model) != INTERNALS:
-                return work([shown], [asked.question])[0]
+                return self._by_method(asked, spec, owner, shown)
             assert self._passes is not None, "a served model gives no access to its internals"
             alike = object() if spec.learns else (spec, asked.tokens)  # what learns must not be shared by clients
-            return self._passes.together(alike, work, [shown], [asked.question])[0]
+            work = partial(self._by_internals, asked, spec, owner)
+            (answer, found), *_ = self._passes.together(alike, work, [shown], [asked.question])
+            looks.add(found)
+            return answer
         except (ServerError, RequestError):
             raise
         except Exception as error:  # a method may be another package's, and its network may raise anything
@@ -156,20 +159,32 @@ class Engine:
             untuned = self._built_for(find_method(NONE), asked.tokens).ask([shown], [asked.question])[0]
             return replace(untuned, rolled_back=True, how=f"{_FAILED}{in_a_line(error)[:300]}")
 
-    def _by_method(
-        self, asked: Asked, spec: MethodSpec, owner: str, images: Sequence[Shown], questions: Sequence[str]
-    ) -> list[Answer]:
+    def _by_method(self, asked: Asked, spec: MethodSpec, owner: str, shown: Shown) -> Answer:
         """Answer by the method of a stream, or by one that forgets what it learns here."""
         if asked.stream and spec.name != NONE:
             with self.streams.using(owner, asked.stream, spec) as stream:
                 stream.max_new_tokens = asked.tokens
-                return stream.answer_alone(encoded(stream.model, images, questions))
-        if spec.lacks(self.model) == INTERNALS:
-            built = spec.build(self._inner, max_new_tokens=asked.tokens) if spec.learns else None
-            return (built or self._built_for(spec, asked.tokens)).answer_alone(encoded(self._inner, images, questions))
+                return stream.answer_alone(encoded(stream.model, [shown], [asked.question]))[0]
         method = self._built_for(spec, asked.tokens)
-        inputs, base = self.model.ask(images, questions, asked.tokens)
-        return method.answer(inputs, base, learn=False)
+        inputs, base = self.model.ask([shown], [asked.question], asked.tokens)
+        return method.answer(inputs, base, learn=False)[0]
+
+    def _by_internals(
+        self, asked: Asked, spec: MethodSpec, owner: str, images: Sequence[Shown], questions: Sequence[str]
+    ) -> list[tuple[Answer, Looks]]:
+        """The same for methods that need the model's internals, several samples together; with the looks of each."""
+        if asked.stream and spec.name != NONE:
+            with self.streams.using(owner, asked.stream, spec) as stream:
+                stream.max_new_tokens = asked.tokens
+                return self._noted(stream, images, questions)
+        built = spec.build(self._inner, max_new_tokens=asked.tokens) if spec.learns else None
+        return self._noted(built or self._built_for(spec, asked.tokens), images, questions)
+
+    def _noted(self, method: Method, images: Sequence[Shown], questions: Sequence[str]) -> list[tuple[Answer, Looks]]:
+        notes = Notes(encoded(self._inner, images, questions))
+        with notes.taken(self._inner):
+            answers = method.answer_alone(notes.inputs)
+        return list(zip(answers, notes.looks, strict=True))
 
     def _drawn(self, asked: Asked, shown: Shown) -> Answered:
         """Answer by tokens drawn at random, one draw for each choice."""
@@ -220,7 +235,7 @@ def _account(answer: Answer, spec: MethodSpec, asked: Asked, looks: Looks) -> di
         "after": answer.answer,
         "entropy_before": _number(answer.entropy_before),
         "entropy_after": _number(answer.entropy_after),
-        "looks": len(looks.generations) or None,
+        "looks": looks.count or None,
         "rolled_back": answer.rolled_back,
         "correction": None if failed else answer.how or None,
         "failed": answer.how.removeprefix(_FAILED) if failed else None,

@@ -32,7 +32,7 @@ class Metrics:
         self.batch = Histogram(
             "vqttt_pass_size", "Samples in a pass", buckets=(1, 2, 4, 8, 16, 32, 64, 128), registry=own
         )
-        self.looks = Counter("vqttt_looks", "Answers that the model gave", ["method"], registry=own)
+        self.looks = Counter("vqttt_looks", "How often the model was asked", ["method"], registry=own)
         self.changed = Counter("vqttt_changed", "Answers that a method replaced", ["method"], registry=own)
         self.rolled_back = Counter("vqttt_rolled_back", "Answers that a guard kept untuned", ["method"], registry=own)
         self.failed = Counter("vqttt_failed", "Methods that failed; untuned answers served", ["method"], registry=own)

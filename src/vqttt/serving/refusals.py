@@ -1,6 +1,13 @@
 """Why a request is refused."""
 
+import re
+
 from vqttt.errors import VQTTTError
+
+_UNAVAILABLE = re.compile(
+    r"the server gave no answer: (?:APIConnectionError|APITimeoutError|\w+: Error code: (?:408|429|502|503|504))\b"
+)
+"""Begins the failure of a request whose server could not be reached, or had too much to do (see `served.client`)."""
 
 
 class RequestError(VQTTTError):
@@ -19,3 +26,8 @@ class RequestError(VQTTTError):
         """Store the parts; the message becomes one line of bounded length, for it may repeat what was sent."""
         super().__init__(" ".join(message[:2000].split())[:1000])
         self.status, self.param, self.code, self.retry_after = status, param[:200], code, retry_after
+
+
+def unavailable(failure: str) -> bool:
+    """Tell whether a served model gave no answer because its server is not there or overloaded: it may be back soon."""
+    return _UNAVAILABLE.match(failure) is not None

@@ -163,24 +163,14 @@ def encoded(model: Model, images: Sequence[Shown], questions: Sequence[str]) -> 
         InputError: if the model cannot take a question or an image, or a prompt is longer than its context.
     """
     try:
-        inputs = model.batch_of(images, questions)
+        return model.batch_of(images, questions)
     except VQTTTError:
         raise
     except Exception as error:  # a processor may raise anything over an unusual question or image
         raise InputError(f"the model cannot take this question or image: {in_a_line(error)[:300]}") from error
-    longest = max(_lengths(inputs), default=0)
-    if model.context and longest >= model.context:
-        raise InputError(f"the prompt has {longest:,} tokens, images included, and the model takes {model.context:,}")
-    return inputs
 
 
 def counted(inputs: Inputs, answers: Generation) -> Generation:
     """Return answers with the lengths of their prompts, if these are known."""
-    lengths = _lengths(inputs)
+    lengths = inputs.lengths
     return replace(answers, prompt_tokens=lengths) if lengths and isinstance(answers, LogitGeneration) else answers
-
-
-def _lengths(inputs: Inputs) -> list[int]:
-    """Return the number of tokens of each prompt; none if that is not known."""
-    mask = inputs.tensors.get("attention_mask")
-    return [] if mask is None else [int(count) for count in mask.sum(1).tolist()]

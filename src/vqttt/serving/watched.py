@@ -23,12 +23,24 @@ class Looks:
     Attributes:
         deadline: by `time.monotonic`, when the answer is due; infinite without a deadline.
         generations: what the looks gave, the untuned answer first.
+        silent: looks that gave no answer, but something to learn from.
         late: whether another look was given up because it would have ended too late.
     """
 
     deadline: float = inf
     generations: list[Generation] = field(default_factory=list)
+    silent: int = 0
     late: bool = False
+
+    @property
+    def count(self) -> int:
+        """How often the model was asked."""
+        return len(self.generations) + self.silent
+
+    def add(self, others: "Looks") -> None:
+        """Add what was asked in another thread."""
+        self.generations += others.generations
+        self.silent += others.silent
 
     def of(self, text: str, entropy: float) -> Generation | None:
         """Return the look that gave an answer: the one with this text whose entropy is nearest; None if none did."""

@@ -39,7 +39,7 @@ def check_method(name: str, own: Mapping[str, Mapping[str, Any]]) -> None:
     try:
         find_method(name, own)
     except UnknownNameError as error:
-        if "base" not in settings:
+        if "base" not in settings and error.name == name:
             error.args = (f"{error}; a method of your own needs a table [methods.{name}] in a --config file",)
         raise
 

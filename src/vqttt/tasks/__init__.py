@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from vqttt.errors import InputError, PluginError, in_a_line
+from vqttt.errors import InputError, PluginError, UnknownNameError, in_a_line
 from vqttt.registry import Registry
 from vqttt.scoring import RULES, normalise
 from vqttt.tasks import benchmarks, digits, easy_vqa, fashion_mnist, jsonl, tsv, vq_mini
@@ -82,8 +82,19 @@ def find_task(name: str) -> Task:
     if colon and kind in TASKS:
         known = ", ".join((*FILES, *benchmarks.BENCHMARKS))
         raise InputError(f"the task {kind!r} takes no path; these do: {known}")
+    if name not in TASKS:
+        raise UnknownNameError(TASKS.kind, name, TASKS, _files_for(name))
     task, origin = TASKS[name], TASKS.origin(name)
     return partial(_checked, task, f"the task {name!r} of the package {origin}") if origin else task
+
+
+def _files_for(name: str) -> str:
+    """Say how a file is given as a task; if the unknown name is that of a file, with that file."""
+    forms = "or a file, as " + " or ".join(f"{kind}:PATH" for kind in FILES)
+    before, colon, after = name.partition(":")
+    path = after if colon and before.isalnum() and len(before) > 1 else name  # one letter is a drive
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    return f"{forms}; give {suffix}:{path}" if suffix in FILES else forms
 
 
 def is_file(name: str) -> bool:

@@ -90,7 +90,9 @@ def _read(path: Path, found: Iterator[Row]) -> _Table:
     if missing:
         there = _short(", ".join(header) or "no header")
         hint = "; it may be UTF-16, save it as UTF-8" if any("\0" in name for name in head.cells) else ""
-        raise InputError(f"{path} lacks the columns {', '.join(missing)}; it has {there}{hint}")
+        raise InputError(
+            f"{path} lacks the column{'s' * (len(missing) != 1)} {', '.join(missing)}; it has {there}{hint}"
+        )
     twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
     if twice:
         raise InputError(f"{path} has several columns named {_short(', '.join(twice))}; give each a name of its own")

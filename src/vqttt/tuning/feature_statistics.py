@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from vqttt.errors import InputError
 from vqttt.models.base import Inputs
 from vqttt.models.tunable import TunableModel, forward_hooks
-from vqttt.tuning.tuned_file import save_tensors
+from vqttt.tuning.tuned_file import check_finite, save_tensors
 from vqttt.types import Image
 
 BLOCKS = 3
@@ -120,10 +120,11 @@ def load_clean(path: Path, model: TunableModel) -> CleanStatistics:
     """Read clean statistics that `save_clean` wrote, onto the model's device.
 
     Raises:
-        InputError: if the file does not exist or does not hold clean statistics.
+        InputError: if the file does not exist, does not hold clean statistics, or has numbers that are not finite.
     """
     try:
         tensors = {name: tensor.to(model.device) for name, tensor in load_file(path).items()}
+        check_finite(path, tensors, "run `vqttt clean-features` again")
         blocks = range(len(tensors) // 4)
         return CleanStatistics(
             *(

@@ -49,7 +49,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the tensors of a file, and what they were made with.
 
     Raises:
-        InputError: if the file cannot be read, or is of another version of the format.
+        InputError: if the file cannot be read, is of another version of the format, or has numbers that are not finite.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -61,7 +61,15 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise InputError(f"{path} was not written by `vqttt tune`")
     if about.get("format") != FORMAT:
         raise InputError(f"{path} was written by another version of vqttt; run `vqttt tune` again")
+    check_finite(path, tensors, "run `vqttt tune` again")
     return tensors, about
+
+
+def check_finite(path: Path, tensors: Mapping[str, Tensor], remedy: str) -> None:
+    """Raise `InputError` if a tensor of a file has NaN or infinity, and say what mends that."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise InputError(f"{path}: its tensor {name!r} has numbers that are not finite (NaN or infinity); {remedy}")
 
 
 def difference(saved: Any, own: Any, name: str = "") -> str:

@@ -136,7 +136,8 @@ def check_kind(kind: str) -> list[str]:
         raise InputError(f"{kind!r} is not a chain; join degradations or styles with +, as in fog+jpeg_compression")
     for name in names:
         if name not in DEGRADATIONS and name not in STYLES:
-            raise UnknownNameError("degradation or style", name, [CLEAN, *DEGRADATIONS, *STYLES])
+            alone = [CLEAN] if len(names) == 1 else []
+            raise UnknownNameError("degradation or style", name, [*alone, *DEGRADATIONS, *STYLES])
     return names
 
 

@@ -19,7 +19,6 @@ from vqttt.results.report.files import (
 )
 from vqttt.results.report.page import write_html
 from vqttt.results.report.terminal import for_terminal
-from vqttt.runs.loading import load_records
 
 __all__ = ["FORMS", "Contents", "for_terminal", "write_csv", "write_figures", "write_html", "write_latex"]
 __all__ += ["write_markdown", "write_models", "write_quality", "write_report", "write_tables"]
@@ -39,7 +38,7 @@ FORMS: dict[str, Callable[[Path, Contents], list[Path]]] = {
 """The forms that a report can take, each with the function that writes its files and returns them."""
 
 
-def write_report(run: Path, form: str = "html") -> list[Path]:
+def write_report(run: Path, form: str = "html", contents: Contents | None = None) -> list[Path]:
     """Write a run's report into its folder, from its records alone.
 
     Args:
@@ -47,6 +46,7 @@ def write_report(run: Path, form: str = "html") -> list[Path]:
         form: `html` writes the page `report.html`; `csv` writes `summary.csv`, `quality.csv` and, if several
             models can be compared, `models.csv`; `latex` and `markdown` write the tables as `report.tex` and
             `report.md`; `figures` writes every figure as SVG and PDF.
+        contents: contents of the report, if already at hand.
 
     Returns:
         The files written; for `figures`, their folder.
@@ -57,4 +57,4 @@ def write_report(run: Path, form: str = "html") -> list[Path]:
     """
     if form not in FORMS:
         raise UnknownNameError("form of report", form, FORMS)
-    return FORMS[form](run, Contents(load_records(run)))
+    return FORMS[form](run, contents or Contents.of_run(run))

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import polars as pl
 
@@ -17,6 +18,8 @@ from vqttt.results.report.headline import headline
 from vqttt.results.report.heat_maps import heat_maps
 from vqttt.results.report.models import side_by_side
 from vqttt.results.tables import Table
+from vqttt.runs.completeness import doubts
+from vqttt.runs.loading import load_records
 from vqttt.runs.records import NONE
 
 _PAIR = ("first_model", "second_model", "task", "restorer", "method")
@@ -30,9 +33,20 @@ class Contents:
     Attributes:
         records: all records of the run. Those of restored images count only in the tables of interventions, cells and
             errors, unless every image was restored.
+        doubts: in what the run departs from its plan, as sentences; empty for a finished run.
     """
 
     records: pl.DataFrame
+    doubts: tuple[str, ...] = ()
+
+    @classmethod
+    def of_run(cls, run: Path, name: str = "") -> Self:
+        """Read a run folder; arguments as for `doubts`.
+
+        Raises:
+            RunFolderError: if it cannot be read.
+        """
+        return cls(load_records(run), tuple(doubts(run, name)))
 
     @cached_property
     def frames(self) -> Frames:

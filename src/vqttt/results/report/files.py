@@ -14,7 +14,7 @@ from vqttt.errors import RunFolderError
 from vqttt.results.figures import Panel
 from vqttt.results.report.contents import Contents
 from vqttt.results.report.gallery import kernel_panels
-from vqttt.runs.loading import load_examples, load_records
+from vqttt.runs.loading import load_examples
 from vqttt.runs.records import CELL
 
 _KERNEL_KEYS = ("model", "task", "degradation", "severity", "method")
@@ -31,44 +31,45 @@ def write_csv(run: Path, contents: Contents | None = None) -> Path:
     Raises:
         RunFolderError: if the records cannot be read or the file cannot be written.
     """
-    contents = contents or Contents(load_records(run))
+    contents = contents or Contents.of_run(run)
     return write_text(run / "summary.csv", _csv(contents.frames.all_cells))
 
 
 def write_quality(run: Path, contents: Contents | None = None) -> Path:
     """Write `quality.csv`, one row per degraded condition compared with clean images; arguments as for `write_csv`."""
-    contents = contents or Contents(load_records(run))
+    contents = contents or Contents.of_run(run)
     return write_text(run / "quality.csv", _csv(contents.frames.effect))
 
 
 def write_models(run: Path, contents: Contents | None = None) -> Path:
     """Write `models.csv`, the models of the run compared in pairs; arguments as for `write_csv`."""
-    contents = contents or Contents(load_records(run))
+    contents = contents or Contents.of_run(run)
     return write_text(run / "models.csv", _csv(contents.frames.between_models))
 
 
 def write_tables(run: Path, contents: Contents | None = None) -> list[Path]:
     """Write all CSV files: `models.csv` only if there are models to compare; arguments as for `write_csv`."""
-    contents = contents or Contents(load_records(run))
+    contents = contents or Contents.of_run(run)
     written = [write_csv(run, contents), write_quality(run, contents)]
     return written if contents.frames.between_models.is_empty() else [*written, write_models(run, contents)]
 
 
 def write_markdown(run: Path, contents: Contents | None = None) -> Path:
-    """Write the main tables to `report.md`; arguments as for `write_csv`."""
-    tables = (contents or Contents(load_records(run))).main_tables.values()
-    return write_text(run / "report.md", "\n".join(table.markdown() for table in tables if table.rows))
+    """Write the main tables to `report.md`, below what is to doubt of the run; arguments as for `write_csv`."""
+    contents = contents or Contents.of_run(run)
+    tables = [table.markdown() for table in contents.main_tables.values() if table.rows]
+    return write_text(run / "report.md", "\n".join([*(f"{doubt}\n" for doubt in contents.doubts), *tables]))
 
 
 def write_latex(run: Path, contents: Contents | None = None) -> Path:
     """Write the main tables to `report.tex`, for the packages booktabs and longtable; arguments as for `write_csv`."""
-    tables = (contents or Contents(load_records(run))).main_tables.values()
+    tables = (contents or Contents.of_run(run)).main_tables.values()
     return write_text(run / "report.tex", "\n".join(table.latex() for table in tables if table.rows))
 
 
 def write_figures(run: Path, contents: Contents | None = None) -> Path:
     """Write every figure to `figures/` as SVG and PDF, and return that folder; arguments as for `write_csv`."""
-    contents, folder = contents or Contents(load_records(run)), run / "figures"
+    contents, folder = contents or Contents.of_run(run), run / "figures"
     kernels = kernel_panels(load_examples(run))
     try:
         folder.mkdir(exist_ok=True)

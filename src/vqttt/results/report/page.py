@@ -21,7 +21,7 @@ from vqttt.results.report.files import write_text
 from vqttt.results.report.gallery import kernel_panels
 from vqttt.results.report.headline import on_help, on_remedies
 from vqttt.results.report.stories import stories
-from vqttt.runs.loading import load_description, load_examples, load_records
+from vqttt.runs.loading import load_description, load_examples
 
 FEW = 6
 """Number of examples on the page of a reader without JavaScript."""
@@ -40,7 +40,7 @@ def write_html(run: Path, contents: Contents | None = None) -> Path:
     from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
 
-    contents = contents or Contents(load_records(run))
+    contents = contents or Contents.of_run(run)
     details, about = load_examples(run), load_description(run)
     script = (files("vqttt.results.report") / "templates" / "browser.js").read_text(encoding="utf-8")
     examples = browser.collect(details, contents.records)

@@ -38,6 +38,7 @@ def for_terminal(contents: Contents, verbose: bool = False) -> list["rich.text.T
 
 def _sentences(contents: Contents) -> Iterator[str]:
     questions = ", ".join(f"{task} {n:,}{_about(n, images)}" for task, n, images in contents.run["tasks"])
+    yield from contents.doubts
     yield contents.headline
     yield f"Questions: {questions}. Recorded answers: {len(contents.records):,}."
     if contents.restored_by:
@@ -93,5 +94,5 @@ def _failures(records: pl.DataFrame) -> Iterator[str]:
     for error, samples, answers in counts.head(_REASONS).rows():
         reason = textwrap.shorten(error, _LENGTH, placeholder=" …")
         yield f"  {samples:,} sample{'s' * (samples != 1)}, {answers:,} answer{'s' * (answers != 1)}: {reason}"
-    if len(counts) > _REASONS:
-        yield f"  and {len(counts) - _REASONS} other reasons; the report lists all."
+    if left := max(0, len(counts) - _REASONS):
+        yield f"  and {left} other reason{'s' * (left != 1)}; the report lists all."

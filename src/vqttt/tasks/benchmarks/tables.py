@@ -96,8 +96,9 @@ def open_table(benchmark: Benchmark, where: str, config: str = "", needed: Seque
     missing = [name for name in wanted if name not in table.columns]
     if missing:
         raise InputError(
-            f"{where or benchmark.hub} is not {benchmark.name}: it lacks the columns {', '.join(missing)} and has "
-            f"{', '.join(table.columns)}; {benchmark.name} is {benchmark.hub} on the Hub, split {benchmark.split}"
+            f"{where or benchmark.hub} is not {benchmark.name}: it lacks the column{'s' * (len(missing) != 1)} "
+            f"{', '.join(missing)} and has {', '.join(table.columns)}; "
+            f"{benchmark.name} is {benchmark.hub} on the Hub, split {benchmark.split}"
         )
     return table
 
