@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 import typer
@@ -66,15 +67,9 @@ class LogLines:
             return
         self.last = now
         # Jobs that are lost with their worker are taken back, so fewer may be done than at the start.
-        left = f", {_clock((now - began) * (total - done) / (done - before))} left" if done > before else ""
+        seconds = (now - began) * (total - done) / (done - before) if done > before else None
+        left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
         typer.echo(f"{label}: {done:,} of {total:,} answers{left}", err=True)
-
-
-def _clock(seconds: float) -> str:
-    """Hours, minutes and seconds as 1:02:03."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
 
 
 def tracked(items: Sequence[T], what: str, *, transient: bool = False) -> Iterable[T]:

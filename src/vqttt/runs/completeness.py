@@ -10,8 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from vqttt.errors import RunFolderError
-from vqttt.runs.loading import load_description
+from vqttt.runs.loading import load_description, reading
 from vqttt.runs.records import CELL, CLEAN, schema
 
 _Cell = tuple[Any, ...]
@@ -89,11 +88,8 @@ def _recorded(run: Path) -> tuple[Counter[_Cell], dict[_Cell, list[str]]]:
 def _cells_of(file: Path) -> pl.DataFrame:
     """Return the cells that a file has records of, each with their number; a file of the study has one cell."""
     types = schema()
-    try:
+    with reading(file):
         frame = pl.read_parquet(file, columns=list(CELL)).select(pl.col(name).cast(types[name]) for name in CELL)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RunFolderError(f"cannot read {file} ({reason}); delete it and run the study again") from error
     return frame.group_by(CELL, maintain_order=True).len()
 
 

@@ -1,6 +1,8 @@
 """Read what a run folder holds: records, examples, and the description of the run."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,28 @@ def load_records(run: Path) -> pl.DataFrame:
         raise RunFolderError(f"there is no run folder {run}")
     cells = []
     for file in sorted(run.glob("cells/*.parquet")):
-        try:
+        with reading(file):
             cells.append(conform(pl.read_parquet(file)))
-        except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise RunFolderError(f"cannot read {file} ({reason}); delete it and run the study again") from error
     records = pl.concat(cells) if cells else pl.DataFrame(schema=schema())
     if records.is_empty() and not (run / "run.json").is_file():
         raise RunFolderError(f"{run} is not a run folder: it has no run.json and no finished cells")
     if records.is_empty():
         raise RunFolderError(f"{run} holds no finished cells; `vqttt study --resume {run}` continues the study")
     return in_order(records)
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Within the block, a finished cell's file is read.
+
+    Raises:
+        RunFolderError: if it cannot be read.
+    """
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RunFolderError(f"cannot read {file} ({reason}); delete it and run the study again") from error
 
 
 def load_examples(run: Path) -> list[dict[str, Any]]:

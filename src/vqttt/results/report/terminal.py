@@ -94,5 +94,5 @@ def _failures(records: pl.DataFrame) -> Iterator[str]:
     for error, samples, answers in counts.head(_REASONS).rows():
         reason = textwrap.shorten(error, _LENGTH, placeholder=" …")
         yield f"  {samples:,} sample{'s' * (samples != 1)}, {answers:,} answer{'s' * (answers != 1)}: {reason}"
-    if left := max(0, len(counts) - _REASONS):
+    if (left := len(counts) - _REASONS) > 0:
         yield f"  and {left} other reason{'s' * (left != 1)}; the report lists all."
